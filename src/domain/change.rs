@@ -1,0 +1,122 @@
+//! The unit of the store: what a decision must see, and what it changes.
+
+use super::address::EmailAddress;
+use super::message::{BlobRef, Fingerprint, Message, MessageId, Seq, SessionId, Source, TicketNumber};
+use super::outbound::Outbound;
+use super::ticket::Ticket;
+use jiff::Timestamp;
+
+/// What a decision asks of the store.
+#[derive(Clone, Debug, Default)]
+pub struct Need {
+    pub fingerprint: Option<Fingerprint>,
+    /// Tickets that claims name.
+    pub tickets: Vec<TicketNumber>,
+    /// Ids whose tickets are wanted.
+    pub message_ids: Vec<MessageId>,
+    pub session: Option<SessionId>,
+    /// Whose earlier tickets and acks are wanted.
+    pub sender: Option<EmailAddress>,
+}
+
+/// All that a decision may see of the store, read at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// Where this very message already is (P2).
+    pub seen: Option<Landing>,
+    /// The number that a new ticket would get; `None` in an empty store, whose first number the policy gives.
+    pub next_number: Option<TicketNumber>,
+    /// Each ticket that was asked for, by number, by id or by session, once, ascending.
+    pub tickets: Vec<Ticket>,
+    /// Which of the ids asked for belong to which ticket.
+    pub known_ids: Vec<(MessageId, TicketNumber)>,
+    pub session: Option<ChatSession>,
+    /// The sender's tickets, newest first, at most ten.
+    pub earlier: Vec<EarlierTicket>,
+    /// When the sender's address last got automatic mail, oldest first, at most the store's bound.
+    pub acks: Vec<Timestamp>,
+}
+
+/// One line of a customer's past, for the brief.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlierTicket {
+    pub number: TicketNumber,
+    pub subject: String,
+    pub status: &'static str,
+    pub opened: Timestamp,
+}
+
+/// Where a message ended (P3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landing {
+    Ticket { number: TicketNumber, seq: Seq },
+    Quarantine { id: u64 },
+}
+
+/// A visitor's conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatSession {
+    pub id: SessionId,
+    /// The ticket that its next message joins; `None` before the first message and after the end.
+    pub ticket: Option<TicketNumber>,
+    /// What the window has been shown or has said, so far.
+    pub last_seq: u32,
+    /// Counts the writes, as [`Ticket::version`] does.
+    pub version: u64,
+}
+
+/// Who did something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    Desk,
+    Rule(String),
+    Agent(String),
+    Customer,
+}
+
+/// One line of a ticket's history (P9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    pub at: Timestamp,
+    pub by: Actor,
+    /// Such as `team billing`.
+    pub what: String,
+    /// Such as `rule 'invoices' matched subject`.
+    pub why: String,
+}
+
+/// A message that could not be made part of a ticket, kept whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    pub at: Timestamp,
+    pub source: Source,
+    pub raw: Option<BlobRef>,
+    /// A fixed word: `no_sender`, `own_mail`, `unbound_agent`, …
+    pub reason: String,
+    /// For people.
+    pub detail: String,
+}
+
+/// What one decision changes: all of it or nothing. Every number in it was fixed by the decision, so that applying it is
+/// all that is left to do; `expects` of it is that tickets and session still have the versions that they were read
+/// at, and that a new ticket's number is still free.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// The message that is dealt with by this change; taken in once.
+    pub fingerprint: Option<Fingerprint>,
+    /// Moves the mailbox's cursor.
+    pub source: Option<Source>,
+    pub landing: Option<Landing>,
+    /// The tickets as they are afterwards, each with the version that it was read at (0: new).
+    pub tickets: Vec<Ticket>,
+    pub messages: Vec<Message>,
+    pub history: Vec<(TicketNumber, History)>,
+    pub outbox: Vec<Outbound>,
+    /// Message-IDs by which later mail finds its ticket.
+    pub message_ids: Vec<(MessageId, TicketNumber)>,
+    /// The session as it is afterwards, with the version that it was read at (0: new).
+    pub session: Option<ChatSession>,
+    pub quarantine: Option<Quarantined>,
+    /// Automatic mail to an address, counted against its cap.
+    pub acked: Option<(EmailAddress, Timestamp)>,
+}

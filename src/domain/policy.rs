@@ -1,0 +1,177 @@
+//! What the configuration says of decisions: read once, checked whole, then only looked at.
+//!
+//! `config/` builds it; nothing in it names a host, a port or a file.
+
+use super::address::EmailAddress;
+use super::calendar::Calendar;
+use super::customer::Directory;
+use super::message::{Channel, Language};
+use super::notice::Templates;
+use super::ticket::Priority;
+use jiff::SignedDuration;
+use regex::Regex;
+use std::collections::BTreeMap;
+
+/// Everything that a decision may rest on besides the message and the store.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub desk: Desk,
+    pub mailboxes: Vec<Mailbox>,
+    /// Team and reply mailbox of chats; `None` if there is no chat.
+    pub chat: Option<ChatDesk>,
+    pub teams: BTreeMap<String, Team>,
+    pub agents: Vec<Agent>,
+    pub calendars: BTreeMap<String, Calendar>,
+    /// In the order of the file, the lowest first; the first is what a stranger gets.
+    pub tiers: Vec<Tier>,
+    pub slas: Vec<Sla>,
+    pub rules: Vec<Rule>,
+    pub customers: Directory,
+    pub templates: Templates,
+}
+
+/// `[desk]`.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    pub name: String,
+    /// The first is the fallback.
+    pub languages: Vec<Language>,
+    /// Number of the first ticket of an empty store.
+    pub first_number: u64,
+    /// How long a solved ticket stays reopenable before it closes by itself.
+    pub close_solved_after: SignedDuration,
+    /// How long a ticket may rest when no other clock runs, before its team is reminded (P4).
+    pub review_after: SignedDuration,
+    /// Automatic mails to one address within an hour (P6).
+    pub acks_per_hour_max: u32,
+    /// Attachments of a notification or an answer together, in octets.
+    pub attached_octets_max: u64,
+}
+
+/// `[[mailbox]]`, as far as decisions go.
+#[derive(Clone, Debug)]
+pub struct Mailbox {
+    pub name: String,
+    pub address: EmailAddress,
+    pub team: String,
+}
+
+/// `[chat]`, as far as decisions go.
+#[derive(Clone, Debug)]
+pub struct ChatDesk {
+    pub team: String,
+    /// Name of the mailbox that answers to visitors who have left are sent from.
+    pub mailbox: String,
+}
+
+/// `[[team]]`.
+#[derive(Clone, Debug)]
+pub struct Team {
+    pub name: String,
+    pub calendar: String,
+    /// Told of breaches.
+    pub manager: Option<EmailAddress>,
+}
+
+/// `[[agent]]`.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// What `#assign` and JSON call him; by default the local part of his address.
+    pub handle: String,
+    pub name: String,
+    pub address: EmailAddress,
+    pub teams: Vec<String>,
+    pub languages: Vec<Language>,
+}
+
+/// `[[tier]]`.
+#[derive(Clone, Debug)]
+pub struct Tier {
+    pub name: String,
+    /// Plans that give it.
+    pub plans: Vec<String>,
+    /// Priority of a ticket of this tier before rules.
+    pub priority: Priority,
+}
+
+/// `[[sla]]`: the targets of a tier and priority.
+#[derive(Clone, Debug)]
+pub struct Sla {
+    pub tier: Option<String>,
+    pub priority: Option<Priority>,
+    /// The team's, if it names none.
+    pub calendar: Option<String>,
+    pub first_response: Option<SignedDuration>,
+    pub next_response: Option<SignedDuration>,
+    pub resolution: Option<SignedDuration>,
+    /// Part of the time after which the team is warned, above 0 and below 1.
+    pub warn_at: f64,
+}
+
+/// `[[rule]]`: a condition and what it sets. Rules run in order; a later one may override an earlier.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub name: String,
+    pub when: Condition,
+    pub then: Action,
+}
+
+/// All that is given must hold; of each list, one entry is enough. An empty condition always holds.
+#[derive(Clone, Debug, Default)]
+pub struct Condition {
+    pub tiers: Vec<String>,
+    pub channels: Vec<Channel>,
+    pub mailboxes: Vec<String>,
+    /// Addresses, or domains as `@acme.example`, in their normal form.
+    pub senders: Vec<String>,
+    /// Words sought in subject and new text, with the words as they were written.
+    pub text: Vec<(String, Regex)>,
+    pub languages: Vec<Language>,
+}
+
+/// What a rule that holds sets.
+#[derive(Clone, Debug, Default)]
+pub struct Action {
+    pub team: Option<String>,
+    pub priority: Option<Priority>,
+    pub tags: Vec<String>,
+    pub assignee: Option<String>,
+}
+
+impl Policy {
+    /// The agent of an address, if there is one.
+    #[must_use]
+    pub fn agent(&self, address: &EmailAddress) -> Option<&Agent> {
+        self.agents.iter().find(|a| a.address == *address)
+    }
+
+    /// The agent of a handle, if there is one.
+    #[must_use]
+    pub fn agent_by_handle(&self, handle: &str) -> Option<&Agent> {
+        self.agents.iter().find(|a| a.handle.eq_ignore_ascii_case(handle))
+    }
+
+    /// Who works in a team, in the order of the file.
+    pub fn members<'a>(&'a self, team: &'a str) -> impl Iterator<Item = &'a Agent> {
+        self.agents.iter().filter(move |a| a.teams.iter().any(|t| t == team))
+    }
+
+    /// The mailbox of a name, or the first: there is always one.
+    #[must_use]
+    pub fn mailbox(&self, name: &str) -> Option<&Mailbox> {
+        self.mailboxes.iter().find(|m| m.name == name).or(self.mailboxes.first())
+    }
+
+    /// Whether an address is one of the desk's own, with or without a token behind a `+`.
+    #[must_use]
+    pub fn is_ours(&self, address: &EmailAddress) -> bool {
+        let plain = address.local().split('+').next().unwrap_or_default();
+        self.mailboxes.iter().any(|m| m.address.domain() == address.domain() && m.address.local() == plain)
+    }
+
+    /// The language to write in: the first of `wished` that the desk speaks, else its first.
+    #[must_use]
+    pub fn language(&self, wished: impl IntoIterator<Item = Language>) -> Language {
+        wished.into_iter().find(|l| self.desk.languages.contains(l)).or(self.desk.languages.first().copied()).unwrap_or(Language::EN)
+    }
+}

@@ -1,0 +1,180 @@
+//! The ticket: one matter, its thread, its state.
+//!
+//! ```text
+//!            a person answers            #pending                #snooze 2d
+//!   New ─────────────────────► Open ───────────────► Pending   ────────────► Snoozed
+//!    │                          ▲ ▲◄──customer writes──┘  ▲                      │
+//!    │ #solve                   │ └───────time is over or customer writes────────┘
+//!    ▼                          │ customer writes, #reopen
+//!   Solved ─────────────────────┘
+//!    │ auto close, #close
+//!    ▼
+//!   Closed        (a customer who writes to it gets a new ticket that names this one)
+//! ```
+
+use super::address::EmailAddress;
+use super::message::{Channel, Language, MessageId, Seq, SessionId, TicketNumber};
+use super::outbound::OutboxId;
+use super::sla::Clock;
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+
+/// What is to be done first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+impl Priority {
+    /// All, lowest first.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// The word of configuration, commands and JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// Reads its word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.word().eq_ignore_ascii_case(word))
+    }
+}
+
+/// Where a ticket stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    New,
+    Open,
+    /// Waits for the customer.
+    Pending {
+        since: Timestamp,
+    },
+    /// Waits for a time.
+    Snoozed {
+        until: Timestamp,
+    },
+    Solved {
+        at: Timestamp,
+    },
+    Closed {
+        at: Timestamp,
+    },
+}
+
+impl Status {
+    /// The words, in the order of a ticket's life.
+    pub const WORDS: [&'static str; 6] = ["new", "open", "pending", "snoozed", "solved", "closed"];
+
+    /// The word of commands and JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Open => "open",
+            Self::Pending { .. } => "pending",
+            Self::Snoozed { .. } => "snoozed",
+            Self::Solved { .. } => "solved",
+            Self::Closed { .. } => "closed",
+        }
+    }
+
+    /// Whether the desk owes the customer something.
+    #[must_use]
+    pub const fn is_active(self) -> bool {
+        match self {
+            Self::New | Self::Open | Self::Pending { .. } | Self::Snoozed { .. } => true,
+            Self::Solved { .. } | Self::Closed { .. } => false,
+        }
+    }
+}
+
+/// Whoever opened the ticket. A chat visitor may have no address; a mail always has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requester {
+    pub name: String,
+    pub address: Option<EmailAddress>,
+}
+
+/// A further address that the ticket may be answered to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Participant {
+    pub name: String,
+    pub address: EmailAddress,
+}
+
+/// Bounds of what one ticket's record holds (P11): it is rewritten at each message.
+pub const PARTICIPANTS_MAX: usize = 50;
+pub const TAGS_MAX: usize = 50;
+pub const SUBJECT_OCTETS_MAX: usize = 500;
+pub const NAME_OCTETS_MAX: usize = 200;
+
+/// One ticket as it stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    pub number: TicketNumber,
+    /// Counts the writes; 0 has never been stored. A commit names the version that it was decided on.
+    pub version: u64,
+    pub subject: String,
+    pub status: Status,
+    pub priority: Priority,
+    pub tier: String,
+    pub team: String,
+    /// Handle of an agent.
+    pub assignee: Option<String>,
+    pub channel: Channel,
+    pub language: Language,
+    pub requester: Requester,
+    pub participants: Vec<Participant>,
+    pub organisation: String,
+    /// Name of the mailbox that the customer's answers come from.
+    pub mailbox: String,
+    /// The chat window, where it began there.
+    pub session: Option<SessionId>,
+    pub opened: Timestamp,
+    pub tags: BTreeSet<String>,
+    pub clocks: Vec<Clock>,
+    /// Messages so far; the next one's seq is one more.
+    pub messages: Seq,
+    /// Outbox entries so far.
+    pub outbox: u32,
+    /// History entries so far.
+    pub history: u32,
+    /// Newest Message-ID of the customer's side: what the next answer replies to.
+    pub last_customer_id: Option<MessageId>,
+}
+
+impl Ticket {
+    /// Whether this address may see what is public in it.
+    #[must_use]
+    pub fn is_participant(&self, address: &EmailAddress) -> bool {
+        self.requester.address.as_ref() == Some(address) || self.participants.iter().any(|p| p.address == *address)
+    }
+
+    /// When something happens to it by itself next (P4): the earliest time at which one of its clocks wants attention.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.clocks.iter().filter_map(Clock::next_event).min()
+    }
+
+    /// Takes the next place in the thread.
+    pub fn take_seq(&mut self) -> Seq {
+        self.messages += 1;
+        self.messages
+    }
+
+    /// Takes the next name in the outbox.
+    pub fn take_outbox_id(&mut self) -> OutboxId {
+        self.outbox += 1;
+        OutboxId { ticket: self.number, n: self.outbox }
+    }
+}
