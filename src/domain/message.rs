@@ -245,8 +245,11 @@ pub enum Machine {
     AutoReply,
     /// Reports of a mail system about mail that could not be delivered.
     Bounce,
-    /// Lists, newsletters, notices of programs.
+    /// Lists and newsletters.
     Bulk,
+    /// A program that reports on its own account (`auto-generated`): a customer's monitor, a web form. It may open a
+    /// ticket, but is never answered.
+    Generated,
     /// Our own mail come back.
     Ourselves,
 }
@@ -335,6 +338,28 @@ pub struct Inbound {
     pub defects: Vec<Defect>,
 }
 
+impl Inbound {
+    /// The chat window that it came from, if it did.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        match self.source {
+            Source::Chat { session, .. } => Some(session),
+            Source::Imap { .. } | Source::Maildir { .. } => None,
+        }
+    }
+}
+
+impl Inbound {
+    /// The window's own name for what its visitor said.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        match &self.source {
+            Source::Chat { client_id, .. } => Some(client_id),
+            Source::Imap { .. } | Source::Maildir { .. } => None,
+        }
+    }
+}
+
 /// How many ids of a References header are looked at; the newest are kept.
 pub const REFERENCES_MAX: usize = 50;
 /// How many addresses of To and Cc are kept as display data.
@@ -379,6 +404,8 @@ pub struct Message {
     pub defects: Vec<Defect>,
     /// Place in the chat window's own count, where it is shown there.
     pub chat_seq: Option<u32>,
+    /// The window's own name for what its visitor said.
+    pub client_id: Option<String>,
     /// The mails that carry it out; their states make up its `delivery`.
     pub outbox: Vec<super::outbound::OutboxId>,
 }

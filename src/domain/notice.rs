@@ -1,17 +1,536 @@
 //! What to say, to whom, and when to stay silent.
+//!
+//! [`Voice`] gathers what one decision says. Nobody but these gets a word of a ticket (P7): its requester and
+//! participants, the agents of its team, its assignee, the manager of its team. Automatic mail goes to one address, never
+//! because of a machine (P6), and within a cap.
 
-use super::message::Language;
-use std::collections::BTreeMap;
+use super::address::{Contact, EmailAddress, one_line};
+use super::change::{Actor, Context, EarlierTicket, History};
+use super::customer::Known;
+use super::dates;
+use super::message::{Attachment, Author, Body, Channel, Inbound, Language, Message, Visibility};
+use super::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
+use super::policy::{Agent, Policy};
+use super::sla::{ClockKind, ClockState};
+use super::template::{ClockFact, EarlierFact, NoticeFacts, Rendered};
+use super::ticket::{Priority, SUBJECT_OCTETS_MAX, Ticket};
+use jiff::{SignedDuration, Timestamp};
 
-/// The texts of automatic mail, by language and name (`ack`, `notification`, …).
-#[derive(Clone, Default)]
-pub struct Templates {
-    /// minijinja sources; the first line of each is its subject.
-    pub sources: BTreeMap<(Language, String), String>,
+/// How the brief under a notification begins. `mail::visible` knows it, and no answer to a customer may show it.
+pub const BRIEF_MARK: &str = "— guichet #";
+
+/// What one decision says.
+pub struct Voice<'a> {
+    policy: &'a Policy,
+    now: Timestamp,
+    /// To be queued in the same commit (P5).
+    pub said: Vec<Outbound>,
+    /// The desk's own words in the thread.
+    pub messages: Vec<Message>,
+    /// Automatic mail to a customer, for its cap.
+    pub acked: Option<(EmailAddress, Timestamp)>,
 }
 
-impl std::fmt::Debug for Templates {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} templates", self.sources.len())
+/// One mail before it has a place in the outbox.
+struct Draft {
+    purpose: Purpose,
+    audience: Audience,
+    from_name: String,
+    to: Contact,
+    subject: String,
+    body: Vec<Piece>,
+    attachments: Vec<Attachment>,
+    automatic: Option<Automatic>,
+}
+
+impl<'a> Voice<'a> {
+    /// Nothing said yet.
+    #[must_use]
+    pub const fn new(policy: &'a Policy, now: Timestamp) -> Self {
+        Self { policy, now, said: Vec::new(), messages: Vec::new(), acked: None }
     }
+
+    /// The first automatic answer to the customer, or the reason for silence.
+    pub fn acknowledge(&mut self, ticket: &mut Ticket, inbound: &Inbound, known: &Known, context: &Context) -> History {
+        let silent = |why: &str| History { at: self.now, by: Actor::Desk, what: "no acknowledgement".to_owned(), why: why.to_owned() };
+        if inbound.channel == Channel::Chat {
+            return silent("the chat window shows who answers and by when");
+        }
+        if let Some((_, why)) = &inbound.machine {
+            return silent(&format!("a machine wrote: {why}"));
+        }
+        let Some(from) = &inbound.from else { return silent("nobody to send it to") };
+        let hour_ago = self.now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
+        let recent = context.acks.iter().filter(|at| **at > hour_ago).count();
+        if recent >= self.policy.desk.acks_per_hour_max as usize {
+            return silent(&format!("{recent} automatic mails went to that address within an hour"));
+        }
+        // Nothing of the mail is repeated to somebody whom we do not know: the sender may be forged (P6).
+        let template = if self.policy.customers.find(&from.address).is_some() { "ack" } else { "ack_unverified" };
+        let clock = ticket.clocks.iter().find(|c| c.kind == ClockKind::FirstResponse);
+        let (due, calendar) = (clock.map(|c| c.due), clock.map_or_else(String::new, |c| c.calendar.clone()));
+        let language = ticket.language;
+        let mut facts = self.facts(ticket, language);
+        facts.customer = one_line(if from.name.is_empty() { &known.name } else { &from.name }, 100);
+        facts.due_text = due.map_or_else(String::new, |due| self.when(due, &calendar, language));
+        facts.in_hours = self.policy.calendars.get(&calendar).is_none_or(|c| c.is_open(self.now));
+        let Rendered { subject, text } = self.render(language, template, &facts);
+
+        let id = self.send(
+            ticket,
+            Draft {
+                purpose: Purpose::Ack,
+                audience: Audience::Customer,
+                from_name: self.policy.desk.name.clone(),
+                to: Contact { name: from.name.clone(), address: from.address.clone() },
+                subject,
+                body: vec![Piece::Text(text.clone())],
+                attachments: Vec::new(),
+                automatic: Some(Automatic::Replied),
+            },
+        );
+        let seq = ticket.take_seq();
+        self.messages.push(Message {
+            ticket: ticket.number,
+            seq,
+            author: Author::Desk,
+            visibility: Visibility::Public,
+            channel: Channel::Mail,
+            at: self.now,
+            message_id: None,
+            body: Body::all_new(text),
+            attachments: Vec::new(),
+            raw: None,
+            machine: None,
+            defects: Vec::new(),
+            chat_seq: None,
+            client_id: None,
+            outbox: vec![id],
+        });
+        self.acked = Some((from.address.clone(), self.now));
+        History {
+            at: self.now,
+            by: Actor::Desk,
+            what: format!("acknowledged in {language}"),
+            why: due.map_or_else(|| format!("template {template}, no response target"), |due| format!("template {template}, due {due}")),
+        }
+    }
+
+    /// Somebody wrote: the assignee hears of it, or else the whole team.
+    pub fn notify(
+        &mut self,
+        ticket: &mut Ticket,
+        inbound: &Inbound,
+        message: &Message,
+        known: &Known,
+        earlier: &[EarlierTicket],
+        except: Option<&Agent>,
+    ) {
+        let (writer, stranger) = match &message.author {
+            Author::Customer { name, address } => {
+                (if name.is_empty() { address.as_ref().map_or("?".to_owned(), ToString::to_string) } else { name.clone() }, false)
+            }
+            Author::ThirdParty(contact) => (contact.shown().to_owned(), true),
+            Author::Agent(contact) => (contact.shown().to_owned(), false),
+            Author::Desk => (self.policy.desk.name.clone(), false),
+        };
+        let (attachments, left_out) = self.within_limits(&message.attachments);
+        for (contact, audience, language) in self.watchers(ticket, except) {
+            let mut facts = self.brief_facts(ticket, known, earlier, language);
+            facts.stranger = stranger.then(|| one_line(inbound.from.as_ref().map_or("", |f| f.address.as_str()), 260)).unwrap_or_default();
+            facts.left_out.clone_from(&left_out);
+            let brief = self.render(language, "brief", &facts).text;
+            let body = if message.body.new_text().trim().is_empty() { Piece::QuotedTextOf(message.seq) } else { Piece::NewTextOf(message.seq) };
+            let draft = Draft {
+                purpose: Purpose::Notification,
+                audience,
+                from_name: one_line(&format!("{writer} ({})", self.policy.desk.name), 200),
+                to: contact,
+                subject: tagged(ticket, ""),
+                body: vec![body, Piece::Text(format!("\n\n{brief}"))],
+                attachments: attachments.clone(),
+                automatic: Some(Automatic::Generated),
+            };
+            self.send(ticket, draft);
+        }
+    }
+
+    /// An agent's answer to all who take part; into the chat window where the matter began there.
+    pub fn answer(&mut self, ticket: &mut Ticket, agent: &Agent, message: &Message) -> Vec<OutboxId> {
+        let requester = ticket.requester.address.clone().map(|address| Contact { name: ticket.requester.name.clone(), address });
+        let others: Vec<Contact> =
+            ticket.participants.iter().map(|p| Contact { name: p.name.clone(), address: p.address.clone() }).collect();
+        let shown_to: Vec<Contact> = requester.iter().chain(&others).cloned().collect();
+        let (attachments, _) = self.within_limits(&message.attachments);
+        let mut ids = Vec::new();
+        let window = ticket.session.zip(message.chat_seq);
+        if let Some((session, chat_seq)) = window {
+            let route = Route::Chat { session, chat_seq, else_mail: requester.is_some() };
+            ids.push(self.queue(ticket, agent, message, route, requester.clone(), &shown_to, &attachments));
+        }
+        let by_mail = requester.filter(|_| window.is_none()).into_iter().chain(others);
+        for to in by_mail {
+            ids.push(self.queue(ticket, agent, message, Route::Mail, Some(to), &shown_to, &attachments));
+        }
+        ids
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one answer's parts, each of another kind")]
+    fn queue(
+        &mut self,
+        ticket: &mut Ticket,
+        agent: &Agent,
+        message: &Message,
+        route: Route,
+        to: Option<Contact>,
+        shown_to: &[Contact],
+        attachments: &[Attachment],
+    ) -> OutboxId {
+        let id = ticket.take_outbox_id();
+        let Some(from) = self.policy.mailbox(&ticket.mailbox) else { return id };
+        self.said.push(Outbound {
+            id,
+            purpose: Purpose::Answer,
+            route,
+            audience: Audience::Customer,
+            from: from.address.clone(),
+            from_name: one_line(&format!("{} ({})", agent.name, self.policy.desk.name), 200),
+            to,
+            shown_to: shown_to.to_vec(),
+            subject: tagged(ticket, "Re: "),
+            in_reply_to: ticket.last_customer_id.clone(),
+            references: ticket.last_customer_id.iter().cloned().collect(),
+            body: vec![Piece::NewTextOf(message.seq)],
+            attachments: attachments.to_vec(),
+            automatic: None,
+            created: self.now,
+        });
+        id
+    }
+
+    /// A note concerns the assignee, if another wrote it.
+    pub fn pass_note_on(&mut self, ticket: &mut Ticket, agent: &Agent, message: &Message) {
+        let assignee = ticket.assignee.as_deref().and_then(|h| self.policy.agent_by_handle(h)).filter(|a| a.handle != agent.handle);
+        let Some(assignee) = assignee else { return };
+        let language = self.policy.language(assignee.languages.iter().copied());
+        let known = self.policy.know(ticket.requester.address.as_ref(), self.now.to_zoned(jiff::tz::TimeZone::UTC).date());
+        let brief = self.render(language, "brief", &self.brief_facts(ticket, &known, &[], language)).text;
+        let draft = Draft {
+            purpose: Purpose::Notification,
+            audience: Audience::Agent(assignee.address.clone()),
+            from_name: one_line(&format!("{} ({})", agent.name, self.policy.desk.name), 200),
+            to: contact_of(assignee),
+            subject: tagged(ticket, "#note "),
+            body: vec![Piece::NewTextOf(message.seq), Piece::Text(format!("\n\n{brief}"))],
+            attachments: Vec::new(),
+            automatic: Some(Automatic::Generated),
+        };
+        self.send(ticket, draft);
+    }
+
+    /// An agent's mail that was not carried out goes back to him with each fault and his text.
+    pub fn give_back(&mut self, ticket: &mut Ticket, agent: &Agent, _inbound: &Inbound, message: &Message, faults: Vec<String>) {
+        let facts = |voice: &Self, ticket: &Ticket, language| NoticeFacts { faults, agent: agent.name.clone(), ..voice.facts(ticket, language) };
+        self.to_agent(ticket, agent, Purpose::Held, "held", facts, vec![Piece::Text("\n\n".to_owned()), Piece::QuotedTextOf(message.seq)]);
+    }
+
+    /// A mail of the ticket could not be delivered for good: whoever looks after it hears of it.
+    pub fn undelivered(&mut self, ticket: &mut Ticket, purpose: Purpose, why: &str) {
+        let fault = format!("{}: {}", purpose.word(), one_line(why, 300));
+        for (to, audience, language) in self.watchers(ticket, None) {
+            let facts = NoticeFacts { faults: vec![fault.clone()], ..self.facts(ticket, language) };
+            let Rendered { subject, text } = self.render(language, "undelivered", &facts);
+            let draft = Draft {
+                purpose: Purpose::Held,
+                audience,
+                from_name: self.policy.desk.name.clone(),
+                to,
+                subject,
+                body: vec![Piece::Text(text)],
+                attachments: Vec::new(),
+                automatic: Some(Automatic::Generated),
+            };
+            self.send(ticket, draft);
+        }
+    }
+
+    /// What `#status` asks for.
+    pub fn reply_status(&mut self, ticket: &mut Ticket, agent: &Agent, _inbound: &Inbound) {
+        let known = self.policy.know(ticket.requester.address.as_ref(), self.now.to_zoned(jiff::tz::TimeZone::UTC).date());
+        let facts = |voice: &Self, ticket: &Ticket, language| voice.brief_facts(ticket, &known, &[], language);
+        self.to_agent(ticket, agent, Purpose::Reply, "status", facts, Vec::new());
+    }
+
+    /// What `#help` asks for.
+    pub fn reply_help(&mut self, ticket: &mut Ticket, agent: &Agent, _inbound: &Inbound) {
+        self.to_agent(ticket, agent, Purpose::Reply, "help", Self::facts, Vec::new());
+    }
+
+    /// A clock is near its end, or has run out before anybody was warned.
+    pub fn warn_team(&mut self, ticket: &mut Ticket, kind: ClockKind, due: Timestamp) {
+        self.tell_watchers(ticket, Purpose::Warning, "warning", Some((kind, due)));
+    }
+
+    /// Nothing else would move it.
+    pub fn remind_team(&mut self, ticket: &mut Ticket) {
+        self.tell_watchers(ticket, Purpose::Review, "review", None);
+    }
+
+    /// A clock has run out.
+    pub fn tell_manager(&mut self, ticket: &mut Ticket, kind: ClockKind, due: Timestamp) {
+        let Some(address) = self.policy.teams.get(&ticket.team).and_then(|t| t.manager.clone()) else {
+            return self.tell_watchers(ticket, Purpose::Breach, "breach", Some((kind, due)));
+        };
+        let (to, audience, language) = match self.policy.agent(&address) {
+            Some(agent) => (contact_of(agent), Audience::Agent(address), self.policy.language(agent.languages.iter().copied())),
+            None => (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([])),
+        };
+        self.tell(ticket, Purpose::Breach, "breach", Some((kind, due)), to, audience, language);
+    }
+
+    fn tell_watchers(&mut self, ticket: &mut Ticket, purpose: Purpose, template: &str, clock: Option<(ClockKind, Timestamp)>) {
+        for (to, audience, language) in self.watchers(ticket, None) {
+            self.tell(ticket, purpose, template, clock, to, audience, language);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one notice's parts, each of another kind")]
+    fn tell(
+        &mut self,
+        ticket: &mut Ticket,
+        purpose: Purpose,
+        template: &str,
+        clock: Option<(ClockKind, Timestamp)>,
+        to: Contact,
+        audience: Audience,
+        language: Language,
+    ) {
+        let known = self.policy.know(ticket.requester.address.as_ref(), self.now.to_zoned(jiff::tz::TimeZone::UTC).date());
+        let mut facts = self.brief_facts(ticket, &known, &[], language);
+        if let Some((kind, due)) = clock {
+            kind.word().clone_into(&mut facts.clock);
+            let calendar = ticket.clocks.iter().find(|c| c.kind == kind).map_or("", |c| c.calendar.as_str());
+            facts.due_text = self.when(due, calendar, language);
+        }
+        let Rendered { subject, text } = self.render(language, template, &facts);
+        let draft = Draft {
+            purpose,
+            audience,
+            from_name: self.policy.desk.name.clone(),
+            to,
+            subject,
+            body: vec![Piece::Text(text)],
+            attachments: Vec::new(),
+            automatic: Some(Automatic::Generated),
+        };
+        self.send(ticket, draft);
+    }
+
+    fn to_agent(
+        &mut self,
+        ticket: &mut Ticket,
+        agent: &Agent,
+        purpose: Purpose,
+        template: &str,
+        facts: impl FnOnce(&Self, &Ticket, Language) -> NoticeFacts,
+        more: Vec<Piece>,
+    ) {
+        let language = self.policy.language(agent.languages.iter().copied());
+        let Rendered { subject, text } = self.render(language, template, &facts(self, ticket, language));
+        let mut body = vec![Piece::Text(text)];
+        body.extend(more);
+        let draft = Draft {
+            purpose,
+            audience: Audience::Agent(agent.address.clone()),
+            from_name: self.policy.desk.name.clone(),
+            to: contact_of(agent),
+            subject,
+            body,
+            attachments: Vec::new(),
+            automatic: Some(Automatic::Replied),
+        };
+        self.send(ticket, draft);
+    }
+
+    /// Who looks after a ticket: its assignee, else its team, else its team's manager.
+    fn watchers(&self, ticket: &Ticket, except: Option<&Agent>) -> Vec<(Contact, Audience, Language)> {
+        let seat = |agent: &Agent| {
+            (contact_of(agent), Audience::Agent(agent.address.clone()), self.policy.language(agent.languages.iter().copied()))
+        };
+        let others = |agent: &&Agent| except.is_none_or(|e| e.handle != agent.handle);
+        if let Some(assignee) = ticket.assignee.as_deref().and_then(|h| self.policy.agent_by_handle(h)) {
+            return Some(assignee).filter(others).map(seat).into_iter().collect();
+        }
+        let team: Vec<_> = self.policy.members(&ticket.team).filter(others).map(seat).collect();
+        if !team.is_empty() {
+            return team;
+        }
+        let manager = self.policy.teams.get(&ticket.team).and_then(|t| t.manager.clone());
+        manager.map(|address| (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([]))).into_iter().collect()
+    }
+
+    fn send(&mut self, ticket: &mut Ticket, draft: Draft) -> OutboxId {
+        let id = ticket.take_outbox_id();
+        let Some(from) = self.policy.mailbox(&ticket.mailbox) else { return id };
+        let to_customer = draft.audience == Audience::Customer;
+        let parent = ticket.last_customer_id.clone().filter(|_| to_customer);
+        self.said.push(Outbound {
+            id,
+            purpose: draft.purpose,
+            route: Route::Mail,
+            audience: draft.audience,
+            from: from.address.clone(),
+            from_name: draft.from_name,
+            to: Some(draft.to),
+            shown_to: Vec::new(),
+            subject: one_line(&draft.subject, SUBJECT_OCTETS_MAX + 40),
+            references: parent.iter().cloned().collect(),
+            in_reply_to: parent,
+            body: draft.body,
+            attachments: draft.attachments,
+            automatic: draft.automatic,
+            created: self.now,
+        });
+        id
+    }
+
+    /// Attachments in their order until the limit, and the names of those that stay behind.
+    fn within_limits(&self, attachments: &[Attachment]) -> (Vec<Attachment>, Vec<String>) {
+        let mut octets = 0_u64;
+        let (mut taken, mut left_out) = (Vec::new(), Vec::new());
+        for attachment in attachments {
+            if octets.saturating_add(attachment.blob.size) <= self.policy.desk.attached_octets_max {
+                octets += attachment.blob.size;
+                taken.push(attachment.clone());
+            } else {
+                left_out.push(format!("{} ({} KiB)", attachment.name, attachment.blob.size / 1024));
+            }
+        }
+        (taken, left_out)
+    }
+
+    fn facts(&self, ticket: &Ticket, language: Language) -> NoticeFacts {
+        NoticeFacts {
+            desk: self.policy.desk.name.clone(),
+            number: ticket.number.to_string(),
+            subject: ticket.subject.clone(),
+            customer: ticket.requester.name.clone(),
+            tier: ticket.tier.clone(),
+            team: ticket.team.clone(),
+            assignee: ticket.assignee.clone().unwrap_or_default(),
+            priority: ticket.priority.word().to_owned(),
+            status: ticket.status.word().to_owned(),
+            opened_text: self.when(ticket.opened, &self.team_calendar(ticket), language),
+            in_hours: true,
+            ..NoticeFacts::default()
+        }
+    }
+
+    fn brief_facts(&self, ticket: &Ticket, known: &Known, earlier: &[EarlierTicket], language: Language) -> NoticeFacts {
+        let clocks = ticket.clocks.iter().filter(|c| c.kind.is_target()).map(|c| ClockFact {
+            kind: c.kind.word().to_owned(),
+            state: c.state.word().to_owned(),
+            when: match c.state {
+                ClockState::Met { at } => self.when(at, &c.calendar, language),
+                ClockState::Running { .. } | ClockState::Warned { .. } | ClockState::Paused { .. } | ClockState::Breached { .. } => {
+                    self.when(c.due, &c.calendar, language)
+                }
+            },
+        });
+        let earlier = earlier.iter().filter(|e| e.number != ticket.number).take(5).map(|e| EarlierFact {
+            number: e.number.to_string(),
+            subject: one_line(&e.subject, 80),
+            status: e.status.to_owned(),
+        });
+        NoticeFacts {
+            address: ticket.requester.address.as_ref().map(ToString::to_string).unwrap_or_default(),
+            organisation: ticket.organisation.clone(),
+            plan: known.plan.clone(),
+            tags: ticket.tags.iter().cloned().collect::<Vec<_>>().join(", "),
+            channel: ticket.channel.word().to_owned(),
+            clocks: clocks.collect(),
+            earlier: earlier.collect(),
+            ..self.facts(ticket, language)
+        }
+    }
+
+    fn team_calendar(&self, ticket: &Ticket) -> String {
+        self.policy.teams.get(&ticket.team).map(|t| t.calendar.clone()).unwrap_or_default()
+    }
+
+    fn when(&self, at: Timestamp, calendar: &str, language: Language) -> String {
+        let zone = self.policy.calendars.get(calendar).map_or(jiff::tz::TimeZone::UTC, |c| c.zone.clone());
+        dates::when_text(at, &zone, language, self.now)
+    }
+
+    /// Every template was rendered with sample facts when the configuration was read; should one fail all the same, the
+    /// ticket's number still reaches its reader.
+    fn render(&self, language: Language, template: &str, facts: &NoticeFacts) -> Rendered {
+        self.policy.templates.render(language, template, facts).unwrap_or_else(|_| Rendered {
+            subject: format!("[{}]", facts.number),
+            text: format!("{}: {}", facts.desk, facts.number),
+        })
+    }
+}
+
+/// The line that a chat window shows before anything was said: who answers and by when (P10).
+#[must_use]
+pub fn expected_in_chat(policy: &Policy, address: Option<&EmailAddress>, language: Option<Language>, now: Timestamp) -> String {
+    let Some(chat) = &policy.chat else { return String::new() };
+    let known = policy.know(address, now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(Priority::Medium, |t| t.priority);
+    let sla = policy.sla(&known.tier, priority);
+    let team_calendar = policy.teams.get(&chat.team).map(|t| t.calendar.clone()).unwrap_or_default();
+    let calendar = sla.calendar.clone().unwrap_or(team_calendar);
+    let language = policy.language(known.language.into_iter().chain(language));
+    let voice = Voice::new(policy, now);
+    let due = sla.first_response.and_then(|target| Some(policy.calendars.get(&calendar)?.add(now, target)));
+    let facts = NoticeFacts {
+        desk: policy.desk.name.clone(),
+        team: chat.team.clone(),
+        due_text: due.map_or_else(String::new, |due| voice.when(due, &calendar, language)),
+        in_hours: policy.calendars.get(&calendar).is_none_or(|c| c.is_open(now)),
+        ..NoticeFacts::default()
+    };
+    voice.render(language, "chat_expected", &facts).text.trim().to_owned()
+}
+
+fn contact_of(agent: &Agent) -> Contact {
+    Contact { name: agent.name.clone(), address: agent.address.clone() }
+}
+
+/// The subject with the ticket's tag, so that people find it.
+fn tagged(ticket: &Ticket, before: &str) -> String {
+    format!("{before}{} [{}]", ticket.subject, ticket.number)
+}
+
+/// Whether a text shows a part of the desk's own brief, unquoted.
+#[must_use]
+pub fn shows_brief(text: &str) -> bool {
+    text.lines().any(|l| l.trim_start().starts_with(BRIEF_MARK))
+}
+
+/// A subject without the marks that mail programs put before it, and without our own tags.
+#[must_use]
+pub fn bare_subject(subject: &str) -> &str {
+    const MARKS: [&str; 22] = [
+        "re", "aw", "sv", "vs", "res", "ref", "rv", "antw", "odp", "re", "fw", "fwd", "wg", "enc", "tr", "vb", "fs", "doorst", "rif", "i", "vl", "edasi",
+    ];
+    let mut rest = subject.trim();
+    while let Some((mark, behind)) = rest.split_once(':') {
+        // "Re[2]:" and "Re (2):" count replies.
+        let mark = mark.trim_end_matches(|c: char| c.is_ascii_digit() || "[]() ".contains(c));
+        if !MARKS.iter().any(|m| m.eq_ignore_ascii_case(mark)) {
+            break;
+        }
+        rest = behind.trim_start();
+    }
+    while let Some((before, tag)) = rest.rsplit_once('[') {
+        let number = tag.trim_end().strip_suffix(']').and_then(|t| t.strip_prefix('#'));
+        if !number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) {
+            break;
+        }
+        rest = before.trim_end();
+    }
+    rest
 }

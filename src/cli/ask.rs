@@ -1,0 +1,39 @@
+//! The running daemon if there is one, else the store itself: the same answer from both.
+
+use super::Ended;
+use crate::config::settings::Settings;
+use crate::http::client::{self, ClientFault};
+use crate::intake::Desk;
+use crate::mail::token::Signer;
+use anyhow::{Context as _, anyhow};
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+
+/// Asks at `path`; where no daemon runs, `offline` answers from the opened store. `None`: there is no such thing.
+pub(super) fn ask<T: DeserializeOwned>(
+    settings: &Settings,
+    path: &str,
+    body: Option<Vec<u8>>,
+    offline: impl FnOnce(&Desk, &Signer) -> anyhow::Result<Option<T>>,
+) -> Result<Option<T>, Ended> {
+    let runtime = super::runtime()?;
+    let socket: PathBuf = settings.state_dir.join(crate::CONTROL_SOCKET);
+    let answer = runtime.block_on(async {
+        match body {
+            None => client::get(&socket, path).await,
+            Some(body) => client::post(&socket, path, body).await,
+        }
+    });
+    match answer {
+        Ok((200, body)) => Ok(Some(serde_json::from_slice(&body).context("failed to read the daemon's answer")?)),
+        Ok((404, _)) => Ok(None),
+        Ok((status, body)) => Err(Ended::Failed(anyhow!("the daemon answered {status}: {}", String::from_utf8_lossy(&body).trim()))),
+        Err(ClientFault::NotRunning) => runtime.block_on(async {
+            let (desk, signer) = crate::open_desk(settings)?;
+            let found = offline(&desk, &signer);
+            desk.store().clone().close().await;
+            Ok(found?)
+        }),
+        Err(fault) => Err(Ended::Failed(anyhow!(fault).context("failed to ask the daemon"))),
+    }
+}

@@ -1,0 +1,163 @@
+//! The command line: one file a verb. A verb that asks something of the store asks the running daemon over its control
+//! socket; where none runs, it opens the store itself.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 try again later.
+
+mod ask;
+mod check;
+mod demo;
+mod explain;
+mod run;
+mod ticket;
+mod tickets;
+mod verify;
+
+use crate::config::settings::Settings;
+use clap::{Parser, Subcommand};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// guichet: the ticket window. Takes in every customer message by mail and by live chat, makes it part of a ticket
+/// with clocks, tells the customer what to expect, and lets agents do their work from the mail client that they have.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 try again later.")]
+pub struct Arguments {
+    /// Configuration: a file, or a directory whose *.toml are read in order.
+    #[arg(long, global = true, env = "GUICHET_CONFIG", default_value = "/etc/guichet", value_name = "PATH")]
+    config: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The daemon, in the foreground. SIGTERM drains and stops it, SIGHUP reads rules and texts anew.
+    Run,
+    /// Checks the configuration and prints each fault as file:line: key: what is wrong, and what would be right.
+    Check,
+    /// What would be decided for a mail, and why. Changes and sends nothing.
+    Explain {
+        /// One JSON object a mail.
+        #[arg(long)]
+        json: bool,
+        /// Files with one mail each; - is standard input.
+        #[arg(required = true, value_name = "MAIL")]
+        mails: Vec<PathBuf>,
+    },
+    /// A line a ticket that is not closed, most urgent first.
+    Tickets {
+        /// new, open, pending, snoozed, solved, closed, or any.
+        #[arg(long, value_parser = tickets::status)]
+        status: Option<String>,
+        /// Only this team's.
+        #[arg(long)]
+        team: Option<String>,
+        /// Only this tier's.
+        #[arg(long)]
+        tier: Option<String>,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One ticket: its thread, clocks, and history with reasons.
+    Ticket {
+        /// Its number, with or without #.
+        #[arg(value_name = "N", value_parser = ticket::number)]
+        number: u64,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Proves every promise that the store can prove: each index against the rows, both ways. Exit 1 if one is broken.
+    Verify {
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The whole thing on an embedded default: no server, no root. Sample customers of three tiers in three languages,
+    /// chat page on loopback.
+    Demo {
+        /// Where it keeps its state and Maildirs; by default a new folder below the system's temporary one.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Address of the chat page.
+        #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+        listen: std::net::SocketAddr,
+        /// Stop after the sample messages instead of keeping the chat page open.
+        #[arg(long)]
+        once: bool,
+    },
+}
+
+/// How a verb ended without being done.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// Something that was asked for is not so, or could not be done.
+    Failed(anyhow::Error),
+    /// Wrong usage or configuration; each line has been said where it is known.
+    Wrong(Vec<String>),
+    /// Another process is in the way, or a server is down.
+    Later(anyhow::Error),
+    /// All was said already.
+    Said,
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Ended {
+    fn from(fault: E) -> Self {
+        Self::Failed(fault.into())
+    }
+}
+
+impl Arguments {
+    /// Does what was asked.
+    #[must_use]
+    pub fn carry_out(self) -> ExitCode {
+        let config = self.config;
+        let ended = match self.verb {
+            Verb::Run => run::run(&config),
+            Verb::Check => check::check(&config),
+            Verb::Explain { json, mails } => explain::explain(&config, &mails, json),
+            Verb::Tickets { status, team, tier, json } => tickets::tickets(&config, status, team, tier, json),
+            Verb::Ticket { number, json } => ticket::ticket(&config, number, json),
+            Verb::Verify { json } => verify::verify(&config, json),
+            Verb::Demo { dir, listen, once } => demo::demo(dir, listen, once),
+        };
+        match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Ended::Said) => ExitCode::FAILURE,
+            Err(Ended::Failed(fault)) => {
+                complain(&format!("guichet: {fault:#}"));
+                ExitCode::FAILURE
+            }
+            Err(Ended::Later(fault)) => {
+                complain(&format!("guichet: {fault:#}"));
+                ExitCode::from(75)
+            }
+            Err(Ended::Wrong(lines)) => {
+                for line in lines {
+                    complain(&line);
+                }
+                ExitCode::from(2)
+            }
+        }
+    }
+}
+
+/// The configuration, or each of its faults.
+fn settings(config: &std::path::Path) -> Result<Settings, Ended> {
+    crate::config::load(config).map_err(|faults| Ended::Wrong(faults.iter().map(ToString::to_string).collect()))
+}
+
+/// A line for people or for a pipe; a reader who has gone away is no fault.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}

@@ -1,0 +1,52 @@
+//! `guichet run`.
+
+use super::Ended;
+use crate::RunFault;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+pub(super) fn run(config: &Path) -> Result<(), Ended> {
+    let settings = super::settings(config)?;
+    log();
+    let runtime = super::runtime()?;
+    let stop = CancellationToken::new();
+    let path = config.to_owned();
+    let ended = runtime.block_on(async {
+        let signals = tokio::spawn(until_signal(stop.clone()));
+        let reload = move || crate::config::load(&path);
+        let ended = crate::run(settings, reload, stop, |_| {}).await;
+        signals.abort();
+        ended
+    });
+    match ended {
+        Ok(()) => Ok(()),
+        Err(fault @ RunFault::Busy(_)) => Err(Ended::Later(fault.into())),
+        Err(fault) => Err(Ended::Failed(fault.into())),
+    }
+}
+
+/// SIGTERM and SIGINT stop in order.
+async fn until_signal(stop: CancellationToken) {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("told to stop");
+    stop.cancel();
+}
+
+/// To standard error, in which systemd's journal reads; `GUICHET_LOG` sets what is said, as `info` or `guichet=debug`.
+pub(super) fn log() {
+    // async-imap's trace prints passwords and whole mails.
+    let wished = std::env::var("GUICHET_LOG").unwrap_or_else(|_| "info".to_owned());
+    let filter = EnvFilter::new(format!("{wished},async_imap=off,imap_proto=off,sled=warn,lettre=warn,hyper=warn"));
+    let to_terminal = std::io::stderr().is_terminal();
+    // The journal has its own times.
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(to_terminal).with_target(false);
+    let _ = if journal { builder.without_time().try_init() } else { builder.try_init() };
+}

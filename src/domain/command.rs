@@ -1,0 +1,294 @@
+//! What an agent's mail orders: lines that begin with `#` above its first other line, one command each.
+//!
+//! A command that is unknown or refused holds the whole mail, so every fault is found before anything is done.
+
+use super::address::EmailAddress;
+use super::calendar::Calendar;
+use super::message::{Body, Span, SpanKind};
+use super::policy::Policy;
+use super::ticket::Priority;
+use jiff::civil::{Date, Time, Weekday};
+use jiff::{SignedDuration, Timestamp, ToSpan};
+
+/// One order, checked against the policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    Solve,
+    Close,
+    Reopen,
+    Pending,
+    Snooze(SignedDuration),
+    /// A date that the customer was given.
+    Promise(Timestamp),
+    /// Handle of an agent, or nobody.
+    Assign(Option<String>),
+    Team(String),
+    Priority(Priority),
+    Tag(Vec<String>),
+    Untag(Vec<String>),
+    /// Answers go to this address too from now on.
+    Cc(EmailAddress),
+    /// All that follows is internal.
+    Note,
+    Spam,
+    Status,
+    Help,
+}
+
+/// The command words with their arguments, for `#help` and for hints.
+pub const WORDS: [(&str, &str); 16] = [
+    ("solve", ""),
+    ("close", ""),
+    ("reopen", ""),
+    ("pending", ""),
+    ("snooze", "2d"),
+    ("promise", "fri 15:00"),
+    ("assign", "ana | me | none"),
+    ("team", "billing"),
+    ("priority", "low | medium | high | critical"),
+    ("tag", "a b"),
+    ("untag", "a"),
+    ("cc", "x@y.example"),
+    ("note", ""),
+    ("spam", ""),
+    ("status", ""),
+    ("help", ""),
+];
+
+/// Longest word that is taken as a tag, in octets.
+const TAG_OCTETS_MAX: usize = 40;
+/// Commands in one mail.
+const COMMANDS_MAX: usize = 20;
+
+/// What was found at the top of an agent's mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orders {
+    pub commands: Vec<Command>,
+    /// The body with its command lines marked as such.
+    pub body: Body,
+}
+
+/// Reads the commands of an agent's mail.
+///
+/// # Errors
+/// Each line that is no command or is refused, with what would be right: one sentence a fault, for the agent.
+pub fn read(body: &Body, agent_handle: &str, policy: &Policy, calendar: &Calendar, now: Timestamp) -> Result<Orders, Vec<String>> {
+    let mut commands = Vec::new();
+    let mut faults = Vec::new();
+    let mut spans: Vec<Span> = Vec::new();
+    let mut at_top = true;
+    for span in &body.spans {
+        if span.kind != SpanKind::New || !at_top {
+            spans.push(*span);
+            continue;
+        }
+        let mut start = span.start as usize;
+        let end = span.end as usize;
+        while at_top && start < end {
+            let Some(rest) = body.text.get(start..end) else { break };
+            let line_octets = rest.find('\n').map_or(rest.len(), |n| n + 1);
+            let line = rest.get(..line_octets).unwrap_or(rest).trim();
+            let line_end = start + line_octets;
+            if line.is_empty() {
+                push_span(&mut spans, SpanKind::New, start, line_end);
+            } else if let Some(order) = command_line(line) {
+                match parse(order, agent_handle, policy, calendar, now) {
+                    Ok(command) => commands.push(command),
+                    Err(fault) => faults.push(fault),
+                }
+                push_span(&mut spans, SpanKind::Command, start, line_end);
+            } else {
+                at_top = false;
+                break;
+            }
+            start = line_end;
+        }
+        if start < end {
+            push_span(&mut spans, SpanKind::New, start, end);
+        }
+    }
+    if commands.len() > COMMANDS_MAX {
+        faults.push(format!("more than {COMMANDS_MAX} commands in one mail: send them in several"));
+    }
+    if faults.is_empty() {
+        Ok(Orders { commands, body: Body { spans, ..body.clone() } })
+    } else {
+        Err(faults)
+    }
+}
+
+fn push_span(spans: &mut Vec<Span>, kind: SpanKind, start: usize, end: usize) {
+    let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(end)) else { return };
+    match spans.last_mut() {
+        Some(last) if last.kind == kind && last.end == start => last.end = end,
+        _ => spans.push(Span { kind, start, end }),
+    }
+}
+
+/// `#word …`; a `#` before a digit or a space is text ("#1042 works again").
+fn command_line(line: &str) -> Option<&str> {
+    line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_alphabetic()))
+}
+
+fn parse(order: &str, me: &str, policy: &Policy, calendar: &Calendar, now: Timestamp) -> Result<Command, String> {
+    let (word, argument) = order.split_once(char::is_whitespace).unwrap_or((order, ""));
+    let word = word.trim_end_matches([':', ',', '.']).to_lowercase();
+    let argument = argument.trim();
+    let known = WORDS.iter().find(|(w, _)| *w == word);
+    let Some((_, usage)) = known else {
+        let near = WORDS.iter().map(|(w, _)| *w).min_by_key(|w| distance(w, &word)).filter(|w| distance(w, &word) <= 2);
+        let hint = near.map_or("#help lists the commands".to_owned(), |w| format!("did you mean #{w}?"));
+        return Err(format!("#{} is not a command: {hint}", shown(&word)));
+    };
+    if usage.is_empty() && !argument.is_empty() {
+        return Err(format!("#{word} takes nothing behind it, but there is “{}”", shown(argument)));
+    }
+    if !usage.is_empty() && argument.is_empty() {
+        return Err(format!("#{word} needs a value, such as #{word} {usage}"));
+    }
+    let refused = |why: &str| format!("#{word} {}: {why}", shown(argument));
+    Ok(match word.as_str() {
+        "solve" => Command::Solve,
+        "close" => Command::Close,
+        "reopen" => Command::Reopen,
+        "pending" => Command::Pending,
+        "note" => Command::Note,
+        "spam" => Command::Spam,
+        "status" => Command::Status,
+        "help" => Command::Help,
+        "snooze" => Command::Snooze(span(argument).ok_or_else(|| refused("is no time such as 30m, 4h or 2d"))?),
+        "promise" => Command::Promise(
+            moment(argument, calendar, now).ok_or_else(|| refused("is no time to come, such as fri 15:00, tomorrow 9:00 or 2026-12-01 15:00"))?,
+        ),
+        "assign" if argument.eq_ignore_ascii_case("none") => Command::Assign(None),
+        "assign" if argument.eq_ignore_ascii_case("me") => Command::Assign(Some(me.to_owned())),
+        "assign" => {
+            let agent = policy.agent_by_handle(argument).or_else(|| policy.agent(&EmailAddress::parse(argument).ok()?));
+            let agent = agent.ok_or_else(|| refused(&format!("no such agent; there are {}", listed(policy.agents.iter().map(|a| a.handle.as_str())))))?;
+            Command::Assign(Some(agent.handle.clone()))
+        }
+        "team" => {
+            let team = policy.teams.keys().find(|t| t.eq_ignore_ascii_case(argument));
+            Command::Team(team.cloned().ok_or_else(|| refused(&format!("no such team; there are {}", listed(policy.teams.keys().map(String::as_str)))))?)
+        }
+        "priority" => Command::Priority(Priority::parse(argument).ok_or_else(|| refused("is none of low, medium, high, critical"))?),
+        "cc" => Command::Cc(EmailAddress::parse(argument).map_err(|fault| refused(&fault.to_string()))?),
+        "tag" => Command::Tag(tags(argument).map_err(|why| refused(&why))?),
+        _ => Command::Untag(tags(argument).map_err(|why| refused(&why))?),
+    })
+}
+
+fn tags(argument: &str) -> Result<Vec<String>, String> {
+    argument
+        .split([' ', ',', '\t'])
+        .filter(|t| !t.is_empty())
+        .map(|tag| {
+            let tag = tag.trim_start_matches('#').to_lowercase();
+            if tag.len() <= TAG_OCTETS_MAX && !tag.is_empty() && tag.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
+                Ok(tag)
+            } else {
+                Err(format!("a tag has letters, digits, - and _, at most {TAG_OCTETS_MAX} octets"))
+            }
+        })
+        .collect()
+}
+
+/// `30m`, `4h`, `2d`, `1w`, at most a year.
+fn span(text: &str) -> Option<SignedDuration> {
+    let text = text.trim().to_lowercase();
+    let unit = text.chars().last()?;
+    let number: i64 = text.get(..text.len() - unit.len_utf8())?.trim().parse().ok()?;
+    let seconds = match unit {
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return None,
+    };
+    let seconds = number.checked_mul(seconds)?;
+    (1..=366 * 86_400).contains(&seconds).then(|| SignedDuration::from_secs(seconds))
+}
+
+/// A time to come in the calendar's zone: `fri 15:00`, `tomorrow 9:00`, `15:00`, `2026-12-01 15:00`, `2026-12-01`.
+fn moment(text: &str, calendar: &Calendar, now: Timestamp) -> Option<Timestamp> {
+    let here = now.to_zoned(calendar.zone.clone());
+    let mut day: Option<Date> = None;
+    let mut weekday: Option<Weekday> = None;
+    let mut time: Option<Time> = None;
+    for word in text.to_lowercase().split_whitespace() {
+        if let Ok(date) = word.parse::<Date>() {
+            day = Some(date);
+        } else if word == "today" {
+            day = Some(here.date());
+        } else if word == "tomorrow" {
+            day = Some(here.date().tomorrow().ok()?);
+        } else if let Some(named) = named_day(word) {
+            weekday = Some(named);
+        } else if let Some((hour, minute)) = word.split_once([':', '.', 'h']) {
+            let minute = if minute.is_empty() { 0 } else { minute.parse().ok()? };
+            time = Some(Time::new(hour.parse().ok()?, minute, 0, 0).ok()?);
+        } else {
+            return None;
+        }
+    }
+    // A day alone means the end of its last shift, or of the day.
+    let time = time.unwrap_or_else(|| Time::constant(17, 0, 0, 0));
+    let on = |date: Date| date.to_datetime(time).to_zoned(calendar.zone.clone()).ok().map(|z| z.timestamp());
+    match (day, weekday) {
+        (Some(day), None) => on(day).filter(|at| *at > now),
+        (None, Some(weekday)) => (0..=7_i64)
+            .filter_map(|days| here.date().checked_add(days.days()).ok())
+            .filter(|date| date.weekday() == weekday)
+            .filter_map(on)
+            .find(|at| *at > now),
+        (None, None) if !text.trim().is_empty() => {
+            on(here.date()).filter(|at| *at > now).or_else(|| on(here.date().tomorrow().ok()?))
+        }
+        (Some(_), Some(_)) | (None, None) => None,
+    }
+}
+
+fn named_day(word: &str) -> Option<Weekday> {
+    let start: String = word.chars().take(3).collect();
+    Some(match start.as_str() {
+        "mon" | "seg" | "esm" => Weekday::Monday,
+        "tue" | "ter" | "tei" => Weekday::Tuesday,
+        "wed" | "qua" | "kol" => Weekday::Wednesday,
+        "thu" | "qui" | "nel" => Weekday::Thursday,
+        "fri" | "sex" | "ree" => Weekday::Friday,
+        "sat" | "sáb" | "sab" | "lau" => Weekday::Saturday,
+        "sun" | "dom" | "püh" => Weekday::Sunday,
+        _ => return None,
+    })
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.take(30).collect();
+    names.join(", ")
+}
+
+/// What somebody wrote, short enough to repeat in an answer to him.
+fn shown(text: &str) -> String {
+    super::address::one_line(text, 60)
+}
+
+/// Levenshtein distance of two short words.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(30).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = i;
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+        for (j, cb) in b.iter().enumerate() {
+            let (above, left) = (row.get(j + 1).copied().unwrap_or(0), row.get(j).copied().unwrap_or(0));
+            let cost = diagonal + usize::from(ca != *cb);
+            diagonal = above;
+            if let Some(cell) = row.get_mut(j + 1) {
+                *cell = cost.min(above + 1).min(left + 1);
+            }
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,468 @@
+//! The decision: what becomes of a message, and of a ticket whose time has come.
+//!
+//! [`on_message`] and [`on_time`] get facts and a time and give back one [`Change`]. The daemon commits it,
+//! `guichet explain` prints it.
+
+use super::address::{EmailAddress, one_line};
+use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
+use super::command::{self, Command};
+use super::lifecycle::{self, Passed};
+use super::message::{Author, Body, Channel, Inbound, Message, SpanKind, TicketNumber, Visibility};
+use super::notice::{self, Voice};
+use super::outbound::Purpose;
+use super::policy::{Agent, Policy};
+use super::route;
+use super::sla::{ClockEvent, ClockKind};
+use super::threading::{self, Place};
+use super::ticket::{NAME_OCTETS_MAX, PARTICIPANTS_MAX, Participant, Requester, SUBJECT_OCTETS_MAX, Status, TAGS_MAX, Ticket};
+use jiff::{Timestamp, ToSpan};
+
+/// Decides about one message.
+#[must_use]
+pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Timestamp) -> Change {
+    if let Some(landing) = context.seen {
+        // P2: nothing of it is done again; only the mailbox's cursor moves past this copy.
+        return Change { source: Some(inbound.source.clone()), landing: Some(landing), ..Change::default() };
+    }
+    let mut change = Change { fingerprint: Some(inbound.fingerprint), source: Some(inbound.source.clone()), ..Change::default() };
+    match threading::place(inbound, context, policy) {
+        Place::Quarantine { reason, detail } => quarantine(inbound, reason, detail, &mut change),
+        Place::Agent { ticket, agent, why } => agent_writes(inbound, ticket, agent, &why, context, policy, now, &mut change),
+        Place::AgentOnCustomerSide { ticket, agent, why } => {
+            let fault = "you wrote to the customer's reply address. Answer from the notification that you got: its reply address is yours alone";
+            let why = format!("{why}, but an agent's answer needs the agent's own");
+            hold(inbound, ticket, agent, &why, vec![fault.to_owned()], policy, now, &mut change);
+        }
+        Place::Customer { ticket, why } => customer_writes(inbound, ticket, &why, context, policy, now, &mut change),
+        Place::ThirdParty { ticket, why } => third_party_writes(inbound, ticket, &why, policy, now, &mut change),
+        Place::Opens { continues, why } => opens(inbound, continues, &why, context, policy, now, &mut change),
+    }
+    change
+}
+
+/// Decides about a ticket whose next time has come; `None` if nothing is due yet.
+#[must_use]
+pub fn on_time(ticket: &Ticket, policy: &Policy, now: Timestamp) -> Option<Change> {
+    let mut ticket = ticket.clone();
+    let (passed, lines) = lifecycle::time_passed(&mut ticket, policy, now);
+    if passed.is_empty() {
+        return None;
+    }
+    let mut change = Change::default();
+    for passed in passed {
+        notices_of(passed, &mut ticket, policy, now, &mut change);
+    }
+    record(&mut change, &mut ticket, lines);
+    change.tickets.push(ticket);
+    Some(change)
+}
+
+/// Decides about a mail that could not be delivered for good.
+#[must_use]
+pub fn on_undelivered(ticket: &Ticket, purpose: Purpose, why: &str, policy: &Policy, now: Timestamp) -> Change {
+    let mut ticket = ticket.clone();
+    let mut change = Change::default();
+    let mut voice = Voice::new(policy, now);
+    // Only what a customer should have got: telling agents that telling agents failed would never end.
+    if matches!(purpose, Purpose::Answer | Purpose::Ack) {
+        voice.undelivered(&mut ticket, purpose, why);
+    }
+    let lines = vec![line(now, Actor::Desk, &format!("{} could not be delivered", purpose.word()), &one_line(why, 300))];
+    change.outbox.extend(voice.said);
+    record(&mut change, &mut ticket, lines);
+    change.tickets.push(ticket);
+    change
+}
+
+fn notices_of(passed: Passed, ticket: &mut Ticket, policy: &Policy, now: Timestamp, change: &mut Change) {
+    let mut voice = Voice::new(policy, now);
+    match (passed.kind, passed.event) {
+        (kind, ClockEvent::Warned) => voice.warn_team(ticket, kind, passed.due),
+        (kind, ClockEvent::Elapsed) if kind.is_target() => {
+            if !passed.was_warned {
+                voice.warn_team(ticket, kind, passed.due);
+            }
+            voice.tell_manager(ticket, kind, passed.due);
+        }
+        (ClockKind::Review | ClockKind::Snooze, ClockEvent::Elapsed) => voice.remind_team(ticket),
+        (
+            ClockKind::FirstResponse | ClockKind::NextResponse | ClockKind::Resolution | ClockKind::Promise | ClockKind::AutoClose,
+            ClockEvent::Elapsed,
+        ) => {}
+    }
+    change.outbox.extend(voice.said);
+}
+
+/// A new matter: customer, rules, clocks, acknowledgement, notifications.
+fn opens(
+    inbound: &Inbound,
+    continues: Option<TicketNumber>,
+    why: &str,
+    context: &Context,
+    policy: &Policy,
+    now: Timestamp,
+    change: &mut Change,
+) {
+    let from = inbound.from.as_ref().map(|f| &f.address);
+    let known = policy.know(from, now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    let (home, mailbox) = home(inbound, policy);
+    let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(super::ticket::Priority::Medium, |t| t.priority);
+    let routing = route::route(inbound, &known, (home, priority), policy, now);
+    let language = policy.language(known.language.into_iter().chain(inbound.language));
+    let name = inbound.from.as_ref().map(|f| f.name.as_str()).filter(|n| !n.is_empty()).unwrap_or(&known.name);
+    let number = context.next_number.unwrap_or(TicketNumber(policy.desk.first_number));
+
+    let mut ticket = Ticket {
+        number,
+        version: 0,
+        subject: subject_of(inbound),
+        status: Status::New,
+        priority: routing.priority,
+        tier: known.tier.clone(),
+        team: routing.team,
+        assignee: routing.assignee,
+        channel: inbound.channel,
+        language,
+        requester: Requester { name: one_line(name, NAME_OCTETS_MAX), address: from.cloned() },
+        participants: Vec::new(),
+        organisation: one_line(&known.organisation, NAME_OCTETS_MAX),
+        mailbox,
+        session: inbound.session(),
+        opened: now,
+        tags: routing.tags,
+        clocks: Vec::new(),
+        messages: 0,
+        outbox: 0,
+        history: 0,
+        last_customer_id: inbound.message_id.clone(),
+    };
+
+    let mut lines = vec![line(now, Actor::Customer, &format!("opened by {}", inbound.channel.word()), why)];
+    if let Some(old) = continues {
+        lines.push(line(now, Actor::Desk, &format!("continues {old}"), "the ticket that was answered is closed"));
+    }
+    lines.push(line(now, Actor::Desk, &format!("tier {}", ticket.tier), &known.why));
+    lines.extend(routing.history);
+    lines.extend(lifecycle::opened(&mut ticket, policy, now));
+
+    let mut session = context.session.clone();
+    let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
+    let mut voice = Voice::new(policy, now);
+    lines.push(voice.acknowledge(&mut ticket, inbound, &known, context));
+    voice.notify(&mut ticket, inbound, &message, &known, &context.earlier, None);
+    finish(change, ticket, message, lines, voice, session);
+}
+
+/// The team and the mailbox that a message's way in belongs to.
+fn home(inbound: &Inbound, policy: &Policy) -> (String, String) {
+    let of_mail = || {
+        let mailbox = policy.mailbox(inbound.source.mailbox());
+        mailbox.map_or_else(Default::default, |m| (m.team.clone(), m.name.clone()))
+    };
+    match (&policy.chat, inbound.session()) {
+        (Some(chat), Some(_)) => (chat.team.clone(), chat.mailbox.clone()),
+        (Some(_), None) | (None, _) => of_mail(),
+    }
+}
+
+fn subject_of(inbound: &Inbound) -> String {
+    let subject = one_line(notice::bare_subject(&inbound.subject), SUBJECT_OCTETS_MAX);
+    if !subject.is_empty() {
+        return subject;
+    }
+    let text = inbound.body.new_text();
+    let first = text.lines().find(|l| !l.trim().is_empty()).unwrap_or("(no subject)");
+    let line = one_line(first, 80);
+    if line.len() < first.trim().len() { format!("{line}…") } else { line }
+}
+
+fn customer_writes(
+    inbound: &Inbound,
+    ticket: &Ticket,
+    why: &str,
+    context: &Context,
+    policy: &Policy,
+    now: Timestamp,
+    change: &mut Change,
+) {
+    let mut ticket = ticket.clone();
+    if inbound.machine.is_some() {
+        return quiet_note(inbound, &mut ticket, why, now, change);
+    }
+    let mut lines = vec![line(now, Actor::Customer, "wrote", why)];
+    lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
+    if let Some(id) = &inbound.message_id {
+        ticket.last_customer_id = Some(id.clone());
+    }
+    if ticket.requester.address.is_none() && inbound.session().is_some() {
+        // A visitor who tells his address later can be reached by mail from then on.
+        ticket.requester.address = inbound.from.as_ref().map(|f| f.address.clone());
+    }
+    let known = policy.know(ticket.requester.address.as_ref(), now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    let mut session = context.session.clone();
+    let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
+    let mut voice = Voice::new(policy, now);
+    voice.notify(&mut ticket, inbound, &message, &known, &context.earlier, None);
+    finish(change, ticket, message, lines, voice, session);
+}
+
+/// A machine on a known thread (P6): kept and seen, but nothing follows from it.
+fn quiet_note(inbound: &Inbound, ticket: &mut Ticket, why: &str, now: Timestamp, change: &mut Change) {
+    let machine = inbound.machine.as_ref().map_or("a machine", |(_, why)| why.as_str());
+    let lines = vec![line(now, Actor::Desk, "noted an automatic message", &format!("{why}; {machine}; nothing follows from it"))];
+    let author = inbound.from.clone().map_or(Author::Desk, Author::ThirdParty);
+    let message = file(inbound, ticket, author, Visibility::Internal, &mut None, change);
+    record(change, ticket, lines);
+    change.messages.push(message);
+    change.tickets.push(ticket.clone());
+}
+
+fn third_party_writes(inbound: &Inbound, ticket: &Ticket, why: &str, policy: &Policy, now: Timestamp, change: &mut Change) {
+    let mut ticket = ticket.clone();
+    if inbound.machine.is_some() {
+        return quiet_note(inbound, &mut ticket, why, now, change);
+    }
+    let Some(from) = inbound.from.clone() else { return };
+    let why = format!("{why}, from an address that has no part in it: agents see it, nothing is sent there until one says #cc");
+    let mut lines = vec![line(now, Actor::Customer, "a third party wrote", &why)];
+    if matches!(ticket.status, Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. }) {
+        lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
+    }
+    let known = policy.know(ticket.requester.address.as_ref(), now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    let message = file(inbound, &mut ticket, Author::ThirdParty(from), Visibility::Internal, &mut None, change);
+    let mut voice = Voice::new(policy, now);
+    voice.notify(&mut ticket, inbound, &message, &known, &[], None);
+    finish(change, ticket, message, lines, voice, None);
+}
+
+/// An agent with proof: his commands first, all or none; then his answer, or his note.
+#[expect(clippy::too_many_arguments, reason = "the facts of one decision, each of another kind")]
+fn agent_writes(
+    inbound: &Inbound,
+    ticket: &Ticket,
+    agent: &Agent,
+    why: &str,
+    context: &Context,
+    policy: &Policy,
+    now: Timestamp,
+    change: &mut Change,
+) {
+    if inbound.machine.is_some() {
+        // An agent's out-of-office never reaches a customer.
+        return quiet_note(inbound, &mut ticket.clone(), why, now, change);
+    }
+    let calendar = policy.teams.get(&ticket.team).and_then(|t| policy.calendars.get(&t.calendar)).or(policy.calendars.values().next());
+    let Some(calendar) = calendar else { return };
+    let orders = match command::read(&inbound.body, &agent.handle, policy, calendar, now) {
+        Ok(orders) => orders,
+        Err(faults) => return hold(inbound, ticket, agent, why, faults, policy, now, change),
+    };
+    let answer = orders.body.new_text();
+    if notice::shows_brief(&answer) {
+        let fault = "parts of the desk's own notification stand in what would go to the customer: write above it, or delete it";
+        return hold(inbound, ticket, agent, why, vec![fault.to_owned()], policy, now, change);
+    }
+    if answer.trim().is_empty() && orders.commands.is_empty() && inbound.attachments.is_empty() {
+        let fault = "there is no new text and no command in it, so there is nothing to send";
+        return hold(inbound, ticket, agent, why, vec![fault.to_owned()], policy, now, change);
+    }
+
+    let mut ticket = ticket.clone();
+    let mut lines = Vec::new();
+    let mut voice = Voice::new(policy, now);
+    let by = || Actor::Agent(agent.handle.clone());
+    // He answered when he sent it; a date from before the ticket or from the future is not believed.
+    let at = inbound.sent_at.map_or(now, |at| at.clamp(ticket.opened, now));
+    let internal = orders.commands.contains(&Command::Note);
+    let says = !answer.trim().is_empty() || !inbound.attachments.is_empty();
+    let answers = says && !internal;
+
+    let inbound = &Inbound { body: orders.body, ..inbound.clone() };
+    let mut session = context.session.clone().filter(|s| Some(s.id) == ticket.session && answers);
+    let visibility = if answers { Visibility::Public } else { Visibility::Internal };
+    let author = Author::Agent(super::address::Contact { name: agent.name.clone(), address: agent.address.clone() });
+    let mut message = file(inbound, &mut ticket, author, visibility, &mut session, change);
+    if answers {
+        lines.push(line(now, by(), "answered", why));
+        lines.extend(lifecycle::agent_answered(&mut ticket, agent, policy, at, now));
+    } else if says {
+        lines.push(line(now, by(), "noted", why));
+    }
+    for order in &orders.commands {
+        lines.extend(carry_out(order, &mut ticket, agent, inbound, policy, at, now, &mut voice));
+    }
+    if answers {
+        message.outbox = voice.answer(&mut ticket, agent, &message);
+    } else if says {
+        voice.pass_note_on(&mut ticket, agent, &message);
+    }
+    if ticket.assignee.as_deref().is_some_and(|a| a != agent.handle) && orders.commands.iter().any(|c| matches!(c, Command::Assign(_))) {
+        let known = policy.know(ticket.requester.address.as_ref(), now.to_zoned(jiff::tz::TimeZone::UTC).date());
+        voice.notify(&mut ticket, inbound, &message, &known, &context.earlier, Some(agent));
+    }
+    finish(change, ticket, message, lines, voice, session);
+}
+
+#[expect(clippy::too_many_arguments, reason = "the facts of one decision, each of another kind")]
+fn carry_out(
+    order: &Command,
+    ticket: &mut Ticket,
+    agent: &Agent,
+    inbound: &Inbound,
+    policy: &Policy,
+    at: Timestamp,
+    now: Timestamp,
+    voice: &mut Voice<'_>,
+) -> Vec<History> {
+    let by = || Actor::Agent(agent.handle.clone());
+    match order {
+        Command::Solve => lifecycle::solve(ticket, policy, at, now, by(), "#solve"),
+        Command::Close => lifecycle::close(ticket, now, by(), "#close"),
+        Command::Reopen => vec![lifecycle::reopen(ticket, policy, now, by(), "#reopen")],
+        Command::Pending => vec![lifecycle::pend(ticket, policy, now, by())],
+        Command::Snooze(span) => {
+            let until = now.checked_add(*span).unwrap_or(now + 24.hours());
+            vec![lifecycle::snooze(ticket, policy, until, now, by())]
+        }
+        Command::Promise(due) => vec![lifecycle::promise(ticket, policy, *due, now, by())],
+        Command::Assign(handle) => {
+            ticket.assignee.clone_from(handle);
+            vec![line(now, by(), &format!("assignee {}", handle.as_deref().unwrap_or("none")), "#assign")]
+        }
+        Command::Team(team) => {
+            ticket.team.clone_from(team);
+            let mut lines = vec![line(now, by(), &format!("team {team}"), "#team")];
+            lines.extend(lifecycle::retarget(ticket, policy, now));
+            lines
+        }
+        Command::Priority(priority) => lifecycle::set_priority(ticket, *priority, policy, now, by()),
+        Command::Tag(tags) => {
+            ticket.tags.extend(tags.iter().take(TAGS_MAX.saturating_sub(ticket.tags.len())).cloned());
+            vec![line(now, by(), &format!("tag {}", tags.join(" ")), "#tag")]
+        }
+        Command::Untag(tags) => {
+            ticket.tags.retain(|t| !tags.contains(t));
+            vec![line(now, by(), &format!("untag {}", tags.join(" ")), "#untag")]
+        }
+        Command::Cc(address) => {
+            if !ticket.is_participant(address) && ticket.participants.len() < PARTICIPANTS_MAX && !policy.is_ours(address) {
+                ticket.participants.push(Participant { name: String::new(), address: address.clone() });
+            }
+            vec![line(now, by(), "a further participant", "#cc")]
+        }
+        Command::Note => Vec::new(),
+        Command::Spam => {
+            ticket.tags.insert("spam".to_owned());
+            lifecycle::close(ticket, now, by(), "#spam")
+        }
+        Command::Status => {
+            voice.reply_status(ticket, agent, inbound);
+            Vec::new()
+        }
+        Command::Help => {
+            voice.reply_help(ticket, agent, inbound);
+            Vec::new()
+        }
+    }
+}
+
+/// Nothing of it is carried out: the agent gets each fault and his text back, the ticket keeps it internally.
+#[expect(clippy::too_many_arguments, reason = "the facts of one decision, each of another kind")]
+fn hold(
+    inbound: &Inbound,
+    ticket: &Ticket,
+    agent: &Agent,
+    why: &str,
+    faults: Vec<String>,
+    policy: &Policy,
+    now: Timestamp,
+    change: &mut Change,
+) {
+    let mut ticket = ticket.clone();
+    let by = Actor::Agent(agent.handle.clone());
+    let lines = vec![line(now, by, "held", &format!("{why}; {}", one_line(&faults.join("; "), 400)))];
+    let author = Author::Agent(super::address::Contact { name: agent.name.clone(), address: agent.address.clone() });
+    let message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
+    let mut voice = Voice::new(policy, now);
+    if inbound.machine.is_none() {
+        voice.give_back(&mut ticket, agent, inbound, &message, faults);
+    }
+    finish(change, ticket, message, lines, voice, None);
+}
+
+fn quarantine(inbound: &Inbound, reason: &str, detail: String, change: &mut Change) {
+    change.quarantine = Some(Quarantined {
+        at: inbound.received_at,
+        source: inbound.source.clone(),
+        raw: inbound.raw,
+        reason: reason.to_owned(),
+        detail: one_line(&detail, 400),
+    });
+}
+
+fn customer(inbound: &Inbound) -> Author {
+    let name = inbound.from.as_ref().map(|f| one_line(&f.name, NAME_OCTETS_MAX)).unwrap_or_default();
+    Author::Customer { name, address: inbound.from.as_ref().map(|f| f.address.clone()) }
+}
+
+/// Gives the message its place in the thread, and in the chat window if it is to be seen there.
+fn file(
+    inbound: &Inbound,
+    ticket: &mut Ticket,
+    author: Author,
+    visibility: Visibility,
+    session: &mut Option<ChatSession>,
+    change: &mut Change,
+) -> Message {
+    let seq = ticket.take_seq();
+    change.landing = Some(Landing::Ticket { number: ticket.number, seq });
+    if session.is_none() && visibility == Visibility::Public {
+        // A window that the store does not know yet begins with its first message.
+        *session = inbound.session().map(|id| ChatSession { id, ticket: None, last_seq: 0, version: 0 });
+    }
+    let chat_seq = (visibility == Visibility::Public).then_some(()).and(session.as_mut()).map(|session| {
+        session.ticket = Some(ticket.number);
+        session.last_seq += 1;
+        session.last_seq
+    });
+    if let Some(id) = &inbound.message_id {
+        change.message_ids.push((id.clone(), ticket.number));
+    }
+    Message {
+        ticket: ticket.number,
+        seq,
+        author,
+        visibility,
+        channel: inbound.channel,
+        at: inbound.received_at,
+        message_id: inbound.message_id.clone(),
+        body: inbound.body.clone(),
+        attachments: inbound.attachments.clone(),
+        raw: inbound.raw,
+        machine: inbound.machine.as_ref().map(|(_, why)| one_line(why, 100)),
+        defects: inbound.defects.clone(),
+        chat_seq,
+        client_id: inbound.client_id().map(str::to_owned),
+        outbox: Vec::new(),
+    }
+}
+
+fn finish(change: &mut Change, mut ticket: Ticket, message: Message, lines: Vec<History>, voice: Voice<'_>, session: Option<ChatSession>) {
+    record(change, &mut ticket, lines);
+    change.messages.push(message);
+    change.messages.extend(voice.messages);
+    change.outbox.extend(voice.said);
+    change.acked = change.acked.take().or(voice.acked);
+    change.session = session;
+    change.tickets.push(ticket);
+}
+
+/// Writes lines into a ticket's history.
+pub fn record(change: &mut Change, ticket: &mut Ticket, lines: Vec<History>) {
+    ticket.history += u32::try_from(lines.len()).unwrap_or(u32::MAX);
+    change.history.extend(lines.into_iter().map(|l| (ticket.number, l)));
+}
+
+fn line(at: Timestamp, by: Actor, what: &str, why: &str) -> History {
+    History { at, by, what: what.to_owned(), why: why.to_owned() }
+}

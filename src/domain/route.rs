@@ -1,0 +1,111 @@
+//! The ordered rules: which team, how urgent, which tags (P9: each one that holds says what matched).
+
+use super::change::{Actor, History};
+use super::customer::Known;
+use super::message::Inbound;
+use super::policy::{Condition, Policy, Rule};
+use super::ticket::{Priority, TAGS_MAX};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+
+/// What the rules made of a new matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routing {
+    pub team: String,
+    pub priority: Priority,
+    pub tags: BTreeSet<String>,
+    /// Handle of an agent.
+    pub assignee: Option<String>,
+    pub history: Vec<History>,
+}
+
+/// Runs the rules in their order over what mailbox and tier give to begin with.
+#[must_use]
+pub fn route(inbound: &Inbound, known: &Known, start: (String, Priority), policy: &Policy, now: Timestamp) -> Routing {
+    let (team, priority) = start;
+    let mut routing = Routing { team, priority, tags: BTreeSet::new(), assignee: None, history: Vec::new() };
+    let text = Searched::of(inbound);
+    for rule in &policy.rules {
+        if let Some(why) = matches(&rule.when, inbound, known, &text) {
+            apply(rule, &why, &mut routing, now);
+        }
+    }
+    routing
+}
+
+/// Subject and new text in the form in which words are sought.
+struct Searched {
+    subject: String,
+    text: String,
+}
+
+impl Searched {
+    fn of(inbound: &Inbound) -> Self {
+        Self { subject: fold(&inbound.subject), text: fold(&inbound.body.new_text()) }
+    }
+}
+
+/// Which part of a condition decided, in words; `None` if it does not hold.
+fn matches(when: &Condition, inbound: &Inbound, known: &Known, searched: &Searched) -> Option<String> {
+    let mut why = Vec::new();
+    let mut holds = |listed: bool, found: Option<String>| match (listed, found) {
+        (false, _) => true,
+        (true, Some(found)) => {
+            why.push(found);
+            true
+        }
+        (true, None) => false,
+    };
+    let sender = inbound.from.as_ref().map(|f| &f.address);
+    let all = holds(!when.tiers.is_empty(), when.tiers.contains(&known.tier).then(|| format!("tier {}", known.tier)))
+        && holds(!when.channels.is_empty(), when.channels.contains(&inbound.channel).then(|| format!("channel {}", inbound.channel.word())))
+        && holds(
+            !when.mailboxes.is_empty(),
+            when.mailboxes.iter().find(|m| *m == inbound.source.mailbox()).map(|m| format!("mailbox {m}")),
+        )
+        && holds(
+            !when.senders.is_empty(),
+            sender.and_then(|a| {
+                when.senders.iter().find(|s| s.strip_prefix('@').map_or(a.as_str() == *s, |d| a.domain() == d)).map(|s| format!("sender {s}"))
+            }),
+        )
+        && holds(
+            !when.languages.is_empty(),
+            inbound.language.filter(|l| when.languages.contains(l)).map(|l| format!("language {l}")),
+        )
+        && holds(
+            !when.text.is_empty(),
+            when.text.iter().find_map(|(word, pattern)| {
+                let place = if pattern.is_match(&searched.subject) { "subject" } else { "text" };
+                (place == "subject" || pattern.is_match(&searched.text)).then(|| format!("'{word}' in the {place}"))
+            }),
+        );
+    all.then(|| if why.is_empty() { "it always holds".to_owned() } else { why.join(", ") })
+}
+
+fn apply(rule: &Rule, why: &str, routing: &mut Routing, now: Timestamp) {
+    let mut what = Vec::new();
+    if let Some(team) = &rule.then.team {
+        what.push(format!("team {team}"));
+        routing.team.clone_from(team);
+    }
+    if let Some(priority) = rule.then.priority {
+        what.push(format!("priority {}", priority.word()));
+        routing.priority = priority;
+    }
+    if let Some(assignee) = &rule.then.assignee {
+        what.push(format!("assignee {assignee}"));
+        routing.assignee = Some(assignee.clone());
+    }
+    for tag in &rule.then.tags {
+        if routing.tags.len() < TAGS_MAX && routing.tags.insert(tag.clone()) {
+            what.push(format!("tag {tag}"));
+        }
+    }
+    routing.history.push(History {
+        at: now,
+        by: Actor::Rule(rule.name.clone()),
+        what: what.join(", "),
+        why: format!("rule '{}' matched {why}", rule.name),
+    });
+}

@@ -1,0 +1,113 @@
+//! Where a message belongs: to a ticket, to a new one, or to quarantine. The reason is part of the answer (P9).
+//!
+//! In this order, the first that holds:
+//!
+//! | what                                              | outcome                                    |
+//! |---------------------------------------------------|--------------------------------------------|
+//! | no single usable sender                           | quarantine `no_sender`                     |
+//! | our own address, our own mail come back           | quarantine `own_mail`                      |
+//! | a token or Message-ID of ours, bound to this agent| the agent speaks (P8)                      |
+//! | a token or Message-ID of ours, customer's side    | joins: as participant, else as third party |
+//! | the chat window's ticket                          | joins                                      |
+//! | a Message-ID that we hold, from a participant     | joins (P7: a stranger's guess does not)    |
+//! | an agent's address without proof                  | quarantine `unproven_agent`                |
+//! | a machine's answer or list mail                   | quarantine `machine`                       |
+//! | anything else                                     | opens a ticket                             |
+//!
+//! A subject tag joins nothing: anybody can write a number.
+
+use super::change::Context;
+use super::message::{Bound, Inbound, Machine, TicketNumber};
+use super::policy::{Agent, Policy};
+use super::ticket::{Status, Ticket};
+
+/// Where a message belongs.
+#[derive(Clone, Debug)]
+pub enum Place<'a> {
+    /// Kept whole, part of no ticket.
+    Quarantine { reason: &'static str, detail: String },
+    /// An agent with proof writes about a ticket.
+    Agent { ticket: &'a Ticket, agent: &'a Agent, why: String },
+    /// An agent's address wrote to the customer's side: a note, never an answer (P8).
+    AgentOnCustomerSide { ticket: &'a Ticket, agent: &'a Agent, why: String },
+    /// The requester or a participant goes on.
+    Customer { ticket: &'a Ticket, why: String },
+    /// Somebody else who holds a token.
+    ThirdParty { ticket: &'a Ticket, why: String },
+    /// A new matter; `continues` names the closed ticket that it was meant for.
+    Opens { continues: Option<TicketNumber>, why: String },
+}
+
+/// Finds the place.
+#[must_use]
+pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) -> Place<'a> {
+    let ticket = |number: TicketNumber| context.tickets.iter().find(|t| t.number == number);
+    if let Some(ticket) = context.session.as_ref().and_then(|s| s.ticket).and_then(ticket) {
+        return joins(ticket, "the chat window's ticket".to_owned());
+    }
+    if inbound.session().is_some() {
+        return Place::Opens { continues: None, why: "a new chat".to_owned() };
+    }
+    let Some(from) = &inbound.from else {
+        let detail = inbound.defects.iter().find(|d| d.name.contains("from") || d.name.contains("header"));
+        let detail = detail.map_or("the mail names no single usable sender".to_owned(), |d| d.detail.clone());
+        return Place::Quarantine { reason: "no_sender", detail };
+    };
+    if policy.is_ours(&from.address) || matches!(inbound.machine, Some((Machine::Ourselves, _))) {
+        return Place::Quarantine { reason: "own_mail", detail: "it comes from one of the desk's own addresses".to_owned() };
+    }
+
+    for claim in &inbound.claims {
+        let Some(ticket) = ticket(claim.ticket) else { continue };
+        let why = format!("signed {} of {}", claim.stood_in, ticket.number);
+        match &claim.bound_to {
+            Bound::Agent(address) => {
+                if let Some(agent) = policy.agent(address).filter(|a| a.address == from.address) {
+                    return Place::Agent { ticket, agent, why };
+                }
+            }
+            Bound::Customer => {
+                return match policy.agent(&from.address) {
+                    _ if ticket.is_participant(&from.address) => joins(ticket, why),
+                    Some(agent) => Place::AgentOnCustomerSide { ticket, agent, why },
+                    // RFC 3834 section 4: a machine's answer may come from another address than was written to.
+                    None => Place::ThirdParty { ticket, why },
+                };
+            }
+        }
+    }
+
+    // The direct parent first, then the thread from its newest end.
+    for id in inbound.in_reply_to.iter().chain(inbound.references.iter().rev()) {
+        for (_, number) in context.known_ids.iter().filter(|(known, _)| known == id) {
+            if let Some(ticket) = ticket(*number).filter(|t| t.is_participant(&from.address)) {
+                return joins(ticket, format!("answers a message of {} by one of its participants", ticket.number));
+            }
+        }
+    }
+
+    if policy.agent(&from.address).is_some() {
+        let detail = "it names an agent as its sender, but carries no proof of any ticket; an agent opens a ticket by forwarding from a \
+                      customer's address or in the chat window";
+        return Place::Quarantine { reason: "unproven_agent", detail: detail.to_owned() };
+    }
+    match &inbound.machine {
+        Some((Machine::AutoReply | Machine::Bounce | Machine::Bulk | Machine::Ourselves, why)) => {
+            Place::Quarantine { reason: "machine", detail: format!("a machine wrote it ({why}) and it belongs to no ticket") }
+        }
+        Some((Machine::Generated, _)) | None => {
+            let stranger = !context.known_ids.is_empty();
+            let why = if stranger { "answers a ticket that its sender has no part in" } else { "a new matter" };
+            Place::Opens { continues: None, why: why.to_owned() }
+        }
+    }
+}
+
+fn joins(ticket: &Ticket, why: String) -> Place<'_> {
+    match ticket.status {
+        Status::Closed { .. } => Place::Opens { continues: Some(ticket.number), why: format!("{why}, which is closed") },
+        Status::New | Status::Open | Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. } => {
+            Place::Customer { ticket, why }
+        }
+    }
+}

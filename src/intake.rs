@@ -1,0 +1,361 @@
+//! The spine: a received message becomes a committed decision.
+//!
+//! ```text
+//! Received ─ parse ─ keep ─► Inbound ─ context ─ decide ─ commit ─► Receipt ─ (channel settles)
+//! ```
+//! [`Desk::prepare`] parses and puts the octets on disk; many run side by side. [`Desk::accept`] takes one turn at a time:
+//! facts, decision, commit. The commit is visible to the next turn at once and on disk when the receipt says so, so that
+//! many messages share one sync and none is settled before it (P1).
+
+use crate::channel::{Handover, HandoverFault, Receipt, Received};
+use crate::clock::Clock;
+use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
+use crate::domain::decide;
+use crate::domain::message::{Attachment, BlobId, BlobRef, Body, Bound, Channel, Defect, Fingerprint, Inbound, Machine, Source};
+use crate::domain::outbound::OutboxEntry;
+use crate::domain::policy::Policy;
+use crate::mail::normalise::{NormaliseLimits, Parsed, normalise};
+use crate::mail::token::Signer;
+use crate::mail::visible;
+use crate::store::{Outcome, Store, StoreFault, TEXT_INLINE_OCTETS_MAX};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use tokio::sync::{Mutex, Notify, watch};
+
+/// The one writer that turns messages into committed decisions. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk(Arc<Parts>);
+
+struct Parts {
+    store: Store,
+    policy: watch::Receiver<Arc<Policy>>,
+    signer: Signer,
+    clock: Clock,
+    limits: NormaliseLimits,
+    /// Held from reading the facts to the commit. Not for safety, which the versions in the change give, but for order and so
+    /// that no turn is done twice. Fair: messages are decided in the order in which their channels hand them over.
+    turn: Mutex<()>,
+    bells: Bells,
+}
+
+/// Hints to the workers that there may be work. One that is lost costs them a period, no more.
+#[derive(Clone, Default)]
+pub struct Bells {
+    pub outbox: Arc<Notify>,
+    pub sla: Arc<Notify>,
+}
+
+/// A message whose octets are on disk, about which nothing was decided.
+pub enum Prepared {
+    Inbound(Box<Inbound>),
+    /// The parser gave up on it: kept whole (P3).
+    Unreadable { source: Source, fingerprint: Fingerprint, raw: BlobRef },
+}
+
+impl Desk {
+    #[must_use]
+    pub fn new(store: Store, policy: watch::Receiver<Arc<Policy>>, signer: Signer, clock: Clock, limits: NormaliseLimits, bells: Bells) -> Self {
+        Self(Arc::new(Parts { store, policy, signer, clock, limits, turn: Mutex::new(()), bells }))
+    }
+
+    /// The store behind the desk.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The rules in force now.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.0.policy.borrow().clone()
+    }
+
+    /// The time that the desk goes by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Parses a mail and puts what it consists of on disk.
+    ///
+    /// # Errors
+    /// The store's, when it cannot keep the octets.
+    pub async fn prepare(&self, received: Received) -> Result<Prepared, HandoverFault> {
+        let Received { source, raw, cut, .. } = received;
+        let limits = self.0.limits;
+        let raw = Arc::new(raw);
+        let octets = raw.clone();
+        // Parsing is pure work on a thread of its own: it holds up no socket, and a panic in it ends nothing else.
+        let parsed = tokio::task::spawn_blocking(move || normalise(&octets, &limits)).await;
+        let raw = Arc::try_unwrap(raw).unwrap_or_else(|shared| shared.to_vec());
+        match parsed {
+            Ok(parsed) => Ok(Prepared::Inbound(Box::new(self.keep(source, raw, parsed, cut).await?))),
+            Err(_) => {
+                let fingerprint = fingerprint_of(&[b"unreadable", &raw]);
+                let kept = self.0.store.keep(vec![raw]).await.map_err(fault)?;
+                let raw = kept.into_iter().next().ok_or_else(|| HandoverFault::Store("kept nothing".to_owned()))?;
+                Ok(Prepared::Unreadable { source, fingerprint, raw })
+            }
+        }
+    }
+
+    /// One turn: facts, decision, commit, wake.
+    ///
+    /// # Errors
+    /// The store's. Nothing was committed then, and the message may be handed over again.
+    pub async fn accept(&self, prepared: Prepared) -> Result<Receipt, HandoverFault> {
+        let (outcome, receipt) = match prepared {
+            Prepared::Inbound(inbound) => match self.turn(&inbound).await {
+                Err(StoreFault::TooLarge { .. }) => self.set_aside(&inbound.source, inbound.fingerprint, inbound.raw, "too_large").await,
+                done => done,
+            },
+            Prepared::Unreadable { source, fingerprint, raw } => self.set_aside(&source, fingerprint, Some(raw), "unreadable").await,
+        }
+        .map_err(fault)?;
+        Ok(async move {
+            receipt.await.map_err(fault)?;
+            Ok(outcome)
+        }
+        .boxed())
+    }
+
+    async fn turn(&self, inbound: &Inbound) -> Result<(Landing, crate::store::Receipt), StoreFault> {
+        let policy = self.policy();
+        let _turn = self.0.turn.lock().await;
+        loop {
+            let context = self.facts(inbound)?;
+            let change = decide::on_message(inbound, &context, &policy, self.0.clock.now());
+            let landing = change.landing;
+            let committed = self.0.store.commit(change).await?;
+            match committed.outcome {
+                Outcome::Committed(id) => {
+                    self.wake();
+                    return Ok((landing.or(id).unwrap_or(Landing::Quarantine { id: 0 }), committed.receipt));
+                }
+                Outcome::Duplicate(landing) => return Ok((landing, committed.receipt)),
+                Outcome::Stale => {}
+            }
+        }
+    }
+
+    /// All that the decision may see. What a ticket leads to (its chat window) is read in a second step.
+    fn facts(&self, inbound: &Inbound) -> Result<Context, StoreFault> {
+        let mut need = need(inbound);
+        let mut context = self.0.store.context(&need)?;
+        if need.session.is_none()
+            && let Some(session) = context.tickets.iter().find_map(|t| t.session)
+        {
+            need.session = Some(session);
+            context = self.0.store.context(&need)?;
+        }
+        Ok(context)
+    }
+
+    async fn set_aside(
+        &self,
+        source: &Source,
+        fingerprint: Fingerprint,
+        raw: Option<BlobRef>,
+        reason: &str,
+    ) -> Result<(Landing, crate::store::Receipt), StoreFault> {
+        let change = Change {
+            fingerprint: Some(fingerprint),
+            source: Some(source.clone()),
+            quarantine: Some(Quarantined {
+                at: self.0.clock.now(),
+                source: source.clone(),
+                raw,
+                reason: reason.to_owned(),
+                detail: "it could not be made part of a ticket".to_owned(),
+            }),
+            ..Change::default()
+        };
+        let committed = self.0.store.commit(change).await?;
+        match committed.outcome {
+            Outcome::Committed(landing) => Ok((landing.unwrap_or(Landing::Quarantine { id: 0 }), committed.receipt)),
+            Outcome::Duplicate(landing) => Ok((landing, committed.receipt)),
+            Outcome::Stale => Err(StoreFault::Unavailable("a quarantine entry was refused".to_owned())),
+        }
+    }
+
+    /// Raw octets, attachments and a long text go to disk together, under one sync.
+    async fn keep(&self, source: Source, raw: Vec<u8>, mut parsed: Parsed, cut: Option<u64>) -> Result<Inbound, HandoverFault> {
+        let parts = parts(raw, &mut parsed);
+        let kept = self.0.store.keep(parts).await.map_err(fault)?;
+        Ok(self.assemble(source, parsed, kept, cut))
+    }
+
+    /// What would be decided about a mail now; nothing is kept or committed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn consider(&self, received: Received) -> Result<(Inbound, Change), StoreFault> {
+        let mut parsed = normalise(&received.raw, &self.0.limits);
+        let named = parts(received.raw, &mut parsed)
+            .iter()
+            .map(|part| BlobRef { id: BlobId(*blake3::hash(part).as_bytes()), size: part.len() as u64 })
+            .collect();
+        let inbound = self.assemble(received.source, parsed, named, received.cut);
+        let context = self.facts(&inbound)?;
+        let change = decide::on_message(&inbound, &context, &self.policy(), self.0.clock.now());
+        Ok((inbound, change))
+    }
+
+    /// The parsed mail with its kept parts, and with what its tokens prove.
+    fn assemble(&self, source: Source, parsed: Parsed, kept: Vec<BlobRef>, cut: Option<u64>) -> Inbound {
+        let mut kept = kept.into_iter();
+        let raw = kept.next();
+        let text = if parsed.body.text.len() > TEXT_INLINE_OCTETS_MAX { kept.next() } else { None };
+        let attachments = parsed
+            .attachments
+            .into_iter()
+            .zip(kept)
+            .map(|(a, blob)| Attachment { name: a.name, media_type: a.media_type, blob, content_id: a.content_id })
+            .collect();
+        let ids: Vec<_> = parsed.in_reply_to.iter().chain(&parsed.references).cloned().collect();
+        let claims = self.0.signer.claims(parsed.from.as_ref().map(|f| &f.address), &parsed.addressed, &ids);
+        // An agent's mail goes on to a customer: what is in doubt is cut, where a customer's is kept.
+        let by_agent = claims.iter().any(|c| matches!(c.bound_to, Bound::Agent(_)));
+        let spans = if by_agent { visible::agent_spans(&parsed.body.text) } else { parsed.body.spans };
+        let mut defects = parsed.defects;
+        if let Some(whole) = cut {
+            defects.push(Defect { name: "too_large", detail: format!("{whole} octets: only its beginning was fetched") });
+        }
+        // Our own id on a mail that comes in: it was sent by us and has come back (RFC 3834 section 3).
+        let own = parsed.message_id.as_ref().is_some_and(|id| self.0.signer.is_ours(id).is_some());
+        let machine = if own { Some((Machine::Ourselves, "it bears a Message-ID of ours".to_owned())) } else { parsed.machine };
+        Inbound {
+            source,
+            channel: Channel::Mail,
+            fingerprint: parsed.fingerprint,
+            raw,
+            received_at: self.0.clock.now(),
+            sent_at: parsed.sent_at,
+            message_id: parsed.message_id,
+            in_reply_to: parsed.in_reply_to,
+            references: parsed.references,
+            from: parsed.from,
+            reply_to: parsed.reply_to,
+            recipients: parsed.recipients,
+            claims,
+            subject: parsed.subject,
+            body: Body { text: parsed.body.text, spans, kept: text },
+            attachments,
+            machine,
+            language: parsed.language,
+            defects,
+        }
+    }
+
+    /// Takes in what a chat window said. See [`crate::window`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn accept_said(&self, inbound: Inbound) -> Result<Receipt, HandoverFault> {
+        self.accept(Prepared::Inbound(Box::new(inbound))).await
+    }
+
+    /// Time has come for a ticket: decides and commits. `false` if there was nothing to do after all.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn time_came(&self, number: crate::domain::message::TicketNumber) -> Result<bool, StoreFault> {
+        let policy = self.policy();
+        let _turn = self.0.turn.lock().await;
+        loop {
+            let Some(ticket) = self.0.store.ticket(number)? else { return Ok(false) };
+            let Some(change) = decide::on_time(&ticket, &policy, self.0.clock.now()) else { return Ok(false) };
+            let committed = self.0.store.commit(change).await?;
+            match committed.outcome {
+                Outcome::Committed(_) | Outcome::Duplicate(_) => {
+                    committed.receipt.await?;
+                    self.wake();
+                    return Ok(true);
+                }
+                Outcome::Stale => {}
+            }
+        }
+    }
+
+    /// A mail of a ticket could not be delivered for good.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn undelivered(&self, entry: &OutboxEntry, why: &str) -> Result<(), StoreFault> {
+        let policy = self.policy();
+        let _turn = self.0.turn.lock().await;
+        loop {
+            let Some(ticket) = self.0.store.ticket(entry.outbound.id.ticket)? else { return Ok(()) };
+            let change = decide::on_undelivered(&ticket, entry.outbound.purpose, why, &policy, self.0.clock.now());
+            let committed = self.0.store.commit(change).await?;
+            match committed.outcome {
+                Outcome::Committed(_) | Outcome::Duplicate(_) => {
+                    committed.receipt.await?;
+                    self.wake();
+                    return Ok(());
+                }
+                Outcome::Stale => {}
+            }
+        }
+    }
+
+    fn wake(&self) {
+        self.0.bells.outbox.notify_one();
+        self.0.bells.sla.notify_one();
+    }
+}
+
+impl Handover for Desk {
+    type Prepared = Prepared;
+
+    fn prepare(&self, received: Received) -> BoxFuture<'static, Result<Prepared, HandoverFault>> {
+        let desk = self.clone();
+        async move { Self::prepare(&desk, received).await }.boxed()
+    }
+
+    fn accept(&self, prepared: Prepared) -> BoxFuture<'static, Result<Receipt, HandoverFault>> {
+        let desk = self.clone();
+        async move { Self::accept(&desk, prepared).await }.boxed()
+    }
+}
+
+/// What is kept of a mail, in the order in which [`Desk::assemble`] names it again: the raw octets, a long text, the
+/// attachments.
+fn parts(raw: Vec<u8>, parsed: &mut Parsed) -> Vec<Vec<u8>> {
+    let mut parts = vec![raw];
+    if parsed.body.text.len() > TEXT_INLINE_OCTETS_MAX {
+        parts.push(parsed.body.text.clone().into_bytes());
+    }
+    parts.extend(parsed.attachments.iter_mut().map(|a| std::mem::take(&mut a.content)));
+    parts
+}
+
+/// What the decision about a message asks of the store.
+#[must_use]
+pub fn need(inbound: &Inbound) -> Need {
+    Need {
+        fingerprint: Some(inbound.fingerprint),
+        tickets: inbound.claims.iter().map(|c| c.ticket).collect(),
+        message_ids: inbound.in_reply_to.iter().chain(&inbound.references).cloned().collect(),
+        session: inbound.session(),
+        sender: inbound.from.as_ref().map(|f| f.address.clone()),
+    }
+}
+
+/// A name for a content: each part counts with its length, so that no two lists of parts read the same.
+#[must_use]
+pub fn fingerprint_of(parts: &[&[u8]]) -> Fingerprint {
+    let mut hash = blake3::Hasher::new();
+    for part in parts {
+        hash.update(&(part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut short = [0; 16];
+    hash.finalize_xof().fill(&mut short);
+    Fingerprint(short)
+}
+
+fn fault(fault: StoreFault) -> HandoverFault {
+    HandoverFault::Store(fault.to_string())
+}

@@ -1,0 +1,296 @@
+//! The outbox worker: what a commit decided to say is carried out here, at least once (P5).
+//!
+//! What it promises, failure by failure:
+//! - An attempt is written down, with the time of the next, before the network is touched: a crash costs one delay and
+//!   never starts a storm.
+//! - A second attempt is the same mail: its Message-ID was fixed by the decision.
+//! - A fault of the way there (relay down, password wrong) is nobody's bounce: the mail waits.
+//! - A refusal for good, or three days without success, ends the attempts; the ticket's people are told.
+//! - A hint may be lost: the worker also wakes by the clock, and what it does depends only on what is stored.
+
+use crate::channel::chat::hub::Hub;
+use crate::channel::smtp::{Envelope, SmtpRelay};
+use crate::channel::{Attempt, maildir};
+use crate::domain::message::SpanKind;
+use crate::domain::outbound::{OutboxEntry, Piece, Route};
+use crate::intake::Desk;
+use crate::mail::compose::{Composed, compose};
+use crate::mail::token::Signer;
+use crate::store::{Settled, StoreFault};
+use jiff::{SignedDuration, Timestamp};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Delays between attempts; the last goes on until [`GIVE_UP_AFTER`].
+const DELAYS_S: [i64; 8] = [5, 15, 60, 300, 900, 3600, 7200, 14_400];
+/// How long delivery is tried, as RFC 5321 section 4.5.4.1 advises at least four to five days for relays; a help desk's
+/// people want to hear sooner.
+const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(72);
+/// A suspended machine or a stepped clock costs at most this.
+const SLEEP_MAX: Duration = Duration::from_secs(30);
+/// Entries taken at once.
+const CLAIM_MAX: usize = 64;
+
+/// Where outgoing mail goes.
+pub enum Relay {
+    Smtp(SmtpRelay),
+    Maildir(PathBuf),
+}
+
+/// What the worker works with.
+pub struct Outbox {
+    pub desk: Desk,
+    pub signer: Signer,
+    pub relay: Relay,
+    pub hub: Hub,
+    /// How long one attempt may take at most: after a crash during it, the entry is due again that much later.
+    pub attempt_limit: Duration,
+    pub bell: Arc<Notify>,
+}
+
+impl Outbox {
+    /// Works until told to stop; then finishes the attempts that are under way.
+    pub async fn run(self, stop: CancellationToken) {
+        let parallel = Arc::new(Semaphore::new(CLAIM_MAX));
+        let under_way = TaskTracker::new();
+        let outbox = Arc::new(self);
+        while !stop.is_cancelled() {
+            let rest = match outbox.round(&parallel, &under_way).await {
+                Ok(rest) => rest,
+                Err(fault) => {
+                    tracing::error!(%fault, "failed to read the outbox");
+                    SLEEP_MAX
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = outbox.bell.notified() => {}
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
+        under_way.close();
+        under_way.wait().await;
+    }
+
+    /// Starts all that is due; says how long there is nothing more to do.
+    async fn round(self: &Arc<Self>, parallel: &Arc<Semaphore>, under_way: &TaskTracker) -> Result<Duration, StoreFault> {
+        let store = self.desk.store();
+        let lease = SignedDuration::try_from(self.attempt_limit).unwrap_or(SignedDuration::from_mins(5));
+        loop {
+            // Full means wait: what is not claimed loses no attempt.
+            let free = parallel.available_permits();
+            if free == 0 {
+                drop(parallel.acquire().await);
+                continue;
+            }
+            let due = store.claim_outbox(self.desk.clock().now(), lease, free).await?;
+            if due.is_empty() {
+                let next = store.next_outbox()?;
+                return Ok(until(next, self.desk.clock().now()));
+            }
+            for entry in due {
+                let Ok(permit) = parallel.clone().acquire_owned().await else { return Ok(SLEEP_MAX) };
+                let outbox = self.clone();
+                under_way.spawn(async move {
+                    outbox.attempt(entry).await;
+                    drop(permit);
+                    outbox.bell.notify_one();
+                });
+            }
+        }
+    }
+
+    async fn attempt(&self, entry: OutboxEntry) {
+        let id = entry.outbound.id;
+        let purpose = entry.outbound.purpose.word();
+        let attempts = entry.attempts;
+        let made = self.carry(&entry).await;
+        let now = self.desk.clock().now();
+        let settled = verdict(&entry, made, now);
+        match &settled {
+            Settled::Sent => tracing::info!(%id, purpose, attempts, "sent"),
+            Settled::ByMail => tracing::info!(%id, purpose, "the chat window is closed: by mail"),
+            Settled::Retry { at, .. } => tracing::warn!(%id, purpose, attempts, next = %at, "put off"),
+            Settled::Uncertain { at, .. } => tracing::warn!(%id, purpose, attempts, next = %at, "may have been sent"),
+            Settled::Failed { .. } => tracing::error!(%id, purpose, attempts, "given up"),
+        }
+        metrics::counter!("guichet_outbox_attempts_total", "purpose" => purpose, "outcome" => settled.word()).increment(1);
+        let failed = match &settled {
+            Settled::Failed { why } => Some(why.clone()),
+            Settled::Sent | Settled::ByMail | Settled::Retry { .. } | Settled::Uncertain { .. } => None,
+        };
+        if let Err(fault) = self.desk.store().settle_outbox(id, settled, now).await {
+            // It is due again when its lease ends, with the same Message-ID.
+            tracing::error!(%id, %fault, "failed to write down what came of an attempt");
+        } else if let Some(why) = failed
+            && let Err(fault) = self.desk.undelivered(&entry, &why).await
+        {
+            tracing::error!(%id, %fault, "failed to tell of an undeliverable mail");
+        }
+    }
+
+    async fn carry(&self, entry: &OutboxEntry) -> Attempt {
+        match &entry.outbound.route {
+            Route::Chat { session, .. } => {
+                if self.hub.hint(*session) {
+                    Attempt::Done
+                } else {
+                    Attempt::Offline
+                }
+            }
+            Route::Mail => match self.write_out(entry).await {
+                Err(fault) => Attempt::Retry { why: fault.to_string(), of_route: false },
+                Ok(None) => Attempt::GiveUp { why: "it has no recipient".to_owned() },
+                Ok(Some(mail)) => self.send(mail).await,
+            },
+        }
+    }
+
+    async fn send(&self, mail: Composed) -> Attempt {
+        match &self.relay {
+            Relay::Smtp(relay) => {
+                let envelope = Envelope { from: mail.envelope_from, to: mail.envelope_to };
+                relay.send(&envelope, &mail.octets).await
+            }
+            Relay::Maildir(folder) => {
+                let folder = folder.clone();
+                let now = self.desk.clock().now();
+                match tokio::task::spawn_blocking(move || maildir::deliver(&folder, &mail.octets, now)).await {
+                    Ok(Ok(_)) => Attempt::Done,
+                    Ok(Err(fault)) => Attempt::Retry { why: format!("failed to write to the outgoing Maildir: {fault}"), of_route: true },
+                    Err(_) => Attempt::Retry { why: "the writer of the outgoing Maildir ended".to_owned(), of_route: true },
+                }
+            }
+        }
+    }
+
+    /// The mail in full: its named texts and attachments are read from the store.
+    async fn write_out(&self, entry: &OutboxEntry) -> Result<Option<Composed>, StoreFault> {
+        let outbound = &entry.outbound;
+        if outbound.to.is_none() {
+            return Ok(None);
+        }
+        let store = self.desk.store();
+        let mut text = String::new();
+        for piece in &outbound.body {
+            match piece {
+                Piece::Text(written) => text.push_str(written),
+                Piece::NewTextOf(seq) => {
+                    if let Some(message) = store.message(outbound.id.ticket, *seq)? {
+                        text.push_str(message.body.of(SpanKind::New).trim());
+                    }
+                }
+                Piece::QuotedTextOf(seq) => {
+                    if let Some(message) = store.message(outbound.id.ticket, *seq)? {
+                        for line in message.body.text.trim().lines() {
+                            text.push_str("> ");
+                            text.push_str(line);
+                            text.push('\n');
+                        }
+                    }
+                }
+            }
+        }
+        let mut attachments = Vec::with_capacity(outbound.attachments.len());
+        for attachment in &outbound.attachments {
+            match store.blob(attachment.blob.id).await? {
+                Some(content) => attachments.push((attachment.clone(), content)),
+                None => tracing::error!(id = %outbound.id, "an attachment is missing from the store"),
+            }
+        }
+        Ok(compose(outbound, &self.signer, &text, &attachments))
+    }
+}
+
+/// What an attempt means for its entry.
+fn verdict(entry: &OutboxEntry, made: Attempt, now: Timestamp) -> Settled {
+    let delay = |attempts: u32| {
+        let nth = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX).min(DELAYS_S.len() - 1);
+        now.checked_add(SignedDuration::from_secs(DELAYS_S[nth])).unwrap_or(Timestamp::MAX)
+    };
+    let too_long = now.duration_since(entry.outbound.created) > GIVE_UP_AFTER;
+    match made {
+        Attempt::Done => Settled::Sent,
+        Attempt::Offline => match &entry.outbound.route {
+            Route::Chat { else_mail: true, .. } => Settled::ByMail,
+            // It is in the session: the visitor sees it when he comes back.
+            Route::Chat { else_mail: false, .. } | Route::Mail => Settled::Sent,
+        },
+        Attempt::GiveUp { why } => Settled::Failed { why },
+        Attempt::Retry { why, .. } | Attempt::Uncertain { why } if too_long => {
+            Settled::Failed { why: format!("tried for {} hours: {why}", GIVE_UP_AFTER.as_hours()) }
+        }
+        Attempt::Retry { why, of_route } => Settled::Retry { at: delay(if of_route { entry.attempts.min(4) } else { entry.attempts }), why },
+        Attempt::Uncertain { why } => Settled::Uncertain { at: delay(entry.attempts.max(2)), why },
+    }
+}
+
+fn until(next: Option<Timestamp>, now: Timestamp) -> Duration {
+    next.map_or(SLEEP_MAX, |next| Duration::try_from(next.duration_since(now)).unwrap_or_default().min(SLEEP_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::address::{Contact, EmailAddress};
+    use crate::domain::message::{SessionId, TicketNumber};
+    use crate::domain::outbound::{Audience, Delivery, Outbound, OutboxId, Purpose};
+
+    fn entry(route: Route, attempts: u32) -> OutboxEntry {
+        let address = EmailAddress::parse("a@b.example").unwrap();
+        OutboxEntry {
+            outbound: Outbound {
+                id: OutboxId { ticket: TicketNumber(1), n: 1 },
+                purpose: Purpose::Answer,
+                route,
+                audience: Audience::Customer,
+                from: address.clone(),
+                from_name: String::new(),
+                to: Some(Contact { name: String::new(), address }),
+                shown_to: Vec::new(),
+                subject: String::new(),
+                in_reply_to: None,
+                references: Vec::new(),
+                body: Vec::new(),
+                attachments: Vec::new(),
+                automatic: None,
+                created: Timestamp::UNIX_EPOCH,
+            },
+            delivery: Delivery::Queued,
+            attempts,
+            next_attempt: None,
+            last_error: None,
+        }
+    }
+
+    #[test]
+    fn p5_each_outcome_has_its_consequence() {
+        let why = || "x".to_owned();
+        let at = |s: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(s);
+        let window = |else_mail| Route::Chat { session: SessionId([0; 16]), chat_seq: 1, else_mail };
+        for (route, attempts, made, now, expect, reason) in [
+            (Route::Mail, 1, Attempt::Done, 0, Settled::Sent, "taken"),
+            (Route::Mail, 1, Attempt::Retry { why: why(), of_route: false }, 0, Settled::Retry { at: at(5), why: why() }, "soon at first"),
+            (Route::Mail, 9, Attempt::Retry { why: why(), of_route: false }, 0, Settled::Retry { at: at(14_400), why: why() }, "seldom later"),
+            (Route::Mail, 99, Attempt::Retry { why: why(), of_route: true }, 0, Settled::Retry { at: at(300), why: why() }, "a relay comes back for all"),
+            (Route::Mail, 1, Attempt::Uncertain { why: why() }, 0, Settled::Uncertain { at: at(15), why: why() }, "again, with the same id"),
+            (Route::Mail, 1, Attempt::GiveUp { why: why() }, 0, Settled::Failed { why: why() }, "refused for good"),
+            (window(true), 1, Attempt::Offline, 0, Settled::ByMail, "the window is closed, the address known"),
+            (window(false), 1, Attempt::Offline, 0, Settled::Sent, "it waits in the session"),
+            (
+                Route::Mail,
+                30,
+                Attempt::Retry { why: why(), of_route: true },
+                73 * 3600,
+                Settled::Failed { why: "tried for 72 hours: x".to_owned() },
+                "an end to it",
+            ),
+        ] {
+            assert_eq!(verdict(&entry(route, attempts), made, at(now)), expect, "{reason}");
+        }
+    }
+}

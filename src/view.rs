@@ -1,0 +1,303 @@
+//! What people and scripts see of a ticket: the JSON of the command line and the control API, and its plain text.
+//!
+//! Scripts depend on these names and words. Add to them; change none.
+
+use crate::domain::change::{Actor, History};
+use crate::domain::message::{Author, Message, SpanKind, Visibility};
+use crate::domain::outbound::{Audience, Delivery};
+use crate::domain::policy::Policy;
+use crate::domain::sla::ClockState;
+use crate::domain::ticket::Ticket;
+use crate::mail::token::Signer;
+use crate::store::{Store, StoreFault};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+
+/// One line of `guichet tickets`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TicketView {
+    pub number: u64,
+    pub subject: String,
+    pub status: String,
+    pub priority: String,
+    pub tier: String,
+    pub team: String,
+    pub assignee: Option<String>,
+    pub channel: String,
+    pub language: String,
+    pub requester: RequesterView,
+    pub opened: String,
+    pub tags: Vec<String>,
+    pub messages: u32,
+    pub clocks: Vec<ClockView>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RequesterView {
+    pub name: String,
+    pub address: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClockView {
+    pub kind: String,
+    pub due: String,
+    pub state: String,
+}
+
+/// `guichet ticket N`: the line above, the thread and the history.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WholeTicketView {
+    #[serde(flatten)]
+    pub ticket: TicketView,
+    pub thread: Vec<MessageView>,
+    pub history: Vec<HistoryView>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MessageView {
+    pub seq: u32,
+    pub author: String,
+    pub name: String,
+    pub address: Option<String>,
+    pub visibility: String,
+    pub channel: String,
+    pub at: String,
+    pub message_id: Option<String>,
+    pub text: String,
+    pub quoted: String,
+    pub attachments: Vec<AttachmentView>,
+    /// How far the mails are that carry it out; `null` for what came in.
+    pub delivery: Option<String>,
+    /// What is odd about it, for people.
+    pub defects: Vec<String>,
+    /// Which machine wrote it, if one did.
+    pub machine: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttachmentView {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub media_type: String,
+    pub size: u64,
+    pub blake3: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HistoryView {
+    pub at: String,
+    pub by: String,
+    pub what: String,
+    pub why: String,
+}
+
+/// What `guichet verify` found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReportView {
+    pub ok: bool,
+    pub counts: std::collections::BTreeMap<String, u64>,
+    pub faults: Vec<String>,
+}
+
+/// The line of a ticket.
+#[must_use]
+pub fn of_ticket(ticket: &Ticket) -> TicketView {
+    TicketView {
+        number: ticket.number.0,
+        subject: ticket.subject.clone(),
+        status: ticket.status.word().to_owned(),
+        priority: ticket.priority.word().to_owned(),
+        tier: ticket.tier.clone(),
+        team: ticket.team.clone(),
+        assignee: ticket.assignee.clone(),
+        channel: ticket.channel.word().to_owned(),
+        language: ticket.language.to_string(),
+        requester: RequesterView {
+            name: ticket.requester.name.clone(),
+            address: ticket.requester.address.as_ref().map(ToString::to_string),
+        },
+        opened: ticket.opened.to_string(),
+        tags: ticket.tags.iter().cloned().collect(),
+        messages: ticket.messages,
+        clocks: ticket
+            .clocks
+            .iter()
+            .map(|c| ClockView { kind: c.kind.word().to_owned(), due: c.due.to_string(), state: c.state.word().to_owned() })
+            .collect(),
+    }
+}
+
+/// Lines for `history`.
+#[must_use]
+pub fn of_history(history: &History) -> HistoryView {
+    let by = match &history.by {
+        Actor::Desk => "desk".to_owned(),
+        Actor::Customer => "customer".to_owned(),
+        Actor::Rule(name) => format!("rule:{name}"),
+        Actor::Agent(handle) => format!("agent:{handle}"),
+    };
+    HistoryView { at: history.at.to_string(), by, what: history.what.clone(), why: history.why.clone() }
+}
+
+/// Most urgent first: what is due first among the targets, then the higher priority, then the older.
+pub fn by_urgency(tickets: &mut [Ticket]) {
+    tickets.sort_by_key(|t| {
+        let owed = t.clocks.iter().filter(|c| c.kind.is_target()).filter_map(|c| match c.state {
+            ClockState::Running { .. } | ClockState::Warned { .. } | ClockState::Breached { .. } => Some(c.due),
+            ClockState::Paused { .. } | ClockState::Met { .. } => None,
+        });
+        let first = owed.min();
+        (!t.status.is_active(), first.is_none(), first, std::cmp::Reverse(t.priority), t.number)
+    });
+}
+
+/// A ticket with all that was said and done.
+///
+/// # Errors
+/// The store's.
+pub fn of_whole(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer) -> Result<WholeTicketView, StoreFault> {
+    let deliveries = store.deliveries(ticket.number)?;
+    let domain = policy.mailbox(&ticket.mailbox).map_or("localhost", |m| m.address.domain()).to_owned();
+    let mut thread = Vec::new();
+    for message in store.messages(ticket.number)? {
+        let states: Vec<Delivery> =
+            message.outbox.iter().filter_map(|id| deliveries.iter().find(|(d, _)| d == id).map(|(_, state)| *state)).collect();
+        let sent_id = message.outbox.first().map(|id| signer.message_id(*id, &Audience::Customer, &domain).to_string());
+        thread.push(of_message(&message, worst(&states), sent_id, &policy.desk.name));
+    }
+    let history = store.history(ticket.number)?.iter().map(of_history).collect();
+    Ok(WholeTicketView { ticket: of_ticket(ticket), thread, history })
+}
+
+fn of_message(message: &Message, delivery: Option<Delivery>, sent_id: Option<String>, desk: &str) -> MessageView {
+    let (author, name, address) = match &message.author {
+        Author::Customer { name, address } => ("customer", name.clone(), address.as_ref().map(ToString::to_string)),
+        Author::ThirdParty(contact) => ("customer", contact.name.clone(), Some(contact.address.to_string())),
+        Author::Agent(contact) => ("agent", contact.name.clone(), Some(contact.address.to_string())),
+        Author::Desk => ("desk", desk.to_owned(), None),
+    };
+    MessageView {
+        seq: message.seq,
+        author: author.to_owned(),
+        name,
+        address,
+        visibility: match message.visibility {
+            Visibility::Public => "public".to_owned(),
+            Visibility::Internal => "internal".to_owned(),
+        },
+        channel: message.channel.word().to_owned(),
+        at: message.at.to_string(),
+        // What the customer got is what he may quote: for what went out it is the id of the mail that carried it.
+        message_id: sent_id.or_else(|| message.message_id.as_ref().map(ToString::to_string)),
+        text: message.body.new_text(),
+        quoted: message.body.of(SpanKind::Quoted),
+        attachments: message
+            .attachments
+            .iter()
+            .map(|a| AttachmentView {
+                name: a.name.clone(),
+                media_type: a.media_type.clone(),
+                size: a.blob.size,
+                blake3: a.blob.id.to_string(),
+            })
+            .collect(),
+        delivery: delivery.map(|d| d.word().to_owned()),
+        defects: message.defects.iter().map(|d| format!("{}: {}", d.name, d.detail)).collect(),
+        machine: message.machine.clone(),
+    }
+}
+
+/// Of several mails that carry one message, the one that a person should know of.
+fn worst(states: &[Delivery]) -> Option<Delivery> {
+    let rank = |d: &Delivery| match d {
+        Delivery::Sent => 0,
+        Delivery::Queued => 1,
+        Delivery::Deferred => 2,
+        Delivery::Uncertain => 3,
+        Delivery::Bounced => 4,
+        Delivery::Failed => 5,
+    };
+    states.iter().max_by_key(|d| rank(d)).copied()
+}
+
+/// Control characters of text from outside would command the reader's terminal.
+#[must_use]
+pub fn for_terminal(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+impl TicketView {
+    /// One line for a terminal.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let next = self
+            .clocks
+            .iter()
+            .filter(|c| c.state == "running" || c.state == "warned" || c.state == "breached")
+            .min_by(|a, b| a.due.cmp(&b.due))
+            .map_or(String::new(), |c| format!("{} {} {}", c.kind, c.state, c.due));
+        let who = if self.requester.name.is_empty() { self.requester.address.clone().unwrap_or_default() } else { self.requester.name.clone() };
+        let subject: String = self.subject.chars().take(60).collect();
+        for_terminal(&format!(
+            "#{:<6} {:<8} {:<9} {:<10} {:<12} {:<10} {:<20} {subject}  [{next}]",
+            self.number,
+            self.status,
+            self.priority,
+            self.tier,
+            self.team,
+            self.assignee.as_deref().unwrap_or("-"),
+            who.chars().take(20).collect::<String>(),
+        ))
+    }
+}
+
+impl WholeTicketView {
+    /// The whole ticket for a terminal.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let t = &self.ticket;
+        let mut out = String::new();
+        let _ = writeln!(out, "#{}  {}", t.number, t.subject);
+        let _ = writeln!(
+            out,
+            "{} · {} · tier {} · team {} · assignee {} · {} · {}",
+            t.status,
+            t.priority,
+            t.tier,
+            t.team,
+            t.assignee.as_deref().unwrap_or("-"),
+            t.channel,
+            t.language
+        );
+        let _ = writeln!(out, "from {} {}", t.requester.name, t.requester.address.as_deref().unwrap_or(""));
+        if !t.tags.is_empty() {
+            let _ = writeln!(out, "tags {}", t.tags.join(", "));
+        }
+        for clock in &t.clocks {
+            let _ = writeln!(out, "clock {:<15} {:<9} due {}", clock.kind, clock.state, clock.due);
+        }
+        for m in &self.thread {
+            let marks = match (&m.delivery, m.visibility.as_str()) {
+                (Some(delivery), _) => format!(" · {delivery}"),
+                (None, "internal") => " · internal".to_owned(),
+                (None, _) => String::new(),
+            };
+            let _ = writeln!(out, "\n[{}] {} {} {} · {}{marks}", m.seq, m.author, m.name, m.address.as_deref().unwrap_or(""), m.at);
+            for line in m.text.lines() {
+                let _ = writeln!(out, "    {line}");
+            }
+            for a in &m.attachments {
+                let _ = writeln!(out, "    + {} ({}, {} octets)", a.name, a.media_type, a.size);
+            }
+            for defect in &m.defects {
+                let _ = writeln!(out, "    ! {defect}");
+            }
+        }
+        let _ = writeln!(out, "\nhistory");
+        for h in &self.history {
+            let _ = writeln!(out, "  {} {:<16} {} ({})", h.at, h.by, h.what, h.why);
+        }
+        for_terminal(&out)
+    }
+}
