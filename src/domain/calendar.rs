@@ -1,8 +1,19 @@
 //! Opening hours: the time in which a policy's clocks run.
+//!
+//! The rule that everything here follows: **the desk is open while the clock on its wall shows a time within a shift of a
+//! day that is not closed.** So an hour that a summer time change leaves out is not worked, and one that comes twice is
+//! worked twice. Between two changes of its zone, wall time is UTC plus a constant, and that is how it is reckoned.
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
+
+/// Minutes of a day.
+pub const DAY_MIN: u16 = 1440;
+
+/// How far ahead an opening is sought: past it a calendar counts as one that never opens. About 40 years.
+const HORIZON_DAYS: u32 = 15_000;
 
 /// A stretch of a local day in minutes from midnight, `end` excluded; 1440 is midnight at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,4 +30,338 @@ pub struct Calendar {
     /// Monday first; each day's shifts in order, without overlap.
     pub week: [Vec<Shift>; 7],
     pub closed: BTreeSet<Date>,
+}
+
+impl Calendar {
+    /// Name of the calendar that is built in: day and night, every day.
+    pub const ALWAYS: &'static str = "always";
+
+    /// Day and night, every day, in UTC.
+    #[must_use]
+    pub fn always() -> Self {
+        let day = vec![Shift { start_min: 0, end_min: DAY_MIN }];
+        Self { name: Self::ALWAYS.to_owned(), zone: TimeZone::UTC, week: std::array::from_fn(|_| day.clone()), closed: BTreeSet::new() }
+    }
+
+    /// Whether it never closes, so that its time is plain time whatever its zone does.
+    #[must_use]
+    pub fn is_always(&self) -> bool {
+        self.closed.is_empty() && self.week.iter().all(|day| matches!(day.as_slice(), [Shift { start_min: 0, end_min: DAY_MIN }]))
+    }
+
+    /// The first instant at which `work` of opening time has passed since `from`. Closing time counts: what runs out at
+    /// the end of a shift is due then, not at the next opening. Nothing to do is done at `from`.
+    ///
+    /// A calendar that does not open for some forty years (the configuration refuses one that never does) gives plain
+    /// time, so that a clock is early rather than never.
+    #[must_use]
+    pub fn add(&self, from: Timestamp, work: SignedDuration) -> Timestamp {
+        let plain = from.checked_add(work).unwrap_or(Timestamp::MAX);
+        if !work.is_positive() {
+            return from;
+        }
+        if self.is_always() {
+            return plain;
+        }
+        let mut left = work;
+        for (opens, closes) in self.openings(from) {
+            let open_for = closes.duration_since(opens);
+            if left <= open_for {
+                return opens.checked_add(left).unwrap_or(Timestamp::MAX);
+            }
+            left -= open_for;
+        }
+        plain
+    }
+
+    /// Opening time between two instants; zero if `to` is not after `from`.
+    #[must_use]
+    pub fn between(&self, from: Timestamp, to: Timestamp) -> SignedDuration {
+        if to <= from {
+            return SignedDuration::ZERO;
+        }
+        if self.is_always() {
+            return to.duration_since(from);
+        }
+        self.openings(from)
+            .take_while(|(opens, _)| *opens < to)
+            .fold(SignedDuration::ZERO, |sum, (opens, closes)| sum + closes.min(to).duration_since(opens))
+    }
+
+    /// Whether somebody is there.
+    #[must_use]
+    pub fn is_open(&self, at: Timestamp) -> bool {
+        let wall = self.zone.to_datetime(at);
+        let minute = u16::try_from(i32::from(wall.hour()) * 60 + i32::from(wall.minute())).unwrap_or(0);
+        !self.closed.contains(&wall.date()) && self.shifts(wall.date()).iter().any(|s| s.start_min <= minute && minute < s.end_min)
+    }
+
+    /// When it is open next: `at` itself if it is open then; `None` if it does not open for some forty years.
+    #[must_use]
+    pub fn next_opening(&self, at: Timestamp) -> Option<Timestamp> {
+        if self.is_always() { Some(at) } else { self.openings(at).next().map(|(opens, _)| opens) }
+    }
+
+    /// Whether any shift stands in its week.
+    #[must_use]
+    pub fn ever_opens(&self) -> bool {
+        self.week.iter().flatten().any(|shift| shift.start_min < shift.end_min)
+    }
+
+    /// What the week says of a day, holidays aside.
+    fn shifts(&self, date: Date) -> &[Shift] {
+        let day = usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or(0);
+        self.week.get(day).map_or(&[], Vec::as_slice)
+    }
+
+    /// Stretches of opening time from `from` on, in order, none empty; the first is cut at `from`.
+    fn openings(&self, from: Timestamp) -> Openings<'_> {
+        let stretch = Stretch::around(&self.zone, from);
+        Openings { calendar: self, from, date: stretch.offset.to_datetime(from).date(), stretch, shift: 0, days_left: HORIZON_DAYS }
+    }
+}
+
+/// A time in which the zone's offset does not change.
+struct Stretch {
+    offset: Offset,
+    /// The change that ends it; `None` in a zone that changes no more.
+    ends: Option<Timestamp>,
+}
+
+impl Stretch {
+    fn around(zone: &TimeZone, at: Timestamp) -> Self {
+        Self { offset: zone.to_offset(at), ends: zone.following(at).next().map(|change| change.timestamp()) }
+    }
+}
+
+/// Walks day by day, and over each change of the zone.
+struct Openings<'a> {
+    calendar: &'a Calendar,
+    /// Nothing before it is given.
+    from: Timestamp,
+    stretch: Stretch,
+    date: Date,
+    /// Next shift of `date`.
+    shift: usize,
+    days_left: u32,
+}
+
+impl Iterator for Openings<'_> {
+    type Item = (Timestamp, Timestamp);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.days_left > 0 {
+            if self.is_past_change(self.instant(0)?) {
+                self.enter_next_stretch();
+                continue;
+            }
+            let closed = self.calendar.closed.contains(&self.date);
+            let Some(shift) = self.calendar.shifts(self.date).get(self.shift).copied().filter(|_| !closed) else {
+                if self.is_past_change(self.instant(DAY_MIN)?) {
+                    self.enter_next_stretch();
+                } else {
+                    self.date = self.date.tomorrow().ok()?;
+                    self.shift = 0;
+                }
+                self.days_left -= 1;
+                continue;
+            };
+            let opens = self.instant(shift.start_min)?.max(self.from);
+            let closes = self.instant(shift.end_min)?;
+            self.shift += 1;
+            let closes = self.stretch.ends.map_or(closes, |change| closes.min(change));
+            if opens < closes {
+                return Some((opens, closes));
+            }
+        }
+        None
+    }
+}
+
+impl Openings<'_> {
+    /// When the wall shows this minute of the day, by the offset of the stretch.
+    fn instant(&self, minute: u16) -> Option<Timestamp> {
+        let midnight = self.stretch.offset.to_timestamp(self.date.at(0, 0, 0, 0)).ok()?;
+        midnight.checked_add(SignedDuration::from_mins(i64::from(minute))).ok()
+    }
+
+    fn is_past_change(&self, at: Timestamp) -> bool {
+        self.stretch.ends.is_some_and(|change| at >= change)
+    }
+
+    /// Goes on at the change, on the day that the wall then shows: the same day again, or, where a change falls on
+    /// midnight, the one before or after.
+    fn enter_next_stretch(&mut self) {
+        if let Some(change) = self.stretch.ends {
+            self.from = self.from.max(change);
+            self.stretch = Stretch::around(&self.calendar.zone, change);
+            self.date = self.stretch.offset.to_datetime(change).date();
+            self.shift = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// `days` as `(first, last)` from Monday 0, with its shifts in minutes.
+    fn calendar(zone: &str, days: &[(usize, usize, &[(u16, u16)])], closed: &[&str]) -> Calendar {
+        let mut week: [Vec<Shift>; 7] = std::array::from_fn(|_| Vec::new());
+        for (first, last, shifts) in days {
+            for day in *first..=*last {
+                week[day].extend(shifts.iter().map(|&(start_min, end_min)| Shift { start_min, end_min }));
+            }
+        }
+        let zone = TimeZone::get(zone).unwrap();
+        Calendar { name: "test".to_owned(), zone, week, closed: closed.iter().map(|d| d.parse().unwrap()).collect() }
+    }
+
+    const SPLIT: &[(usize, usize, &[(u16, u16)])] = &[(0, 4, &[(540, 750), (810, 1080)])];
+    const NIGHT: &[(usize, usize, &[(u16, u16)])] = &[(0, 6, &[(0, 360), (1320, 1440)])];
+    const DAY: &[(usize, usize, &[(u16, u16)])] = &[(0, 4, &[(540, 1020)])];
+
+    #[test]
+    fn p10_work_ends_where_the_wall_says() {
+        type Week = &'static [(usize, usize, &'static [(u16, u16)])];
+        #[rustfmt::skip]
+        let table: &[(&str, Week, &[&str], &str, i64, &str, &str)] = &[
+            ("America/Sao_Paulo", SPLIT, &[], "2026-11-23T09:00-03", 60, "2026-11-23T10:00-03", "within a shift"),
+            ("America/Sao_Paulo", SPLIT, &[], "2026-11-23T12:00-03", 60, "2026-11-23T14:00-03", "over lunch"),
+            ("America/Sao_Paulo", SPLIT, &[], "2026-11-23T12:00-03", 30, "2026-11-23T12:30-03", "runs out as lunch begins, not after it"),
+            ("America/Sao_Paulo", SPLIT, &[], "2026-11-20T17:59-03", 2, "2026-11-23T09:01-03", "over a weekend"),
+            ("America/Sao_Paulo", SPLIT, &[], "2026-11-21T03:00-03", 15, "2026-11-23T09:15-03", "asked when closed, starts at the next opening"),
+            ("America/Sao_Paulo", SPLIT, &["2026-12-25", "2027-01-01"], "2026-12-24T17:00-03", 120, "2026-12-28T10:00-03", "a holiday before a weekend"),
+            ("America/Sao_Paulo", SPLIT, &["2027-01-01"], "2026-12-31T17:30-03", 60, "2027-01-04T09:30-03", "the end of a year"),
+            ("America/Sao_Paulo", NIGHT, &[], "2018-11-03T23:00-03", 120, "2018-11-04T02:00-02", "midnight itself is left out: 0:00 is 1:00"),
+            ("America/Sao_Paulo", NIGHT, &[], "2019-02-16T23:30-02", 60, "2019-02-16T23:30-03", "the hour before midnight comes twice"),
+            ("Europe/Tallinn", NIGHT, &[], "2026-03-29T02:00+02", 120, "2026-03-29T05:00+03", "spring: 3:00 is 4:00"),
+            ("Europe/Tallinn", NIGHT, &[], "2026-10-25T02:00+03", 180, "2026-10-25T04:00+02", "autumn: 3:00 to 4:00 twice"),
+            ("Europe/Lisbon", DAY, &[], "2026-03-27T16:30+00", 240, "2026-03-30T12:30+01", "hours of an office do not care about the change on Sunday"),
+            ("Europe/Lisbon", DAY, &["2026-04-03", "2026-04-06"], "2026-04-02T16:00+01", 120, "2026-04-07T10:00+01", "Easter"),
+            ("Asia/Kolkata", DAY, &[], "2026-11-23T16:30+05:30", 45, "2026-11-24T09:15+05:30", "half an hour of offset"),
+            ("UTC", DAY, &[], "2026-11-23T09:00+00", 480, "2026-11-23T17:00+00", "a whole day's work is done as it closes"),
+            ("UTC", DAY, &[], "2026-11-23T09:00+00", 0, "2026-11-23T09:00+00", "nothing to do"),
+            ("UTC", DAY, &[], "2026-11-21T09:00+00", -5, "2026-11-21T09:00+00", "less than nothing to do"),
+            ("UTC", &[(0, 6, &[(0, 1440)])], &["2026-11-22"], "2026-11-21T23:00+00", 120, "2026-11-23T01:00+00", "day and night, but for a holiday"),
+        ];
+        for (zone, week, closed, from, minutes, expect, why) in table {
+            let calendar = calendar(zone, week, closed);
+            let (from, expect) = (instant(from), instant(expect));
+            assert_eq!(calendar.add(from, SignedDuration::from_mins(*minutes)), expect, "{why}");
+            assert_eq!(calendar.between(from, expect), SignedDuration::from_mins((*minutes).max(0)), "{why}");
+        }
+    }
+
+    /// `2026-11-23T09:00-03`
+    fn instant(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn always_is_plain_time_in_any_zone() {
+        let always = Calendar::always();
+        assert!(always.is_always() && always.is_open(Timestamp::UNIX_EPOCH));
+        let day = calendar("Europe/Tallinn", &[(0, 6, &[(0, 1440)])], &[]);
+        let from = instant("2026-10-24T12:00+03");
+        assert_eq!(day.add(from, SignedDuration::from_hours(24)), from + SignedDuration::from_hours(24), "25 hours of wall time");
+        assert_eq!(day.next_opening(from), Some(from));
+        assert_eq!(always.add(from, SignedDuration::MAX), Timestamp::MAX, "no overflow");
+    }
+
+    #[test]
+    fn a_calendar_that_never_opens_still_ends() {
+        let never = calendar("Europe/Tallinn", &[], &[]);
+        let from = instant("2026-10-24T12:00+03");
+        assert_eq!(never.add(from, SignedDuration::from_hours(1)), from + SignedDuration::from_hours(1));
+        assert_eq!((never.next_opening(from), never.ever_opens()), (None, false));
+        assert_eq!(never.between(from, from + SignedDuration::from_hours(9000)), SignedDuration::ZERO);
+    }
+
+    #[test]
+    fn opening_is_told_ahead() {
+        let split = calendar("America/Sao_Paulo", SPLIT, &["2026-11-23"]);
+        let open = instant("2026-11-24T10:00-03");
+        assert_eq!(split.next_opening(instant("2026-11-20T18:00-03")), Some(instant("2026-11-24T09:00-03")), "weekend and holiday");
+        assert_eq!(split.next_opening(open), Some(open));
+        assert!(!split.is_open(instant("2026-11-24T12:30-03")), "the end of a shift is closed");
+    }
+
+    /// Minute by minute, from what the wall shows alone.
+    fn slow_add(calendar: &Calendar, from: Timestamp, minutes: i64) -> Option<Timestamp> {
+        let (mut at, mut left) = (from, minutes);
+        for _ in 0..60 * 24 * 30 {
+            left -= i64::from(slow_open(calendar, at));
+            at += SignedDuration::from_mins(1);
+            if left == 0 {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    fn slow_open(calendar: &Calendar, at: Timestamp) -> bool {
+        let wall = at.to_zoned(calendar.zone.clone()).datetime();
+        let minute = i16::from(wall.hour()) * 60 + i16::from(wall.minute());
+        let day = &calendar.week[usize::try_from(wall.weekday().to_monday_zero_offset()).unwrap()];
+        !calendar.closed.contains(&wall.date())
+            && day.iter().any(|s| (s.start_min.cast_signed()..s.end_min.cast_signed()).contains(&minute))
+    }
+
+    fn any_day() -> impl Strategy<Value = Vec<Shift>> {
+        proptest::collection::btree_set(0..=DAY_MIN, 0..=6).prop_map(|edges| {
+            let edges: Vec<u16> = edges.into_iter().collect();
+            edges.chunks_exact(2).map(|edge| Shift { start_min: edge[0], end_min: edge[1] }).collect()
+        })
+    }
+
+    fn any_calendar() -> impl Strategy<Value = (Calendar, Timestamp)> {
+        // Days around a change of each zone, where faults live, and any other day.
+        let place = prop_oneof![
+            Just(("America/Sao_Paulo", "2018-11-03T12:00-03")),
+            Just(("America/Sao_Paulo", "2019-02-16T12:00-02")),
+            Just(("Europe/Tallinn", "2026-03-28T12:00+02")),
+            Just(("Europe/Tallinn", "2026-10-24T12:00+03")),
+            Just(("Europe/Lisbon", "2026-03-28T12:00+00")),
+            Just(("Australia/Lord_Howe", "2026-04-04T12:00+11")),
+            Just(("America/Havana", "2026-11-01T00:00-04")),
+            Just(("Asia/Kolkata", "2026-12-31T12:00+05:30")),
+            Just(("UTC", "2027-02-28T12:00+00")),
+        ];
+        let week = proptest::array::uniform7(any_day());
+        (place, week, 0..4 * 1440_i64, proptest::option::of(-1..6_i64)).prop_map(|((zone, near), week, minutes, closed)| {
+            let zone = TimeZone::get(zone).unwrap();
+            let from = instant(near) + SignedDuration::from_mins(minutes - 1440);
+            let closed = closed.map(|days| (from + SignedDuration::from_hours(24 * days)).to_zoned(zone.clone()).date());
+            (Calendar { name: String::new(), zone, week, closed: closed.into_iter().collect() }, from)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+        #[test]
+        fn p10_agrees_with_counting_minutes((calendar, from) in any_calendar(), minutes in 1..4000_i64) {
+            let work = SignedDuration::from_mins(minutes);
+            if let Some(expect) = slow_add(&calendar, from, minutes) {
+                let done = calendar.add(from, work);
+                prop_assert_eq!(done, expect);
+                prop_assert_eq!(calendar.between(from, done), work);
+                prop_assert!(calendar.between(from, done - SignedDuration::from_secs(1)) < work, "the first such instant");
+            }
+            prop_assert_eq!(calendar.is_open(from), slow_open(&calendar, from));
+            if let Some(opening) = calendar.next_opening(from) {
+                prop_assert!(calendar.is_open(opening));
+                prop_assert_eq!(calendar.between(from, opening), SignedDuration::ZERO);
+            }
+        }
+
+        #[test]
+        fn waiting_splits((calendar, from) in any_calendar(), first in 1..3000_i64, second in 1..3000_i64) {
+            // A paused clock goes on with what is left: nothing is gained or lost by the pause.
+            let (first, second) = (SignedDuration::from_mins(first), SignedDuration::from_mins(second));
+            prop_assert_eq!(calendar.add(calendar.add(from, first), second), calendar.add(from, first + second));
+        }
+    }
 }

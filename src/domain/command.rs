@@ -110,11 +110,7 @@ pub fn read(body: &Body, agent_handle: &str, policy: &Policy, calendar: &Calenda
     if commands.len() > COMMANDS_MAX {
         faults.push(format!("more than {COMMANDS_MAX} commands in one mail: send them in several"));
     }
-    if faults.is_empty() {
-        Ok(Orders { commands, body: Body { spans, ..body.clone() } })
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(Orders { commands, body: Body { spans, ..body.clone() } }) } else { Err(faults) }
 }
 
 fn push_span(spans: &mut Vec<Span>, kind: SpanKind, start: usize, end: usize) {
@@ -158,18 +154,23 @@ fn parse(order: &str, me: &str, policy: &Policy, calendar: &Calendar, now: Times
         "help" => Command::Help,
         "snooze" => Command::Snooze(span(argument).ok_or_else(|| refused("is no time such as 30m, 4h or 2d"))?),
         "promise" => Command::Promise(
-            moment(argument, calendar, now).ok_or_else(|| refused("is no time to come, such as fri 15:00, tomorrow 9:00 or 2026-12-01 15:00"))?,
+            moment(argument, calendar, now)
+                .ok_or_else(|| refused("is no time to come, such as fri 15:00, tomorrow 9:00 or 2026-12-01 15:00"))?,
         ),
         "assign" if argument.eq_ignore_ascii_case("none") => Command::Assign(None),
         "assign" if argument.eq_ignore_ascii_case("me") => Command::Assign(Some(me.to_owned())),
         "assign" => {
             let agent = policy.agent_by_handle(argument).or_else(|| policy.agent(&EmailAddress::parse(argument).ok()?));
-            let agent = agent.ok_or_else(|| refused(&format!("no such agent; there are {}", listed(policy.agents.iter().map(|a| a.handle.as_str())))))?;
+            let agent = agent
+                .ok_or_else(|| refused(&format!("no such agent; there are {}", listed(policy.agents.iter().map(|a| a.handle.as_str())))))?;
             Command::Assign(Some(agent.handle.clone()))
         }
         "team" => {
             let team = policy.teams.keys().find(|t| t.eq_ignore_ascii_case(argument));
-            Command::Team(team.cloned().ok_or_else(|| refused(&format!("no such team; there are {}", listed(policy.teams.keys().map(String::as_str)))))?)
+            Command::Team(
+                team.cloned()
+                    .ok_or_else(|| refused(&format!("no such team; there are {}", listed(policy.teams.keys().map(String::as_str)))))?,
+            )
         }
         "priority" => Command::Priority(Priority::parse(argument).ok_or_else(|| refused("is none of low, medium, high, critical"))?),
         "cc" => Command::Cc(EmailAddress::parse(argument).map_err(|fault| refused(&fault.to_string()))?),
@@ -241,9 +242,7 @@ fn moment(text: &str, calendar: &Calendar, now: Timestamp) -> Option<Timestamp> 
             .filter(|date| date.weekday() == weekday)
             .filter_map(on)
             .find(|at| *at > now),
-        (None, None) if !text.trim().is_empty() => {
-            on(here.date()).filter(|at| *at > now).or_else(|| on(here.date().tomorrow().ok()?))
-        }
+        (None, None) if !text.trim().is_empty() => on(here.date()).filter(|at| *at > now).or_else(|| on(here.date().tomorrow().ok()?)),
         (Some(_), Some(_)) | (None, None) => None,
     }
 }

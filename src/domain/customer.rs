@@ -2,6 +2,7 @@
 
 use super::address::EmailAddress;
 use super::message::Language;
+use super::policy::Policy;
 use jiff::civil::Date;
 use std::collections::HashMap;
 
@@ -66,5 +67,86 @@ impl Directory {
             .get(address)
             .map(|customer| (customer, "address"))
             .or_else(|| self.by_domain.get(address.domain()).map(|customer| (customer, "domain")))
+    }
+
+    /// Makes room for this many rows of addresses at once.
+    pub fn reserve(&mut self, rows: usize) {
+        self.by_address.reserve(rows);
+    }
+}
+
+impl Policy {
+    /// Who a sender is and which tier is his. A tier comes from the row of his address, else from that of his domain; in
+    /// each from the tier that it names, else from its plan; a row past its last day gives none. Whoever has none gets
+    /// the first tier. `address` is `None` for a visitor that gave none.
+    ///
+    /// The caller answers for the address: one that was not proved belongs to nobody.
+    #[must_use]
+    pub fn know(&self, address: Option<&EmailAddress>, today: Date) -> Known {
+        let Some(address) = address else { return self.stranger("no address is known".to_owned()) };
+        let own = self.customers.by_address.get(address).map(|row| (row, address.to_string()));
+        let domain = self.customers.by_domain.get(address.domain()).map(|row| (row, format!("@{}", address.domain())));
+        if own.is_none() && domain.is_none() {
+            return self.stranger(format!("neither {address} nor its domain is in the customers' file"));
+        }
+        // The rows that speak of him, his own first.
+        let rows: Vec<_> = own.iter().chain(domain.iter()).collect();
+        let mut reasons = Vec::new();
+        let tier = rows.iter().find_map(|(row, who)| match self.tier_of(row, who, today) {
+            Ok((tier, why)) => {
+                reasons.push(why);
+                Some(tier)
+            }
+            Err(why) => {
+                reasons.push(why);
+                None
+            }
+        });
+        if tier.is_none() {
+            reasons.push(format!("the first tier is {}", self.first_tier()));
+        }
+        let first = |field: fn(&Customer) -> &String| rows.iter().map(|(row, _)| field(row)).find(|text| !text.is_empty()).cloned();
+        Known {
+            // The name of a domain's row is not that of whoever writes from it.
+            name: own.as_ref().map(|(row, _)| row.name.clone()).unwrap_or_default(),
+            organisation: first(|row| &row.organisation).unwrap_or_default(),
+            plan: first(|row| &row.plan).unwrap_or_default(),
+            tier: tier.unwrap_or_else(|| self.first_tier().to_owned()),
+            language: rows.iter().find_map(|(row, _)| row.language),
+            why: reasons.join("; "),
+        }
+    }
+
+    /// The tier that one row gives, with the reason; or why it gives none.
+    fn tier_of(&self, row: &Customer, who: &str, today: Date) -> Result<(String, String), String> {
+        if let Some(last) = row.valid_until.filter(|last| *last < today) {
+            return Err(format!("the contract of {who} ended on {last}"));
+        }
+        if let Some(tier) = &row.tier {
+            return Ok((tier.clone(), format!("{who} is given tier {tier}")));
+        }
+        if row.plan.is_empty() {
+            return Err(format!("{who} has neither tier nor plan"));
+        }
+        match self.tiers.iter().find(|tier| tier.plans.contains(&row.plan)) {
+            Some(tier) => Ok((tier.name.clone(), format!("plan '{}' of {who} gives tier {}", row.plan, tier.name))),
+            None => Err(format!("plan '{}' of {who} gives no tier", row.plan)),
+        }
+    }
+
+    fn stranger(&self, why: String) -> Known {
+        Known {
+            name: String::new(),
+            organisation: String::new(),
+            plan: String::new(),
+            tier: self.first_tier().to_owned(),
+            language: None,
+            why: format!("{why}; the first tier is {}", self.first_tier()),
+        }
+    }
+
+    /// What a stranger gets. The configuration's check sees to it that there is one.
+    fn first_tier(&self) -> &str {
+        self.tiers.first().map_or("standard", |tier| &tier.name)
     }
 }

@@ -3,11 +3,11 @@
 //! [`on_message`] and [`on_time`] get facts and a time and give back one [`Change`]. The daemon commits it,
 //! `guichet explain` prints it.
 
-use super::address::{EmailAddress, one_line};
+use super::address::one_line;
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command};
 use super::lifecycle::{self, Passed};
-use super::message::{Author, Body, Channel, Inbound, Message, SpanKind, TicketNumber, Visibility};
+use super::message::{Author, Inbound, Message, TicketNumber, Visibility};
 use super::notice::{self, Voice};
 use super::outbound::Purpose;
 use super::policy::{Agent, Policy};
@@ -29,7 +29,8 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
         Place::Quarantine { reason, detail } => quarantine(inbound, reason, detail, &mut change),
         Place::Agent { ticket, agent, why } => agent_writes(inbound, ticket, agent, &why, context, policy, now, &mut change),
         Place::AgentOnCustomerSide { ticket, agent, why } => {
-            let fault = "you wrote to the customer's reply address. Answer from the notification that you got: its reply address is yours alone";
+            let fault =
+                "you wrote to the customer's reply address. Answer from the notification that you got: its reply address is yours alone";
             let why = format!("{why}, but an agent's answer needs the agent's own");
             hold(inbound, ticket, agent, &why, vec![fault.to_owned()], policy, now, &mut change);
         }
@@ -176,15 +177,7 @@ fn subject_of(inbound: &Inbound) -> String {
     if line.len() < first.trim().len() { format!("{line}…") } else { line }
 }
 
-fn customer_writes(
-    inbound: &Inbound,
-    ticket: &Ticket,
-    why: &str,
-    context: &Context,
-    policy: &Policy,
-    now: Timestamp,
-    change: &mut Change,
-) {
+fn customer_writes(inbound: &Inbound, ticket: &Ticket, why: &str, context: &Context, policy: &Policy, now: Timestamp, change: &mut Change) {
     let mut ticket = ticket.clone();
     if inbound.machine.is_some() {
         return quiet_note(inbound, &mut ticket, why, now, change);

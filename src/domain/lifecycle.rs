@@ -146,7 +146,8 @@ pub fn retarget(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<His
         (ClockKind::NextResponse, sla.next_response),
         (ClockKind::Resolution, sla.resolution),
     ] {
-        let armed = ticket.clocks.iter().find(|c| c.kind == kind && c.is_open() && !matches!(c.state, ClockState::Paused { .. })).map(|c| c.armed);
+        let armed =
+            ticket.clocks.iter().find(|c| c.kind == kind && c.is_open() && !matches!(c.state, ClockState::Paused { .. })).map(|c| c.armed);
         match (armed, target) {
             (Some(armed), Some(target)) => {
                 lines.push(History { at: now, ..arm(ticket, kind, target, &sla, policy, armed, &why) });

@@ -1,15 +1,25 @@
 //! Decisions: facts and a time in, a [`change::Change`] out. No async, no I/O, no clock, no logging.
 //!
 //! Read in this order: what is spoken of (`address`, `message`, `ticket`, `customer`), the time in which clocks run
-//! (`calendar`, `sla`), what the configuration says (`policy`), then the decision itself.
+//! (`calendar`, `sla`), what the configuration says (`policy`), what the store is asked and told (`change`). Then the decision
+//! itself, from `decide` down: where a message belongs (`threading`), who answers (`route`), what becomes of status and clocks
+//! (`lifecycle`), what an agent orders (`command`), what is said to whom (`notice`).
 
 pub mod address;
-pub mod calendar;
-pub mod change;
-pub mod customer;
 pub mod message;
+pub mod ticket;
+pub mod customer;
+pub mod calendar;
+pub mod sla;
+pub mod policy;
+pub mod change;
+pub mod decide;
+pub mod threading;
+pub mod route;
+pub mod lifecycle;
+pub mod command;
 pub mod notice;
 pub mod outbound;
-pub mod policy;
-pub mod sla;
-pub mod ticket;
+pub mod template;
+pub mod dates;
+pub mod words;

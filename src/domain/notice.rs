@@ -12,12 +12,9 @@ use super::message::{Attachment, Author, Body, Channel, Inbound, Language, Messa
 use super::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
 use super::policy::{Agent, Policy};
 use super::sla::{ClockKind, ClockState};
-use super::template::{ClockFact, EarlierFact, NoticeFacts, Rendered};
+use super::template::{BRIEF_MARK, ClockFacts, EarlierFacts, NoticeFacts, Rendered};
 use super::ticket::{Priority, SUBJECT_OCTETS_MAX, Ticket};
 use jiff::{SignedDuration, Timestamp};
-
-/// How the brief under a notification begins. `mail::visible` knows it, and no answer to a customer may show it.
-pub const BRIEF_MARK: &str = "— guichet #";
 
 /// What one decision says.
 pub struct Voice<'a> {
@@ -140,7 +137,8 @@ impl<'a> Voice<'a> {
             facts.stranger = stranger.then(|| one_line(inbound.from.as_ref().map_or("", |f| f.address.as_str()), 260)).unwrap_or_default();
             facts.left_out.clone_from(&left_out);
             let brief = self.render(language, "brief", &facts).text;
-            let body = if message.body.new_text().trim().is_empty() { Piece::QuotedTextOf(message.seq) } else { Piece::NewTextOf(message.seq) };
+            let body =
+                if message.body.new_text().trim().is_empty() { Piece::QuotedTextOf(message.seq) } else { Piece::NewTextOf(message.seq) };
             let draft = Draft {
                 purpose: Purpose::Notification,
                 audience,
@@ -230,7 +228,8 @@ impl<'a> Voice<'a> {
 
     /// An agent's mail that was not carried out goes back to him with each fault and his text.
     pub fn give_back(&mut self, ticket: &mut Ticket, agent: &Agent, _inbound: &Inbound, message: &Message, faults: Vec<String>) {
-        let facts = |voice: &Self, ticket: &Ticket, language| NoticeFacts { faults, agent: agent.name.clone(), ..voice.facts(ticket, language) };
+        let facts =
+            |voice: &Self, ticket: &Ticket, language| NoticeFacts { faults, agent: agent.name.clone(), ..voice.facts(ticket, language) };
         self.to_agent(ticket, agent, Purpose::Held, "held", facts, vec![Piece::Text("\n\n".to_owned()), Piece::QuotedTextOf(message.seq)]);
     }
 
@@ -366,7 +365,10 @@ impl<'a> Voice<'a> {
             return team;
         }
         let manager = self.policy.teams.get(&ticket.team).and_then(|t| t.manager.clone());
-        manager.map(|address| (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([]))).into_iter().collect()
+        manager
+            .map(|address| (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([])))
+            .into_iter()
+            .collect()
     }
 
     fn send(&mut self, ticket: &mut Ticket, draft: Draft) -> OutboxId {
@@ -427,26 +429,27 @@ impl<'a> Voice<'a> {
     }
 
     fn brief_facts(&self, ticket: &Ticket, known: &Known, earlier: &[EarlierTicket], language: Language) -> NoticeFacts {
-        let clocks = ticket.clocks.iter().filter(|c| c.kind.is_target()).map(|c| ClockFact {
-            kind: c.kind.word().to_owned(),
+        let clocks = ticket.clocks.iter().filter(|c| c.kind.is_target()).map(|c| ClockFacts {
+            clock: c.kind.word().to_owned(),
             state: c.state.word().to_owned(),
-            when: match c.state {
+            due_text: match c.state {
                 ClockState::Met { at } => self.when(at, &c.calendar, language),
                 ClockState::Running { .. } | ClockState::Warned { .. } | ClockState::Paused { .. } | ClockState::Breached { .. } => {
                     self.when(c.due, &c.calendar, language)
                 }
             },
         });
-        let earlier = earlier.iter().filter(|e| e.number != ticket.number).take(5).map(|e| EarlierFact {
+        let earlier = earlier.iter().filter(|e| e.number != ticket.number).take(5).map(|e| EarlierFacts {
             number: e.number.to_string(),
             subject: one_line(&e.subject, 80),
             status: e.status.to_owned(),
+            opened_text: self.when(e.opened, &self.team_calendar(ticket), language),
         });
         NoticeFacts {
             address: ticket.requester.address.as_ref().map(ToString::to_string).unwrap_or_default(),
             organisation: ticket.organisation.clone(),
             plan: known.plan.clone(),
-            tags: ticket.tags.iter().cloned().collect::<Vec<_>>().join(", "),
+            tags: ticket.tags.iter().cloned().collect(),
             channel: ticket.channel.word().to_owned(),
             clocks: clocks.collect(),
             earlier: earlier.collect(),
@@ -466,10 +469,10 @@ impl<'a> Voice<'a> {
     /// Every template was rendered with sample facts when the configuration was read; should one fail all the same, the
     /// ticket's number still reaches its reader.
     fn render(&self, language: Language, template: &str, facts: &NoticeFacts) -> Rendered {
-        self.policy.templates.render(language, template, facts).unwrap_or_else(|_| Rendered {
-            subject: format!("[{}]", facts.number),
-            text: format!("{}: {}", facts.desk, facts.number),
-        })
+        self.policy
+            .templates
+            .render(language, template, facts)
+            .unwrap_or_else(|_| Rendered { subject: format!("[{}]", facts.number), text: format!("{}: {}", facts.desk, facts.number) })
     }
 }
 
@@ -514,7 +517,8 @@ pub fn shows_brief(text: &str) -> bool {
 #[must_use]
 pub fn bare_subject(subject: &str) -> &str {
     const MARKS: [&str; 22] = [
-        "re", "aw", "sv", "vs", "res", "ref", "rv", "antw", "odp", "re", "fw", "fwd", "wg", "enc", "tr", "vb", "fs", "doorst", "rif", "i", "vl", "edasi",
+        "re", "aw", "sv", "vs", "res", "ref", "rv", "antw", "odp", "re", "fw", "fwd", "wg", "enc", "tr", "vb", "fs", "doorst", "rif", "i",
+        "vl", "edasi",
     ];
     let mut rest = subject.trim();
     while let Some((mark, behind)) = rest.split_once(':') {

@@ -6,10 +6,11 @@ use super::address::EmailAddress;
 use super::calendar::Calendar;
 use super::customer::Directory;
 use super::message::{Channel, Language};
-use super::notice::Templates;
+use super::template::Templates;
 use super::ticket::Priority;
 use jiff::SignedDuration;
 use regex::Regex;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Everything that a decision may rest on besides the message and the store.
@@ -94,6 +95,13 @@ pub struct Tier {
     pub priority: Priority,
 }
 
+/// Targets where no `[[sla]]` speaks of a tier and priority: a working day and a working week of the team's calendar.
+const FIRST_RESPONSE_ELSE: SignedDuration = SignedDuration::from_hours(8);
+const RESOLUTION_ELSE: SignedDuration = SignedDuration::from_hours(40);
+
+/// Part of the time after which the team is warned, where a policy does not say.
+pub const WARN_AT_ELSE: f64 = 0.75;
+
 /// `[[sla]]`: the targets of a tier and priority.
 #[derive(Clone, Debug)]
 pub struct Sla {
@@ -106,6 +114,22 @@ pub struct Sla {
     pub resolution: Option<SignedDuration>,
     /// Part of the time after which the team is warned, above 0 and below 1.
     pub warn_at: f64,
+}
+
+impl Sla {
+    /// What holds where no policy does, in the team's calendar.
+    #[must_use]
+    pub fn fallback() -> Self {
+        Self {
+            tier: None,
+            priority: None,
+            calendar: None,
+            first_response: Some(FIRST_RESPONSE_ELSE),
+            next_response: None,
+            resolution: Some(RESOLUTION_ELSE),
+            warn_at: WARN_AT_ELSE,
+        }
+    }
 }
 
 /// `[[rule]]`: a condition and what it sets. Rules run in order; a later one may override an earlier.
@@ -139,6 +163,28 @@ pub struct Action {
 }
 
 impl Policy {
+    /// The targets of a tier and priority: of the policies that hold, the one that says most (tier and priority, then
+    /// tier, then priority, then neither), and of two that say as much the earlier in the file. None is ever missing (P4).
+    #[must_use]
+    pub fn sla(&self, tier: &str, priority: Priority) -> Sla {
+        let mut best: Option<(u8, &Sla)> = None;
+        for sla in &self.slas {
+            let holds = sla.tier.as_deref().is_none_or(|t| t == tier) && sla.priority.is_none_or(|p| p == priority);
+            let says = u8::from(sla.tier.is_some()) * 2 + u8::from(sla.priority.is_some());
+            if holds && best.is_none_or(|(most, _)| says > most) {
+                best = Some((says, sla));
+            }
+        }
+        best.map_or_else(Sla::fallback, |(_, sla)| sla.clone())
+    }
+
+    /// The calendar that a policy's time runs in: its own, else that of the team; day and night if neither is there.
+    #[must_use]
+    pub fn calendar<'a>(&'a self, sla: &Sla, team: &str) -> Cow<'a, Calendar> {
+        let name = sla.calendar.as_deref().or_else(|| self.teams.get(team).map(|t| t.calendar.as_str()));
+        name.and_then(|name| self.calendars.get(name)).map_or_else(|| Cow::Owned(Calendar::always()), Cow::Borrowed)
+    }
+
     /// The agent of an address, if there is one.
     #[must_use]
     pub fn agent(&self, address: &EmailAddress) -> Option<&Agent> {

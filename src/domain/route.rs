@@ -24,7 +24,7 @@ pub struct Routing {
 pub fn route(inbound: &Inbound, known: &Known, start: (String, Priority), policy: &Policy, now: Timestamp) -> Routing {
     let (team, priority) = start;
     let mut routing = Routing { team, priority, tags: BTreeSet::new(), assignee: None, history: Vec::new() };
-    let text = Searched::of(inbound);
+    let text = Searched { subject: &inbound.subject, text: inbound.body.new_text() };
     for rule in &policy.rules {
         if let Some(why) = matches(&rule.when, inbound, known, &text) {
             apply(rule, &why, &mut routing, now);
@@ -33,20 +33,14 @@ pub fn route(inbound: &Inbound, known: &Known, start: (String, Priority), policy
     routing
 }
 
-/// Subject and new text in the form in which words are sought.
-struct Searched {
-    subject: String,
+/// Where the words of rules are sought.
+struct Searched<'a> {
+    subject: &'a str,
     text: String,
 }
 
-impl Searched {
-    fn of(inbound: &Inbound) -> Self {
-        Self { subject: fold(&inbound.subject), text: fold(&inbound.body.new_text()) }
-    }
-}
-
 /// Which part of a condition decided, in words; `None` if it does not hold.
-fn matches(when: &Condition, inbound: &Inbound, known: &Known, searched: &Searched) -> Option<String> {
+fn matches(when: &Condition, inbound: &Inbound, known: &Known, searched: &Searched<'_>) -> Option<String> {
     let mut why = Vec::new();
     let mut holds = |listed: bool, found: Option<String>| match (listed, found) {
         (false, _) => true,
@@ -58,7 +52,10 @@ fn matches(when: &Condition, inbound: &Inbound, known: &Known, searched: &Search
     };
     let sender = inbound.from.as_ref().map(|f| &f.address);
     let all = holds(!when.tiers.is_empty(), when.tiers.contains(&known.tier).then(|| format!("tier {}", known.tier)))
-        && holds(!when.channels.is_empty(), when.channels.contains(&inbound.channel).then(|| format!("channel {}", inbound.channel.word())))
+        && holds(
+            !when.channels.is_empty(),
+            when.channels.contains(&inbound.channel).then(|| format!("channel {}", inbound.channel.word())),
+        )
         && holds(
             !when.mailboxes.is_empty(),
             when.mailboxes.iter().find(|m| *m == inbound.source.mailbox()).map(|m| format!("mailbox {m}")),
@@ -66,17 +63,17 @@ fn matches(when: &Condition, inbound: &Inbound, known: &Known, searched: &Search
         && holds(
             !when.senders.is_empty(),
             sender.and_then(|a| {
-                when.senders.iter().find(|s| s.strip_prefix('@').map_or(a.as_str() == *s, |d| a.domain() == d)).map(|s| format!("sender {s}"))
+                when.senders
+                    .iter()
+                    .find(|s| s.strip_prefix('@').map_or(a.as_str() == *s, |d| a.domain() == d))
+                    .map(|s| format!("sender {s}"))
             }),
         )
-        && holds(
-            !when.languages.is_empty(),
-            inbound.language.filter(|l| when.languages.contains(l)).map(|l| format!("language {l}")),
-        )
+        && holds(!when.languages.is_empty(), inbound.language.filter(|l| when.languages.contains(l)).map(|l| format!("language {l}")))
         && holds(
             !when.text.is_empty(),
             when.text.iter().find_map(|(word, pattern)| {
-                let place = if pattern.is_match(&searched.subject) { "subject" } else { "text" };
+                let place = if pattern.is_match(searched.subject) { "subject" } else { "text" };
                 (place == "subject" || pattern.is_match(&searched.text)).then(|| format!("'{word}' in the {place}"))
             }),
         );

@@ -1,0 +1,414 @@
+//! The texts of automatic mail: written per language, checked once at start, filled with facts.
+//!
+//! A source is minijinja. That of a mail begins with `Subject: …` and an empty line; that of a part, which goes into another
+//! text, has its text alone. What a customer wrote is always a value: it is shown, never expanded. Filters besides
+//! minijinja's own: `word` (a word of the interface in the language of the text: `{{ priority|word }}`, from that language's
+//! `words`) and `quote` (each line behind `> `).
+
+use super::address::one_line;
+use super::message::Language;
+use super::ticket::SUBJECT_OCTETS_MAX;
+use super::words::nearest;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, Value};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// Steps that one text may take (P11); the longest of ours takes some hundred.
+const FUEL: u64 = 100_000;
+
+/// First words of the brief. Who reads an agent's answer knows by them where the agent's own words end.
+pub const BRIEF_MARK: &str = "— guichet ";
+
+/// Texts that are mails of their own.
+const MAILS: [&str; 9] = ["ack", "ack_unverified", "breach", "held", "help", "review", "status", "undelivered", "warning"];
+/// Texts that go into others.
+const PARTS: [&str; 3] = ["brief", "chat_expected", "new_ticket_from_closed"];
+/// Not a text: what the filter `word` knows, as `word = text`, a line each.
+const WORDS: &str = "words";
+
+/// The texts of all languages, ready to be filled.
+#[derive(Clone)]
+pub struct Templates {
+    environment: Arc<Environment<'static>>,
+    present: BTreeSet<(Language, String)>,
+    /// Where a language has no text, that of this one is taken, and at last the English one.
+    first: Language,
+}
+
+/// What one text may speak of. Every field is always there; one that has nothing to say is empty.
+///
+/// What comes from outside stands on one line, but for `text` and `faults`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NoticeFacts {
+    /// Name of the desk: `Acme Support`.
+    pub desk: String,
+    /// The ticket: `#1042`.
+    pub number: String,
+    /// Its subject.
+    pub subject: String,
+    /// Name of the customer; empty if it is not known.
+    pub customer: String,
+    /// The requester's address; empty if it is not known.
+    pub address: String,
+    pub organisation: String,
+    pub plan: String,
+    pub tier: String,
+    pub team: String,
+    /// Handle of the agent that has it; empty if nobody has.
+    pub assignee: String,
+    /// `low`, `medium`, `high`, `critical`; to be shown through `word`.
+    pub priority: String,
+    /// `new`, `open`, …; to be shown through `word`.
+    pub status: String,
+    /// `mail`, `chat`, `phone`; to be shown through `word`.
+    pub channel: String,
+    /// Tags of the ticket.
+    pub tags: Vec<String>,
+    /// The clock that this is about: `first_response`, …; to be shown through `word`.
+    pub clock: String,
+    /// When that clock runs out, in words ([`super::dates::when_text`]); empty if there is no target.
+    pub due_text: String,
+    /// When the ticket was opened, in words.
+    pub opened_text: String,
+    /// Whether the team is at work now.
+    pub in_hours: bool,
+    /// Name of the agent who is written to.
+    pub agent: String,
+    /// A text that is repeated: an agent's own, or what a customer wrote.
+    pub text: String,
+    /// Why a mail was held, a sentence each.
+    pub faults: Vec<String>,
+    /// The ticket's clocks.
+    pub clocks: Vec<ClockFacts>,
+    /// The customer's earlier tickets, newest first.
+    pub earlier: Vec<EarlierFacts>,
+    /// The closed ticket that this one continues: `#1041`.
+    pub closed_number: String,
+    /// Address of a writer who has no part in the ticket; empty for those who have.
+    pub stranger: String,
+    /// Attachments that were too large to go along, with their sizes.
+    pub left_out: Vec<String>,
+}
+
+/// One clock of a ticket.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ClockFacts {
+    /// `first_response`, …; to be shown through `word`.
+    pub clock: String,
+    /// `running`, `paused`, …; to be shown through `word`.
+    pub state: String,
+    /// When it runs out, in words.
+    pub due_text: String,
+}
+
+/// One earlier ticket.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct EarlierFacts {
+    pub number: String,
+    pub subject: String,
+    /// To be shown through `word`.
+    pub status: String,
+    pub opened_text: String,
+}
+
+/// A text that is filled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// On one line; empty for a part.
+    pub subject: String,
+    /// Without empty lines at its ends.
+    pub text: String,
+}
+
+/// Why a text cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateFault {
+    pub language: Language,
+    pub name: String,
+    pub line: u32,
+    pub message: String,
+}
+
+/// Why a text could not be filled. After the check at start only fuel is left as a reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("failed to fill template {name} in {language}: {message}")]
+pub struct RenderFault {
+    pub language: Language,
+    pub name: String,
+    pub message: String,
+}
+
+impl Templates {
+    /// Compiles and tries all of them; `first` is the desk's first language. Each is filled with facts that are all there and
+    /// with facts that are all empty, so that whatever would fail in use fails here.
+    ///
+    /// # Errors
+    /// Every fault of every source.
+    pub fn from_sources(sources: &BTreeMap<(Language, String), String>, first: Language) -> Result<Self, Vec<TemplateFault>> {
+        let mut faults = Vec::new();
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        // Lines that only hold a block leave no line behind.
+        if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+            environment.set_syntax(syntax);
+        }
+        environment.set_fuel(Some(FUEL));
+        environment.add_filter("quote", |text: &str| quoted(text));
+        let words = words_of(sources, &mut faults);
+        environment.add_filter("word", move |state: &State, word: &str| {
+            let language = state.name().split('/').next().and_then(Language::parse).unwrap_or(Language::EN);
+            words.get(&(language, word.to_owned())).cloned().unwrap_or_else(|| word.replace('_', " "))
+        });
+
+        let mut present = BTreeSet::new();
+        for ((language, name), source) in sources {
+            if name == WORDS {
+                continue;
+            }
+            let mut fault = |line: u32, message: String| {
+                faults.push(TemplateFault { language: *language, name: name.clone(), line, message });
+            };
+            if !Self::names().any(|known| known == name) {
+                fault(1, unknown("text", name, Self::names().collect()));
+                continue;
+            }
+            let Some((subject, body, body_line)) = halves(name, source) else {
+                fault(1, "its first line has to be 'Subject: …', and the second empty".to_owned());
+                continue;
+            };
+            for (half, text, first_line) in [("subject", subject, 1), ("body", body, body_line)] {
+                if let Err(error) = environment.add_template_owned(format!("{language}/{name}/{half}"), text.to_owned()) {
+                    fault(first_line + line_of(&error) - 1, sentence(&error));
+                }
+            }
+            present.insert((*language, name.clone()));
+        }
+        let templates = Self { environment: Arc::new(environment), present, first };
+        for (language, name) in &templates.present {
+            if let Some(source) = sources.get(&(*language, name.clone())) {
+                templates.try_out(*language, name, source, &mut faults);
+            }
+        }
+        if faults.is_empty() { Ok(templates) } else { Err(faults) }
+    }
+
+    /// Fills one text. A language that lacks it gets the desk's first one, else the English one.
+    ///
+    /// # Errors
+    /// If no language has it, or if it ran out of fuel.
+    pub fn render(&self, language: Language, name: &str, facts: &NoticeFacts) -> Result<Rendered, RenderFault> {
+        let language = [language, self.first, Language::EN]
+            .into_iter()
+            .find(|language| self.present.contains(&(*language, name.to_owned())))
+            .ok_or_else(|| RenderFault { language, name: name.to_owned(), message: "no language has it".to_owned() })?;
+        self.fill(language, name, &Value::from(Serde(facts.cleaned()))).map_err(|error| RenderFault {
+            language,
+            name: name.to_owned(),
+            message: sentence(&error),
+        })
+    }
+
+    /// Names of the texts that a language lacks.
+    pub fn missing(&self, language: Language) -> impl Iterator<Item = &'static str> {
+        Self::names().filter(move |name| !self.present.contains(&(language, (*name).to_owned())))
+    }
+
+    /// Names of all texts, without `words`.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        MAILS.into_iter().chain(PARTS)
+    }
+
+    fn fill(&self, language: Language, name: &str, facts: &Value) -> Result<Rendered, Error> {
+        let half = |half: &str| self.environment.get_template(&format!("{language}/{name}/{half}"))?.render(facts.clone());
+        let (subject, text) = (half("subject")?, half("body")?);
+        Ok(Rendered { subject: one_line(&subject, SUBJECT_OCTETS_MAX), text: text.trim_matches('\n').trim_end().to_owned() })
+    }
+
+    /// Looks for what would fail in use: variables that do not exist, in branches that are not taken as well, and whatever
+    /// fails as it is filled.
+    fn try_out(&self, language: Language, name: &str, source: &str, faults: &mut Vec<TemplateFault>) {
+        let mut fault = |line: u32, message: String| faults.push(TemplateFault { language, name: name.to_owned(), line, message });
+        let known = NoticeFacts::variables();
+        let mut strange = BTreeSet::new();
+        for half in ["subject", "body"] {
+            if let Ok(template) = self.environment.get_template(&format!("{language}/{name}/{half}")) {
+                strange.extend(template.undeclared_variables(false).into_iter().filter(|v| !known.contains(v)));
+            }
+        }
+        // Functions of minijinja itself, such as `range`, are no variables.
+        let functions: BTreeSet<&str> = self.environment.globals().map(|(name, _)| name).collect();
+        strange.retain(|variable| !functions.contains(variable.as_str()));
+        for variable in &strange {
+            let line = source.lines().position(|line| has_word(line, variable)).unwrap_or(0);
+            fault(u32::try_from(line + 1).unwrap_or(1), unknown("variable", variable, known.iter().map(String::as_str).collect()));
+        }
+        if !strange.is_empty() {
+            return;
+        }
+        for facts in NoticeFacts::samples() {
+            match self.fill(language, name, &Value::from(Serde(&facts))) {
+                Ok(filled) if MAILS.contains(&name) && filled.subject.is_empty() => fault(1, "its subject comes out empty".to_owned()),
+                Ok(filled) if filled.text.is_empty() => fault(1, "it comes out empty".to_owned()),
+                Ok(filled) if name == "brief" && !filled.text.starts_with(&format!("{BRIEF_MARK}{}", facts.number)) => {
+                    fault(1, format!("it has to begin with '{BRIEF_MARK}{{{{ number }}}}', by which answers are read"));
+                }
+                Ok(_) => continue,
+                Err(error) => {
+                    let in_body = error.name().is_some_and(|name| name.ends_with("/body"));
+                    let first = if in_body { halves(name, source).map_or(1, |(.., line)| line) } else { 1 };
+                    fault(first + line_of(&error) - 1, sentence(&error));
+                }
+            }
+            // One fault is enough to find the place; the other samples would mostly repeat it.
+            return;
+        }
+    }
+}
+
+impl NoticeFacts {
+    /// Names of all variables.
+    #[must_use]
+    pub fn variables() -> BTreeSet<String> {
+        let facts = Value::from(Serde(Self::default()));
+        facts.try_iter().map(|names| names.map(|name| name.to_string()).collect()).unwrap_or_default()
+    }
+
+    /// Facts to try a text with: all there, in and out of hours; and all empty.
+    fn samples() -> [Self; 3] {
+        let full = Self {
+            desk: "Acme Support".to_owned(),
+            number: "#1042".to_owned(),
+            subject: "A question".to_owned(),
+            customer: "Ana Souza".to_owned(),
+            organisation: "Souza Ltda".to_owned(),
+            plan: "extended".to_owned(),
+            tier: "advanced".to_owned(),
+            team: "billing".to_owned(),
+            assignee: "ana".to_owned(),
+            priority: "high".to_owned(),
+            status: "open".to_owned(),
+            channel: "mail".to_owned(),
+            tags: vec!["billing".to_owned()],
+            clock: "first_response".to_owned(),
+            due_text: "today, 15:20 (UTC)".to_owned(),
+            opened_text: "today, 14:20 (UTC)".to_owned(),
+            in_hours: true,
+            agent: "Carla".to_owned(),
+            text: "Hello\nthere".to_owned(),
+            faults: vec!["a fault".to_owned()],
+            clocks: vec![ClockFacts {
+                clock: "resolution".to_owned(),
+                state: "running".to_owned(),
+                due_text: "today, 18:00 (UTC)".to_owned(),
+            }],
+            earlier: vec![EarlierFacts {
+                number: "#1041".to_owned(),
+                subject: "Another question".to_owned(),
+                status: "solved".to_owned(),
+                opened_text: "yesterday, 9:00 (UTC)".to_owned(),
+            }],
+            closed_number: "#1041".to_owned(),
+            address: "ana@souza.example".to_owned(),
+            stranger: "bia@else.example".to_owned(),
+            left_out: vec!["plan.pdf (20 MiB)".to_owned()],
+        };
+        [full.clone(), Self { in_hours: false, ..full }, Self { number: "#1".to_owned(), desk: "Acme".to_owned(), ..Self::default() }]
+    }
+
+    /// With all that must stand on one line on one line: a line break in a name could end a sentence of ours and begin
+    /// another.
+    fn cleaned(&self) -> Self {
+        let mut facts = self.clone();
+        let single = [
+            &mut facts.desk,
+            &mut facts.subject,
+            &mut facts.customer,
+            &mut facts.organisation,
+            &mut facts.plan,
+            &mut facts.tier,
+            &mut facts.team,
+            &mut facts.assignee,
+            &mut facts.agent,
+        ];
+        for text in single.into_iter().chain(&mut facts.tags).chain(facts.earlier.iter_mut().map(|e| &mut e.subject)) {
+            *text = one_line(text, SUBJECT_OCTETS_MAX);
+        }
+        facts
+    }
+}
+
+impl Default for Templates {
+    /// No text at all.
+    fn default() -> Self {
+        Self { environment: Arc::new(Environment::empty()), present: BTreeSet::new(), first: Language::EN }
+    }
+}
+
+impl fmt::Debug for Templates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} templates", self.present.len())
+    }
+}
+
+/// Subject and body of a source, and the line that the body begins on; `None` if a mail has no subject.
+fn halves<'a>(name: &str, source: &'a str) -> Option<(&'a str, &'a str, u32)> {
+    if !MAILS.contains(&name) {
+        return Some(("", source, 1));
+    }
+    let (subject, rest) = source.split_once('\n')?;
+    let (empty, body) = rest.split_once('\n')?;
+    let subject = subject.strip_prefix("Subject:")?.trim();
+    (empty.trim().is_empty() && !subject.is_empty()).then_some((subject, body, 3))
+}
+
+/// Reads the `words` of each language: `high = alta`, a line each; empty lines and those that begin with `#` are comments.
+fn words_of(sources: &BTreeMap<(Language, String), String>, faults: &mut Vec<TemplateFault>) -> BTreeMap<(Language, String), String> {
+    let mut words = BTreeMap::new();
+    for ((language, name), source) in sources.iter().filter(|((_, name), _)| name == WORDS) {
+        for (line, text) in (1..).zip(source.lines()) {
+            if text.trim().is_empty() || text.starts_with('#') {
+                continue;
+            }
+            match text.split_once('=') {
+                Some((word, shown)) if !word.trim().is_empty() && !shown.trim().is_empty() => {
+                    words.insert((*language, word.trim().to_owned()), shown.trim().to_owned());
+                }
+                _ => {
+                    faults.push(TemplateFault { language: *language, name: name.clone(), line, message: "is no 'word = text'".to_owned() })
+                }
+            }
+        }
+    }
+    words
+}
+
+/// Each line behind `> `, as mail programs quote.
+fn quoted(text: &str) -> String {
+    text.lines().map(|line| if line.is_empty() { ">".to_owned() } else { format!("> {line}") }).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a line has this word, not as a part of a longer one.
+fn has_word(line: &str, word: &str) -> bool {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word)
+}
+
+fn line_of(error: &Error) -> u32 {
+    error.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(1).max(1)
+}
+
+/// What minijinja says, without the place, which is said apart.
+fn sentence(error: &Error) -> String {
+    error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()))
+}
+
+fn unknown(what: &str, name: &str, known: Vec<&str>) -> String {
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("unknown {what} '{name}'; did you mean '{near}'?"),
+        None => format!("unknown {what} '{name}'; known are: {}", known.join(", ")),
+    }
+}
