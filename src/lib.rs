@@ -1,6 +1,290 @@
 //! guichet: the ticket window.
+//!
+//! # The life of a message
+//!
+//! ```text
+//!  channel/imap ─┐                                           ┌─► outbox ─► channel/smtp
+//!  channel/chat ─┼─► intake::prepare ─► intake::accept ──────┼─► channel/chat/hub (live)
+//!  maildir ──────┘   mail::normalise    domain::decide       └─► sla_watch ─► desk
+//!        ▲           store::keep        store::commit    │
+//!        └────────── settle at the source ◄──── receipt ─┘
+//! ```
+//!
+//! 1. A [`channel`] receives octets under limits and hands them to the desk: [`intake`].
+//! 2. The desk parses them ([`mail`]), keeps them on disk, reads what the decision needs and calls
+//!    [`domain::decide::on_message`], which is pure. Its [`domain::change::Change`] is one commit in the [`store`]: message,
+//!    ticket, clocks, history, what is to be sent, the mailbox's cursor; all of it or none.
+//! 3. When the receipt says that it is on disk, and not before, the channel settles the message where it came from.
+//! 4. The [`outbox`] carries out what was committed. [`sla_watch`] sleeps until a clock is due and lets the desk decide
+//!    about that as about anything else.
+//!
+//! Where things fail: what cannot be parsed or placed goes to quarantine, whole. What the store refuses stays at its
+//! source and comes again. What cannot be sent waits in the outbox, and is told of when it is given up.
+//!
+//! # What is absent
+//!
+//! Domain code has no clock, no socket, no disk and no log: [`clock`] alone reads time, [`channel`] and [`http`] alone open
+//! sockets, [`store`] alone knows an engine. There is no way to send anything that is not a row in the outbox first, and no
+//! queue that drops when it is full. `tests/tidy.rs` holds these walls.
 
-pub mod channel;
-pub mod clock;
+pub mod cli;
 pub mod config;
+pub mod clock;
+pub mod channel;
+pub mod mail;
+pub mod intake;
 pub mod domain;
+pub mod store;
+pub mod outbox;
+pub mod sla_watch;
+pub mod window;
+pub mod explain;
+pub mod view;
+pub mod http;
+
+use crate::channel::chat::Chat;
+use crate::channel::chat::hub::Hub;
+use crate::channel::lane::Budget;
+use crate::channel::smtp::SmtpRelay;
+use crate::channel::{FaultKind, Health, Surroundings, imap, maildir};
+use crate::clock::Clock;
+use crate::config::Fault;
+use crate::config::settings::{MailboxSource, Settings};
+use crate::domain::policy::Policy;
+use crate::http::HttpLimits;
+use crate::intake::{Bells, Desk};
+use crate::mail::normalise::NormaliseLimits;
+use crate::mail::token::Signer;
+use crate::outbox::{Outbox, Relay};
+use crate::store::{OpenFault, OpenOptions, Store};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The control socket's name in the state directory.
+pub use crate::http::control::SOCKET as CONTROL_SOCKET;
+
+/// How long outgoing mail that is under way may take when the daemon stops.
+const STOP_GRACE: Duration = Duration::from_secs(20);
+
+/// Why the daemon did not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFault {
+    /// Another process has the store or the socket: try again later.
+    #[error("{0}")]
+    Busy(String),
+    #[error(transparent)]
+    Store(OpenFault),
+    #[error("failed to listen on {0}: {1}; is another program there?")]
+    Listen(SocketAddr, std::io::Error),
+    #[error("failed to prepare the relay: {0}")]
+    Relay(String),
+    #[error("failed to serve the control socket: {0}")]
+    Control(String),
+    #[error("failed to use the system: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl From<OpenFault> for RunFault {
+    fn from(fault: OpenFault) -> Self {
+        match fault {
+            OpenFault::Locked => Self::Busy(fault.to_string()),
+            OpenFault::Newer { .. } | OpenFault::Damaged { .. } | OpenFault::Io { .. } => Self::Store(fault),
+        }
+    }
+}
+
+/// What the daemon tells whoever started it, once it works.
+pub struct Started {
+    pub desk: Desk,
+    pub signer: Signer,
+    /// Where the chat page is, if there is one.
+    pub chat: Option<SocketAddr>,
+}
+
+/// Opens the store and seats a desk at it, without any channel: for verbs that only look.
+///
+/// # Errors
+/// The store's.
+pub fn open_desk(settings: &Settings) -> Result<(Desk, Signer), RunFault> {
+    let (_, policy) = watch::channel(settings.policy.clone());
+    seat(settings, policy, Bells::default())
+}
+
+fn seat(settings: &Settings, policy: watch::Receiver<Arc<Policy>>, bells: Bells) -> Result<(Desk, Signer), RunFault> {
+    std::fs::create_dir_all(&settings.state_dir)?;
+    let store = Store::open(&settings.state_dir, OpenOptions::default())?;
+    let key = store.secret("signing").map_err(|fault| RunFault::Control(fault.to_string()))?;
+    let signer = Signer::new(&key);
+    let desk = Desk::new(store, policy, signer.clone(), Clock::system(), NormaliseLimits::default(), bells);
+    Ok((desk, signer))
+}
+
+/// The daemon: opens, spawns, and when `stop` is cancelled drains and closes, in this order: what comes in, clocks, what
+/// goes out, sockets, store.
+///
+/// # Errors
+/// Why it did not start, or could not close its store.
+pub async fn run(
+    settings: Settings,
+    reload: impl Fn() -> Result<Settings, Vec<Fault>> + Send + 'static,
+    stop: CancellationToken,
+    started: impl FnOnce(Started) + Send,
+) -> Result<(), RunFault> {
+    let (policy_in, policy) = watch::channel(settings.policy.clone());
+    let bells = Bells::default();
+    let (desk, signer) = seat(&settings, policy, bells.clone())?;
+    let control_path = settings.state_dir.join(CONTROL_SOCKET);
+    let control = http::control::bind(&control_path).await.map_err(|fault| RunFault::Control(fault.to_string()))?;
+    let listener = match &settings.chat {
+        Some(chat) => Some(TcpListener::bind(chat.listen).await.map_err(|fault| RunFault::Listen(chat.listen, fault))?),
+        None => None,
+    };
+    let relay = relay(&settings)?;
+    let metrics = recorder();
+
+    let stop_in = stop.child_token();
+    let stop_out = CancellationToken::new();
+    let stop_last = CancellationToken::new();
+    let (coming_in, going_out, served) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
+
+    let hub = Hub::new();
+    let health = watch_mailboxes(&settings, &desk, &coming_in, &stop_in);
+    let chat = settings.chat.clone().map(|chat| {
+        Chat::new(desk.clone(), hub.clone(), chat, settings.limits, desk.clock().clone(), stop_in.clone())
+    });
+    let attempt_limit = match &settings.relay {
+        config::settings::Relay::Smtp(account) => account.time_limit + Duration::from_secs(5),
+        config::settings::Relay::Maildir(_) => Duration::from_secs(30),
+    };
+    let outbox = Outbox { desk: desk.clone(), signer: signer.clone(), relay, hub, attempt_limit, bell: bells.outbox };
+    going_out.spawn(outbox.run(stop_out.clone()));
+    coming_in.spawn(sla_watch::run(desk.clone(), bells.sla, stop_in.clone()));
+    served.spawn(reload_on_hangup(reload, policy_in, stop_last.clone()));
+    let mail_octets_max = usize::try_from(settings.limits.message_octets_max).unwrap_or(usize::MAX);
+    served.spawn(http::control::serve(control, http::api::router(desk.clone(), signer.clone(), mail_octets_max), stop_last.clone()));
+    let chat_address = listener.as_ref().and_then(|l| l.local_addr().ok());
+    if let (Some(listener), Some(chat), Some(given)) = (listener, &chat, &settings.chat) {
+        let ready = http::health::Health::new(move || ready(&health), metrics);
+        let router = http::router(ready, &settings.policy.desk.name, &given.origins).merge(channel::chat::upgrade::router(chat.clone()));
+        served.spawn(http::serve(listener, router, HttpLimits::default(), stop_last.clone()));
+    }
+
+    // Not started by systemd: nobody to tell, and no fault.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    tracing::info!(mailboxes = settings.mailboxes.len(), chat = chat_address.is_some(), "ready");
+    started(Started { desk: desk.clone(), signer, chat: chat_address });
+
+    stop.cancelled().await;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!("stopping: nothing more is taken in");
+    coming_in.close();
+    coming_in.wait().await;
+    if let Some(chat) = &chat {
+        chat.drained().await;
+    }
+    stop_out.cancel();
+    going_out.close();
+    if tokio::time::timeout(STOP_GRACE, going_out.wait()).await.is_err() {
+        tracing::warn!("outgoing mail that was under way is tried again at the next start");
+    }
+    stop_last.cancel();
+    served.close();
+    served.wait().await;
+    desk.store().clone().close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn relay(settings: &Settings) -> Result<Relay, RunFault> {
+    Ok(match &settings.relay {
+        config::settings::Relay::Smtp(account) => {
+            Relay::Smtp(SmtpRelay::new(account.clone()).map_err(|fault| RunFault::Relay(fault.to_string()))?)
+        }
+        config::settings::Relay::Maildir(folder) => Relay::Maildir(folder.clone()),
+    })
+}
+
+/// One task a mailbox: one that hangs delays no other.
+fn watch_mailboxes(settings: &Settings, desk: &Desk, tasks: &TaskTracker, stop: &CancellationToken) -> Vec<(String, watch::Receiver<Health>)> {
+    let around = Surroundings {
+        limits: settings.limits,
+        budget: Budget::new(settings.limits.intake_octets_max),
+        clock: desk.clock().clone(),
+        stop: stop.clone(),
+    };
+    let mut health = Vec::new();
+    for mailbox in &settings.mailboxes {
+        let (tell, told) = watch::channel(Health::default());
+        health.push((mailbox.name.clone(), told));
+        match mailbox.source.clone() {
+            MailboxSource::Imap(account) => {
+                tasks.spawn(imap::watch(mailbox.name.clone(), account, desk.clone(), around.clone(), tell));
+            }
+            MailboxSource::Maildir(folder) => {
+                tasks.spawn(maildir::watch(mailbox.name.clone(), folder, desk.clone(), around.clone(), tell));
+            }
+        }
+    }
+    health
+}
+
+/// What is missing, without addresses: the listener may be public.
+fn ready(mailboxes: &[(String, watch::Receiver<Health>)]) -> Result<(), Vec<String>> {
+    let missing: Vec<String> = mailboxes
+        .iter()
+        .filter_map(|(name, health)| {
+            let health = health.borrow();
+            let fault = health.last_fault.as_ref().filter(|(_, _, at)| health.last_success.is_none_or(|success| success < *at));
+            match (fault, health.connected_since) {
+                (Some((FaultKind::SignIn, ..)), _) => Some(format!("mailbox {name}: sign-in is refused")),
+                (Some((FaultKind::Network, ..)), None) => Some(format!("mailbox {name}: the server cannot be reached")),
+                (Some((FaultKind::Protocol, ..)), None) => Some(format!("mailbox {name}: the server answers what it should not")),
+                (Some((FaultKind::Handover, ..)), _) => Some(format!("mailbox {name}: messages cannot be stored")),
+                (None, None) => Some(format!("mailbox {name}: not connected yet")),
+                (Some((FaultKind::Network | FaultKind::Protocol, ..)) | None, Some(_)) => None,
+            }
+        })
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(missing) }
+}
+
+/// SIGHUP reads rules, customers and texts anew; a configuration with a fault leaves the old one in force (P12).
+async fn reload_on_hangup(
+    reload: impl Fn() -> Result<Settings, Vec<Fault>> + Send + 'static,
+    policy: watch::Sender<Arc<Policy>>,
+    stop: CancellationToken,
+) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = hangup.recv() => {}
+        }
+        match reload() {
+            Ok(settings) => {
+                policy.send_replace(settings.policy);
+                tracing::info!("configuration read anew: rules, customers, calendars and texts; hosts and folders need a restart");
+            }
+            Err(faults) => {
+                for fault in &faults {
+                    tracing::error!(%fault, "configuration");
+                }
+                tracing::error!(faults = faults.len(), "the configuration was not taken; the old one stays in force");
+            }
+        }
+    }
+}
+
+/// The metrics of this process; a second daemon in one process (tests) shows none.
+fn recorder() -> metrics_exporter_prometheus::PrometheusHandle {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let _ = metrics::set_global_recorder(recorder);
+    handle
+}

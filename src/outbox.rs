@@ -32,6 +32,8 @@ const DELAYS_S: [i64; 8] = [5, 15, 60, 300, 900, 3600, 7200, 14_400];
 const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(72);
 /// A suspended machine or a stepped clock costs at most this.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
+/// How long an open chat window may take to say that it has shown an answer.
+const WINDOW_PATIENCE: Duration = Duration::from_secs(10);
 /// Entries taken at once.
 const CLAIM_MAX: usize = 64;
 
@@ -135,8 +137,8 @@ impl Outbox {
 
     async fn carry(&self, entry: &OutboxEntry) -> Attempt {
         match &entry.outbound.route {
-            Route::Chat { session, .. } => {
-                if self.hub.hint(*session) {
+            Route::Chat { session, chat_seq, .. } => {
+                if self.hub.deliver(*session, *chat_seq, WINDOW_PATIENCE).await {
                     Attempt::Done
                 } else {
                     Attempt::Offline

@@ -7,6 +7,7 @@ use super::calendar::Calendar;
 use super::message::{Body, Span, SpanKind};
 use super::policy::Policy;
 use super::ticket::Priority;
+use super::words::nearest;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
@@ -132,7 +133,7 @@ fn parse(order: &str, me: &str, policy: &Policy, calendar: &Calendar, now: Times
     let argument = argument.trim();
     let known = WORDS.iter().find(|(w, _)| *w == word);
     let Some((_, usage)) = known else {
-        let near = WORDS.iter().map(|(w, _)| *w).min_by_key(|w| distance(w, &word)).filter(|w| distance(w, &word) <= 2);
+        let near = nearest(&word, WORDS.iter().map(|(w, _)| *w));
         let hint = near.map_or("#help lists the commands".to_owned(), |w| format!("did you mean #{w}?"));
         return Err(format!("#{} is not a command: {hint}", shown(&word)));
     };
@@ -269,25 +270,4 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 /// What somebody wrote, short enough to repeat in an answer to him.
 fn shown(text: &str) -> String {
     super::address::one_line(text, 60)
-}
-
-/// Levenshtein distance of two short words.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(30).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-        for (j, cb) in b.iter().enumerate() {
-            let (above, left) = (row.get(j + 1).copied().unwrap_or(0), row.get(j).copied().unwrap_or(0));
-            let cost = diagonal + usize::from(ca != *cb);
-            diagonal = above;
-            if let Some(cell) = row.get_mut(j + 1) {
-                *cell = cost.min(above + 1).min(left + 1);
-            }
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }

@@ -26,7 +26,7 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
     }
     let mut change = Change { fingerprint: Some(inbound.fingerprint), source: Some(inbound.source.clone()), ..Change::default() };
     match threading::place(inbound, context, policy) {
-        Place::Quarantine { reason, detail } => quarantine(inbound, reason, detail, &mut change),
+        Place::Quarantine { reason, detail } => quarantine(inbound, reason, &detail, &mut change),
         Place::Agent { ticket, agent, why } => agent_writes(inbound, ticket, agent, &why, context, policy, now, &mut change),
         Place::AgentOnCustomerSide { ticket, agent, why } => {
             let fault =
@@ -383,13 +383,13 @@ fn hold(
     finish(change, ticket, message, lines, voice, None);
 }
 
-fn quarantine(inbound: &Inbound, reason: &str, detail: String, change: &mut Change) {
+fn quarantine(inbound: &Inbound, reason: &str, detail: &str, change: &mut Change) {
     change.quarantine = Some(Quarantined {
         at: inbound.received_at,
         source: inbound.source.clone(),
         raw: inbound.raw,
         reason: reason.to_owned(),
-        detail: one_line(&detail, 400),
+        detail: one_line(detail, 400),
     });
 }
 

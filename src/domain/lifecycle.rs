@@ -26,6 +26,8 @@ pub fn opened(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<Histo
 pub fn customer_wrote(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<History> {
     let mut lines = Vec::new();
     let (sla, why) = policy_of(ticket, policy);
+    // Only a person's deed takes a ticket out of New, whether in time or late.
+    let answered_once = ticket.status != Status::New;
     match ticket.status {
         Status::New | Status::Open => {}
         Status::Pending { .. } | Status::Snoozed { .. } => {
@@ -37,7 +39,6 @@ pub fn customer_wrote(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> V
             lines.push(reopen(ticket, policy, now, Actor::Customer, "the customer wrote after it was solved"));
         }
     }
-    let answered_once = ticket.clocks.iter().any(|c| c.kind == ClockKind::FirstResponse && matches!(c.state, ClockState::Met { .. }));
     let owed = ticket.clocks.iter().any(|c| matches!(c.kind, ClockKind::FirstResponse | ClockKind::NextResponse) && c.is_open());
     if answered_once
         && !owed

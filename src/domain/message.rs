@@ -112,7 +112,7 @@ impl SessionId {
     /// The 32 hexadecimal digits of the wire.
     #[must_use]
     pub fn to_hex(self) -> String {
-        self.0.iter().map(|b| format!("{b:02x}")).collect()
+        Hex(&self.0).to_string()
     }
 
     /// Reads 32 hexadecimal digits.
@@ -133,6 +133,14 @@ impl fmt::Debug for SessionId {
     /// A secret: only enough to tell two apart in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "session {:02x}{:02x}…", self.0[0], self.0[1])
+    }
+}
+
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(self.0, f)
     }
 }
 

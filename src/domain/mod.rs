@@ -23,3 +23,8 @@ pub mod outbound;
 pub mod template;
 pub mod dates;
 pub mod words;
+
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -134,7 +134,9 @@ impl<'a> Voice<'a> {
         let (attachments, left_out) = self.within_limits(&message.attachments);
         for (contact, audience, language) in self.watchers(ticket, except) {
             let mut facts = self.brief_facts(ticket, known, earlier, language);
-            facts.stranger = stranger.then(|| one_line(inbound.from.as_ref().map_or("", |f| f.address.as_str()), 260)).unwrap_or_default();
+            if stranger {
+                facts.stranger = inbound.from.as_ref().map(|f| f.address.to_string()).unwrap_or_default();
+            }
             facts.left_out.clone_from(&left_out);
             let brief = self.render(language, "brief", &facts).text;
             let body =
@@ -230,7 +232,7 @@ impl<'a> Voice<'a> {
     pub fn give_back(&mut self, ticket: &mut Ticket, agent: &Agent, _inbound: &Inbound, message: &Message, faults: Vec<String>) {
         let facts =
             |voice: &Self, ticket: &Ticket, language| NoticeFacts { faults, agent: agent.name.clone(), ..voice.facts(ticket, language) };
-        self.to_agent(ticket, agent, Purpose::Held, "held", facts, vec![Piece::Text("\n\n".to_owned()), Piece::QuotedTextOf(message.seq)]);
+        self.write_to(ticket, agent, Purpose::Held, "held", facts, vec![Piece::Text("\n\n".to_owned()), Piece::QuotedTextOf(message.seq)]);
     }
 
     /// A mail of the ticket could not be delivered for good: whoever looks after it hears of it.
@@ -257,12 +259,12 @@ impl<'a> Voice<'a> {
     pub fn reply_status(&mut self, ticket: &mut Ticket, agent: &Agent, _inbound: &Inbound) {
         let known = self.policy.know(ticket.requester.address.as_ref(), self.now.to_zoned(jiff::tz::TimeZone::UTC).date());
         let facts = |voice: &Self, ticket: &Ticket, language| voice.brief_facts(ticket, &known, &[], language);
-        self.to_agent(ticket, agent, Purpose::Reply, "status", facts, Vec::new());
+        self.write_to(ticket, agent, Purpose::Reply, "status", facts, Vec::new());
     }
 
     /// What `#help` asks for.
     pub fn reply_help(&mut self, ticket: &mut Ticket, agent: &Agent, _inbound: &Inbound) {
-        self.to_agent(ticket, agent, Purpose::Reply, "help", Self::facts, Vec::new());
+        self.write_to(ticket, agent, Purpose::Reply, "help", Self::facts, Vec::new());
     }
 
     /// A clock is near its end, or has run out before anybody was warned.
@@ -325,7 +327,7 @@ impl<'a> Voice<'a> {
         self.send(ticket, draft);
     }
 
-    fn to_agent(
+    fn write_to(
         &mut self,
         ticket: &mut Ticket,
         agent: &Agent,

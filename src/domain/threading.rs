@@ -42,11 +42,12 @@ pub enum Place<'a> {
 #[must_use]
 pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) -> Place<'a> {
     let ticket = |number: TicketNumber| context.tickets.iter().find(|t| t.number == number);
-    if let Some(ticket) = context.session.as_ref().and_then(|s| s.ticket).and_then(ticket) {
-        return joins(ticket, "the chat window's ticket".to_owned());
-    }
     if inbound.session().is_some() {
-        return Place::Opens { continues: None, why: "a new chat".to_owned() };
+        let window = context.session.as_ref().and_then(|s| s.ticket).and_then(ticket);
+        return match window {
+            Some(ticket) => joins(ticket, "the chat window's ticket".to_owned()),
+            None => Place::Opens { continues: None, why: "a new chat".to_owned() },
+        };
     }
     let Some(from) = &inbound.from else {
         let detail = inbound.defects.iter().find(|d| d.name.contains("from") || d.name.contains("header"));

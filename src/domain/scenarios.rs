@@ -1,0 +1,326 @@
+//! Decisions seen from outside: somebody says something, time passes, and the world is looked at.
+
+use super::message::{Language, Machine, MessageId, Visibility};
+use super::outbound::{Audience, Purpose, Route};
+use super::sla::ClockKind;
+use super::testing::{World, address, chat, mail, proven};
+use super::ticket::Priority;
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+const MIN: fn(i64) -> SignedDuration = SignedDuration::from_mins;
+
+#[test]
+fn a_new_matter_gets_number_clocks_ack_and_notifications() {
+    let mut world = World::new();
+    world.hears(mail(1, "joao@padaria.example", "Re: Fatura", "Bom dia"));
+    let ticket = world.ticket(1);
+    assert_eq!((ticket.tier.as_str(), ticket.priority, ticket.team.as_str()), ("advanced", Priority::High, "frontline"));
+    assert_eq!(ticket.subject, "Fatura", "without the marks of mail programs");
+    assert_eq!(ticket.language, Language::parse("pt").unwrap(), "the customer's setting");
+    assert_eq!(world.told(Purpose::Ack), ["joao@padaria.example"]);
+    assert_eq!(world.told(Purpose::Notification), ["ana@acme.example", "ben@acme.example"]);
+    let due = ticket.clocks.iter().find(|c| c.kind == ClockKind::FirstResponse).unwrap().due;
+    assert_eq!(due, world.now + MIN(60));
+}
+
+#[test]
+fn p10_the_time_in_the_ack_is_the_clock_s() {
+    let mut world = World::new();
+    let change = world.hears(mail(1, "joao@padaria.example", "x", "y"));
+    let ack = change.messages.iter().find(|m| m.outbox.len() == 1).unwrap();
+    assert!(ack.body.text.contains("9:00") || ack.body.text.contains("09:00"), "{}", ack.body.text);
+}
+
+#[test]
+fn p6_nothing_is_said_to_machines_nor_in_bulk() {
+    for (machine, expect_acks, opens, why) in [
+        (None, 1, true, "a person"),
+        (Some(Machine::AutoReply), 0, false, "out of office, to nothing that we know"),
+        (Some(Machine::Bulk), 0, false, "a newsletter"),
+        (Some(Machine::Bounce), 0, false, "a report about nothing of ours"),
+        (Some(Machine::Generated), 0, true, "a monitor reports: a ticket, without an answer"),
+    ] {
+        let mut world = World::new();
+        let mut inbound = mail(1, "a@b.example", "x", "y");
+        inbound.machine = machine.map(|m| (m, "because".to_owned()));
+        world.hears(inbound);
+        assert_eq!((world.told(Purpose::Ack).len(), world.tickets.len() == 1), (expect_acks, opens), "{why}");
+    }
+    let mut world = World::new();
+    for n in 1..=10 {
+        world.hears(mail(n, "victim@b.example", "x", "y"));
+    }
+    assert_eq!(world.told(Purpose::Ack).len(), 3, "the cap holds, whatever the sender forges");
+    assert_eq!(world.tickets.len(), 10, "but each is a ticket (P3)");
+    world.waits(MIN(61));
+    world.hears(mail(11, "victim@b.example", "x", "y"));
+    assert_eq!(world.told(Purpose::Ack).len(), 4, "an hour later there is one more");
+}
+
+#[test]
+fn p6_a_stranger_s_ack_repeats_nothing_of_his_mail() {
+    let mut world = World::new();
+    let mut inbound = mail(1, "stranger@b.example", "BUY PILLS", "y");
+    inbound.from.as_mut().unwrap().name = "PILLS".to_owned();
+    world.hears(inbound);
+    let ack = world.sent.iter().find(|o| o.purpose == Purpose::Ack).unwrap();
+    assert!(!format!("{:?}{}", ack.body, ack.subject).contains("PILLS"));
+}
+
+#[test]
+fn p2_the_same_message_changes_nothing() {
+    let mut world = World::new();
+    world.hears(mail(1, "a@b.example", "x", "y"));
+    let change = world.hears(mail(1, "a@b.example", "x", "y"));
+    assert!(change.tickets.is_empty() && change.outbox.is_empty() && change.messages.is_empty());
+    assert!(change.source.is_some(), "the cursor moves past the copy all the same");
+    assert_eq!(world.tickets.len(), 1);
+}
+
+#[test]
+fn p7_who_may_join_a_ticket() {
+    let known = || MessageId::parse("m1@x.example");
+    for (from, with_token, references, expect, why) in [
+        ("joao@padaria.example", true, false, (1, 2), "the customer by his reply address"),
+        ("joao@padaria.example", false, true, (1, 2), "the customer by a message of the thread"),
+        ("mallory@evil.example", false, true, (2, 1), "a stranger who guesses an id gets a ticket of his own"),
+        ("mallory@evil.example", true, false, (1, 2), "a stranger with a token: agents see it"),
+    ] {
+        let mut world = World::new();
+        world.hears(mail(1, "joao@padaria.example", "x", "y"));
+        let acks = world.told(Purpose::Ack).len();
+        let mut second = mail(2, from, "Re: x [#1]", "z");
+        if references {
+            second.references.extend(known());
+        }
+        world.hears(if with_token { proven(second, 1, false) } else { second });
+        let said = world.messages.iter().filter(|m| m.ticket.0 == 1 && m.outbox.is_empty()).count();
+        assert_eq!((world.tickets.len(), said), expect, "{why}");
+        if with_token && from.starts_with("mallory") {
+            assert_eq!(world.told(Purpose::Ack).len(), acks, "and hears nothing");
+            assert_eq!(world.messages.last().unwrap().visibility, Visibility::Internal);
+            assert!(!world.ticket(1).is_participant(&address(from)));
+        }
+    }
+}
+
+#[test]
+fn p8_an_agent_is_believed_only_with_his_own_proof() {
+    let mut world = World::new();
+    world.hears(mail(1, "joao@padaria.example", "x", "y"));
+    world.hears(mail(2, "ana@acme.example", "Re: x [#1]", "#solve\nforged"));
+    assert_eq!(world.quarantined, ["unproven_agent"]);
+    world.hears(proven(mail(3, "ana@acme.example", "Re: x", "#solve\nfrom the wrong side"), 1, false));
+    assert!(world.told(Purpose::Answer).is_empty(), "an agent on the customer's address is held");
+    assert_eq!(world.told(Purpose::Held), ["ana@acme.example"]);
+    world.hears(proven(mail(4, "ana@acme.example", "Re: x", "#solve\nTudo certo."), 1, true));
+    assert_eq!(world.told(Purpose::Answer), ["joao@padaria.example"]);
+    assert_eq!(world.ticket(1).status.word(), "solved");
+}
+
+#[test]
+fn an_agent_s_answer_goes_without_commands_and_meets_the_clock() {
+    let mut world = World::new();
+    world.hears(mail(1, "joao@padaria.example", "x", "y"));
+    world.waits(MIN(10));
+    let mut answer = proven(mail(2, "ana@acme.example", "Re: x", "#assign ben\n#tag Refund\n\nOlá João.\n"), 1, true);
+    answer.sent_at = Some(world.now - MIN(5));
+    world.hears(answer);
+    let message = world.messages.last().unwrap();
+    assert_eq!(message.body.new_text(), "Olá João.");
+    assert_eq!(world.clock(1, ClockKind::FirstResponse), "met");
+    assert_eq!(world.clock(1, ClockKind::Resolution), "running");
+    let ticket = world.ticket(1);
+    assert_eq!((ticket.assignee.as_deref(), ticket.status.word()), (Some("ben"), "open"));
+    assert!(ticket.tags.contains("refund"));
+    assert_eq!(world.told(Purpose::Notification).last(), Some(&"ben@acme.example"), "who gets it hears of it");
+}
+
+#[test]
+fn what_holds_an_agent_s_mail() {
+    for (text, part, why) in [
+        ("#sovle\nHello", "did you mean #solve?", "a mistyped command"),
+        ("#assign zoe\nHello", "no such agent", "a refused one"),
+        ("#frobnicate\nHello", "#help lists", "an unknown one"),
+        ("Hello\n— guichet #1 · advanced", "desk's own notification", "the brief would go out"),
+        ("   \n", "nothing to send", "nothing new"),
+        ("#solve now\nHello", "takes nothing behind it", "a command with too much"),
+        ("#snooze\nHello", "needs a value", "a command with too little"),
+        ("#promise yesterday\nHello", "no time to come", "a date that is none"),
+    ] {
+        let mut world = World::new();
+        world.hears(mail(1, "joao@padaria.example", "x", "y"));
+        let before = world.ticket(1).clone();
+        world.hears(proven(mail(2, "ana@acme.example", "Re: x", text), 1, true));
+        assert!(world.told(Purpose::Answer).is_empty(), "{why}: nothing goes to the customer");
+        assert_eq!(world.told(Purpose::Held), ["ana@acme.example"], "{why}");
+        let held = format!("{:?}", world.sent.last().unwrap().body);
+        assert!(held.contains(part), "{why}: {held}");
+        let after = world.ticket(1);
+        assert_eq!((after.status, &after.assignee, &after.clocks), (before.status, &before.assignee, &before.clocks), "{why}: all or none");
+    }
+}
+
+#[test]
+fn notes_stay_inside() {
+    let mut world = World::new();
+    world.hears(mail(1, "joao@padaria.example", "x", "y"));
+    world.hears(proven(mail(2, "ana@acme.example", "Re: x", "#note\nHe has not paid."), 1, true));
+    assert!(world.told(Purpose::Answer).is_empty());
+    assert_eq!(world.messages.last().unwrap().visibility, Visibility::Internal);
+    assert_eq!(world.clock(1, ClockKind::FirstResponse), "running", "a note is no answer");
+}
+
+#[test]
+fn p6_an_agent_s_out_of_office_never_reaches_a_customer() {
+    let mut world = World::new();
+    world.hears(mail(1, "joao@padaria.example", "x", "y"));
+    let mut away = proven(mail(2, "ana@acme.example", "Away", "#solve I am away"), 1, true);
+    away.machine = Some((Machine::AutoReply, "Auto-Submitted".to_owned()));
+    let sent = world.sent.len();
+    world.hears(away);
+    assert_eq!(world.sent.len(), sent);
+    assert_eq!(world.clock(1, ClockKind::FirstResponse), "running");
+}
+
+#[test]
+fn p5_a_late_first_response_warns_the_team_and_tells_the_manager_once_each() {
+    let mut world = World::new();
+    world.hears(mail(1, "joao@padaria.example", "x", "y"));
+    world.waits(MIN(46));
+    assert_eq!(world.told(Purpose::Warning), ["ana@acme.example", "ben@acme.example"]);
+    assert!(world.told(Purpose::Breach).is_empty());
+    world.waits(MIN(60));
+    assert_eq!(world.told(Purpose::Warning).len(), 2, "once each");
+    assert_eq!(world.told(Purpose::Breach), ["carla@acme.example"]);
+    let breach = world.sent.iter().find(|o| o.purpose == Purpose::Breach).unwrap();
+    assert_eq!(breach.audience, Audience::Informed, "a manager who is no agent gets no token");
+    assert_eq!(world.clock(1, ClockKind::FirstResponse), "breached");
+}
+
+#[test]
+fn p5_a_clock_that_slept_through_its_warning_still_warns_with_the_breach() {
+    let mut world = World::new();
+    world.hears(mail(1, "joao@padaria.example", "x", "y"));
+    world.now += MIN(120);
+    let change = super::decide::on_time(world.ticket(1), &world.policy, world.now).unwrap();
+    let purposes: Vec<_> = change.outbox.iter().map(|o| o.purpose).collect();
+    assert_eq!(purposes, [Purpose::Warning, Purpose::Warning, Purpose::Breach]);
+}
+
+#[test]
+fn pending_stops_the_resolution_and_the_customer_starts_it_again() {
+    let mut world = World::new();
+    world.hears(mail(1, "joao@padaria.example", "x", "y"));
+    world.waits(MIN(80));
+    world.hears(proven(mail(2, "ana@acme.example", "Re: x", "#pending\nWhich one?"), 1, true));
+    assert_eq!(world.clock(1, ClockKind::Resolution), "paused");
+    world.waits(MIN(3000));
+    world.hears(proven(mail(3, "joao@padaria.example", "Re: x", "The first"), 1, false));
+    assert_eq!(world.ticket(1).status.word(), "open");
+    let due = world.ticket(1).clocks.iter().find(|c| c.kind == ClockKind::Resolution).unwrap().due;
+    assert_eq!(due, world.now + MIN(400), "480 minutes less the 80 that had run");
+    assert_eq!(world.clock(1, ClockKind::NextResponse), "running", "an answer is owed again");
+}
+
+#[test]
+fn a_solved_ticket_reopens_closes_by_itself_and_then_starts_anew() {
+    let mut world = World::new();
+    world.hears(mail(1, "joao@padaria.example", "x", "y"));
+    world.hears(proven(mail(2, "ana@acme.example", "Re: x", "#solve\nDone."), 1, true));
+    world.hears(proven(mail(3, "joao@padaria.example", "Re: x", "Not yet"), 1, false));
+    assert_eq!(world.ticket(1).status.word(), "open");
+    assert_eq!(world.clock(1, ClockKind::Resolution), "running", "what did not hold has a new target");
+    world.hears(proven(mail(4, "ana@acme.example", "Re: x", "#solve\nNow."), 1, true));
+    world.waits(SignedDuration::from_hours(24 * 7 + 1));
+    assert_eq!(world.ticket(1).status.word(), "closed");
+    let change = world.hears(proven(mail(5, "joao@padaria.example", "Re: x", "Again"), 1, false));
+    assert_eq!(world.tickets.len(), 2);
+    assert!(change.history.iter().any(|(_, l)| l.what == "continues #1"));
+}
+
+#[test]
+fn p4_a_ticket_that_nothing_moves_is_reviewed_for_ever() {
+    let mut world = World::new();
+    world.hears(mail(1, "a@b.example", "x", "y"));
+    world.waits(SignedDuration::from_hours(24 * 9));
+    assert!(world.told(Purpose::Review).len() >= 8, "the team hears of it each day");
+    assert_eq!(world.told(Purpose::Breach).len(), 2, "first response and resolution, once each");
+}
+
+#[test]
+fn a_chat_is_one_ticket_answered_in_the_window() {
+    let mut world = World::new();
+    world.hears(chat(1, 7, "Hello?"));
+    world.hears(chat(2, 7, "Anybody?"));
+    assert_eq!(world.tickets.len(), 1);
+    assert_eq!(world.ticket(1).subject, "Hello?");
+    assert!(world.told(Purpose::Ack).is_empty(), "the window says what to expect");
+    world.hears(proven(mail(3, "ana@acme.example", "Re: x", "I am here."), 1, true));
+    let answer = world.sent.last().unwrap();
+    assert!(matches!(answer.route, Route::Chat { chat_seq: 3, else_mail: false, .. }), "{:?}", answer.route);
+    world.hears(chat(4, 8, "Another window"));
+    assert_eq!(world.tickets.len(), 2);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Customer(u8, bool),
+    Agent(u8, u8),
+    Machine(u8),
+    Chat(u8),
+    Time(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..4_u8, any::<bool>()).prop_map(|(who, token)| Step::Customer(who, token)),
+        (0..3_u8, 0..16_u8).prop_map(|(ticket, order)| Step::Agent(ticket, order)),
+        (0..3_u8).prop_map(Step::Machine),
+        (0..2_u8).prop_map(Step::Chat),
+        (1..5000_i64).prop_map(Step::Time),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// P3, P4, P7: whatever comes in whatever order, each message lands, no active ticket is without team or next time, and
+    /// nothing goes to anybody who has no part in it. [`World::check`] asserts the latter two after each step.
+    #[test]
+    fn p3_p4_p7_any_history_keeps_the_promises(steps in proptest::collection::vec(step(), 1..40)) {
+        const ORDERS: [&str; 16] = ["", "#solve\n", "#close\n", "#reopen\n", "#pending\n", "#snooze 2h\n", "#assign ben\n", "#assign none\n",
+            "#team billing\n", "#priority critical\n", "#tag a\n", "#note\n", "#spam\n", "#cc x@y.example\n", "#promise tomorrow 9:00\n", "#nonsense\n"];
+        let mut world = World::new();
+        let mut n = 0;
+        for step in steps {
+            n += 1;
+            let some_ticket = |world: &World, k: u8| 1 + u64::from(k) % (world.tickets.len().max(1) as u64);
+            let change = match step {
+                Step::Customer(who, token) => {
+                    let inbound = mail(n, &format!("c{who}@b.example"), "x", "y");
+                    let ticket = some_ticket(&world, who);
+                    world.hears(if token { proven(inbound, ticket, false) } else { inbound })
+                }
+                Step::Agent(k, order) => {
+                    let text = format!("{}Hello.", ORDERS[order as usize]);
+                    let ticket = some_ticket(&world, k);
+                    world.hears(proven(mail(n, "ana@acme.example", "x", &text), ticket, true))
+                }
+                Step::Machine(k) => {
+                    let ticket = some_ticket(&world, k);
+                    let mut inbound = proven(mail(n, "c1@b.example", "Away", "y"), ticket, false);
+                    inbound.machine = Some((Machine::AutoReply, "x".to_owned()));
+                    world.hears(inbound)
+                }
+                Step::Chat(session) => world.hears(chat(n, session, "hello")),
+                Step::Time(minutes) => {
+                    world.waits(MIN(minutes));
+                    continue;
+                }
+            };
+            prop_assert!(change.landing.is_some() ^ change.quarantine.is_some(), "each message lands once: {change:?}");
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! A small world for tests of decisions: a policy, and a model of the store that applies changes as the real one does.
+
+use super::address::{Contact, EmailAddress};
+use super::calendar::{Calendar, Shift};
+use super::change::{Change, ChatSession, Context, EarlierTicket, Landing};
+use super::customer::{Customer, Directory};
+use super::message::{
+    Body, Bound, Channel, Claim, Fingerprint, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber,
+};
+use super::outbound::{Audience, Outbound, Purpose};
+use super::policy::{Agent, ChatDesk, Desk, Mailbox, Policy, Sla, Team, Tier};
+use super::template::Templates;
+use super::ticket::{Priority, Status, Ticket};
+use super::{decide, sla::ClockKind};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+pub(crate) fn address(text: &str) -> EmailAddress {
+    EmailAddress::parse(text).unwrap()
+}
+
+fn tier(name: &str, plan: &str, priority: Priority) -> Tier {
+    Tier { name: name.to_owned(), plans: vec![plan.to_owned()], priority }
+}
+
+fn agent(handle: &str, teams: &[&str]) -> Agent {
+    Agent {
+        handle: handle.to_owned(),
+        name: handle.to_uppercase(),
+        address: address(&format!("{handle}@acme.example")),
+        teams: teams.iter().map(|t| (*t).to_owned()).collect(),
+        languages: Vec::new(),
+    }
+}
+
+/// Teams frontline (ana, ben; manager carla) and billing (ana), office hours in UTC, three tiers.
+pub(crate) fn policy() -> Policy {
+    let calendar = |name: &str, shifts: Vec<Shift>, days: usize| Calendar {
+        name: name.to_owned(),
+        zone: jiff::tz::TimeZone::UTC,
+        week: std::array::from_fn(|day| if day < days { shifts.clone() } else { Vec::new() }),
+        closed: BTreeSet::new(),
+    };
+    let mut calendars = BTreeMap::new();
+    calendars.insert("always".to_owned(), calendar("always", vec![Shift { start_min: 0, end_min: 1440 }], 7));
+    calendars.insert("office".to_owned(), calendar("office", vec![Shift { start_min: 540, end_min: 1020 }], 5));
+    let mut teams = BTreeMap::new();
+    for (name, manager) in [("frontline", Some("carla@acme.example")), ("billing", None)] {
+        teams.insert(name.to_owned(), Team { name: name.to_owned(), calendar: "always".to_owned(), manager: manager.map(address) });
+    }
+    let mut customers = Directory::default();
+    customers.add_address(
+        address("joao@padaria.example"),
+        Customer {
+            name: "João".to_owned(),
+            organisation: "Padaria".to_owned(),
+            plan: "extended".to_owned(),
+            language: Language::parse("pt"),
+            ..Customer::default()
+        },
+    );
+    let mut sources = BTreeMap::new();
+    for (name, subject, body) in [
+        ("ack", "Re: {{ subject }} [{{ number }}]", "Hello {{ customer }}, {{ number }} by {{ due_text }}"),
+        ("ack_unverified", "Received [{{ number }}]", "{{ number }} by {{ due_text }}"),
+        ("warning", "Due soon [{{ number }}]", "late: {{ clock }} {{ due_text }}"),
+        ("breach", "Late [{{ number }}]", "late: {{ clock }} {{ due_text }}"),
+        ("review", "Still open [{{ number }}]", "is {{ status }}"),
+        ("held", "Not sent [{{ number }}]", "{% for f in faults %}{{ f }}\n{% endfor %}."),
+        ("status", "Status [{{ number }}]", "is {{ status }}"),
+        ("help", "Help [{{ number }}]", "commands"),
+        ("undelivered", "Undelivered [{{ number }}]", "{% for f in faults %}{{ f }}\n{% endfor %}."),
+    ] {
+        sources.insert((Language::EN, name.to_owned()), format!("Subject: {subject}\n\n{body}\n"));
+    }
+    sources.insert((Language::EN, "brief".to_owned()), "— guichet {{ number }}\n{{ tier }} {{ stranger }}\n".to_owned());
+    sources.insert((Language::EN, "chat_expected".to_owned()), "{{ desk }} {{ due_text }}\n".to_owned());
+    let sla = |tier: Option<&str>, first: i64, resolution: i64| Sla {
+        tier: tier.map(str::to_owned),
+        priority: None,
+        calendar: None,
+        first_response: Some(SignedDuration::from_mins(first)),
+        next_response: Some(SignedDuration::from_mins(first)),
+        resolution: Some(SignedDuration::from_mins(resolution)),
+        warn_at: 0.75,
+    };
+    Policy {
+        desk: Desk {
+            name: "Acme Support".to_owned(),
+            languages: vec![Language::EN, Language::parse("pt").unwrap()],
+            first_number: 1,
+            close_solved_after: SignedDuration::from_hours(24 * 7),
+            review_after: SignedDuration::from_hours(24),
+            acks_per_hour_max: 3,
+            attached_octets_max: 1000,
+        },
+        mailboxes: vec![Mailbox { name: "support".to_owned(), address: address("support@acme.example"), team: "frontline".to_owned() }],
+        chat: Some(ChatDesk { team: "frontline".to_owned(), mailbox: "support".to_owned() }),
+        teams,
+        agents: vec![agent("ana", &["frontline", "billing"]), agent("ben", &["frontline"])],
+        calendars,
+        tiers: vec![tier("basic", "free", Priority::Low), tier("advanced", "extended", Priority::High)],
+        slas: vec![sla(None, 240, 2400), sla(Some("advanced"), 60, 480)],
+        rules: Vec::new(),
+        customers,
+        templates: Templates::from_sources(&sources, Language::EN).unwrap(),
+    }
+}
+
+/// A mail from somebody with a text, the `n`th of its test.
+pub(crate) fn mail(n: u32, from: &str, subject: &str, text: &str) -> Inbound {
+    let mut fingerprint = [0; 16];
+    fingerprint[..4].copy_from_slice(&n.to_be_bytes());
+    Inbound {
+        source: Source::Imap { mailbox: "support".to_owned(), uid_validity: 1, uid: n },
+        channel: Channel::Mail,
+        fingerprint: Fingerprint(fingerprint),
+        raw: None,
+        received_at: Timestamp::UNIX_EPOCH,
+        sent_at: None,
+        message_id: MessageId::parse(&format!("m{n}@x.example")),
+        in_reply_to: Vec::new(),
+        references: Vec::new(),
+        from: EmailAddress::parse(from).ok().map(|address| Contact { name: String::new(), address }),
+        reply_to: Vec::new(),
+        recipients: Vec::new(),
+        claims: Vec::new(),
+        subject: subject.to_owned(),
+        body: Body::all_new(text),
+        attachments: Vec::new(),
+        machine: None,
+        language: None,
+        defects: Vec::new(),
+    }
+}
+
+/// A line of a chat window.
+pub(crate) fn chat(n: u32, session: u8, text: &str) -> Inbound {
+    let source = Source::Chat { session: SessionId([session; 16]), client_id: format!("c{n}") };
+    Inbound { source, channel: Channel::Chat, message_id: None, from: None, ..mail(n, "", "", text) }
+}
+
+/// With the proof that its sender was written to as the customer, or as the agent that he is.
+pub(crate) fn proven(mut inbound: Inbound, ticket: u64, as_agent: bool) -> Inbound {
+    let from = inbound.from.as_ref().unwrap().address.clone();
+    let bound_to = if as_agent { Bound::Agent(from) } else { Bound::Customer };
+    inbound.claims.push(Claim { ticket: TicketNumber(ticket), bound_to, stood_in: "reply address" });
+    inbound
+}
+
+/// A model of the store, and a time that stands still until it is moved.
+pub(crate) struct World {
+    pub(crate) policy: Policy,
+    pub(crate) now: Timestamp,
+    pub(crate) tickets: BTreeMap<TicketNumber, Ticket>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) sent: Vec<Outbound>,
+    pub(crate) quarantined: Vec<String>,
+    seen: HashMap<Fingerprint, Landing>,
+    ids: Vec<(MessageId, TicketNumber)>,
+    sessions: HashMap<SessionId, ChatSession>,
+    acks: Vec<(EmailAddress, Timestamp)>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            policy: policy(),
+            // A Monday, 08:00 in UTC.
+            now: "2026-11-23T08:00:00Z".parse().unwrap(),
+            tickets: BTreeMap::new(),
+            messages: Vec::new(),
+            sent: Vec::new(),
+            quarantined: Vec::new(),
+            seen: HashMap::new(),
+            ids: Vec::new(),
+            sessions: HashMap::new(),
+            acks: Vec::new(),
+        }
+    }
+
+    /// What the store would answer.
+    pub(crate) fn context(&self, inbound: &Inbound) -> Context {
+        let known_ids: Vec<_> = self
+            .ids
+            .iter()
+            .filter(|(id, _)| inbound.in_reply_to.contains(id) || inbound.references.contains(id))
+            .cloned()
+            .collect();
+        let mut numbers: BTreeSet<TicketNumber> = inbound.claims.iter().map(|c| c.ticket).chain(known_ids.iter().map(|(_, n)| *n)).collect();
+        let session = inbound.session().and_then(|s| self.sessions.get(&s).cloned());
+        numbers.extend(session.as_ref().and_then(|s| s.ticket));
+        let tickets: Vec<Ticket> = numbers.iter().filter_map(|n| self.tickets.get(n).cloned()).collect();
+        let session = session.or_else(|| tickets.iter().find_map(|t| t.session).and_then(|s| self.sessions.get(&s).cloned()));
+        let sender = inbound.from.as_ref().map(|f| &f.address);
+        Context {
+            seen: self.seen.get(&inbound.fingerprint).copied(),
+            next_number: self.tickets.keys().last().map(|n| TicketNumber(n.0 + 1)),
+            tickets,
+            known_ids,
+            session,
+            earlier: self
+                .tickets
+                .values()
+                .filter(|t| t.requester.address.as_ref() == sender)
+                .map(|t| EarlierTicket { number: t.number, subject: t.subject.clone(), status: t.status.word(), opened: t.opened })
+                .collect(),
+            acks: self.acks.iter().filter(|(a, _)| Some(a) == sender).map(|(_, at)| *at).collect(),
+        }
+    }
+
+    /// Somebody says something; what was decided is applied.
+    pub(crate) fn hears(&mut self, inbound: Inbound) -> Change {
+        let inbound = Inbound { received_at: self.now, ..inbound };
+        let change = decide::on_message(&inbound, &self.context(&inbound), &self.policy, self.now);
+        self.apply(&change);
+        change
+    }
+
+    /// Time passes, ticket by ticket as it comes due.
+    pub(crate) fn waits(&mut self, span: SignedDuration) {
+        let end = self.now + span;
+        while let Some(due) = self.tickets.values().filter_map(Ticket::next_due).min().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            let number = self.tickets.values().find(|t| t.next_due() == Some(due)).unwrap().number;
+            let change = decide::on_time(&self.tickets[&number], &self.policy, self.now).expect("it is due");
+            self.apply(&change);
+        }
+        self.now = end;
+    }
+
+    fn apply(&mut self, change: &Change) {
+        for ticket in &change.tickets {
+            let stored = self.tickets.get(&ticket.number).map_or(0, |t| t.version);
+            assert_eq!(stored, ticket.version, "a change is decided on what is stored");
+            self.tickets.insert(ticket.number, Ticket { version: ticket.version + 1, ..ticket.clone() });
+        }
+        if let Some(session) = &change.session {
+            self.sessions.insert(session.id, ChatSession { version: session.version + 1, ..session.clone() });
+        }
+        if let (Some(fingerprint), Some(landing)) = (change.fingerprint, change.landing) {
+            self.seen.insert(fingerprint, landing);
+        }
+        if let (Some(fingerprint), Some(aside)) = (change.fingerprint, &change.quarantine) {
+            self.seen.insert(fingerprint, Landing::Quarantine { id: 1 });
+            self.quarantined.push(aside.reason.clone());
+        }
+        self.messages.extend(change.messages.iter().cloned());
+        self.sent.extend(change.outbox.iter().cloned());
+        self.ids.extend(change.message_ids.iter().cloned());
+        self.acks.extend(change.acked.iter().cloned());
+        self.check();
+    }
+
+    /// P4 and P7, after each step.
+    fn check(&self) {
+        for ticket in self.tickets.values() {
+            if !matches!(ticket.status, Status::Closed { .. }) {
+                assert!(self.policy.teams.contains_key(&ticket.team), "P4: {} has a team", ticket.number);
+                assert!(ticket.next_due().is_some(), "P4: {} has a next time", ticket.number);
+            }
+            let seqs: Vec<_> = self.messages.iter().filter(|m| m.ticket == ticket.number).map(|m| m.seq).collect();
+            assert_eq!(seqs.len(), ticket.messages as usize, "each place in the thread is taken once");
+        }
+        for outbound in &self.sent {
+            let Some(to) = &outbound.to else { continue };
+            let ticket = &self.tickets[&outbound.id.ticket];
+            match &outbound.audience {
+                Audience::Customer => {
+                    let ack = outbound.purpose == Purpose::Ack;
+                    assert!(ack || ticket.is_participant(&to.address), "P7: an answer goes to participants only");
+                    assert!(self.policy.agent(&to.address).is_none() || ticket.is_participant(&to.address), "P7: not to agents");
+                }
+                Audience::Agent(address) => assert_eq!(*address, to.address, "P8: a token goes to its own agent"),
+                Audience::Informed => {}
+            }
+        }
+    }
+
+    pub(crate) fn ticket(&self, number: u64) -> &Ticket {
+        &self.tickets[&TicketNumber(number)]
+    }
+
+    /// Recipients of all that was sent for a purpose, in order.
+    pub(crate) fn told(&self, purpose: Purpose) -> Vec<&str> {
+        self.sent.iter().filter(|o| o.purpose == purpose).map(|o| o.to.as_ref().map_or("window", |t| t.address.as_str())).collect()
+    }
+
+    pub(crate) fn clock(&self, number: u64, kind: ClockKind) -> &'static str {
+        self.ticket(number).clocks.iter().find(|c| c.kind == kind).map_or("none", |c| c.state.word())
+    }
+}
