@@ -3,10 +3,18 @@
 //! Two seams. **In**: a channel hands each message over and settles it at its source only when the receipt says that it
 //! is on disk (P1). **Out**: it makes one attempt and says what came of it; whoever asked decides what follows (P5).
 
+pub mod imap;
+pub mod lane;
+pub mod maildir;
+pub mod tls;
+
+use crate::clock::Clock;
+use crate::config::settings::Limits;
 use crate::domain::change::Landing;
 use crate::domain::message::Source;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 /// The octets of one mail as they stood at their source.
 #[derive(Clone, Debug)]
@@ -15,6 +23,9 @@ pub struct Received {
     pub raw: Vec<u8>,
     /// When the source got it (IMAP INTERNALDATE, a file's time), if it says so.
     pub arrived: Option<Timestamp>,
+    /// `raw` is only the start of a mail that is too large, or that cannot be had whole; here is the size of all of it,
+    /// in octets, as the source claims it.
+    pub cut: Option<u64>,
 }
 
 /// Why a message could not be taken over. It stays where it is and is handed over again later.
@@ -41,6 +52,48 @@ pub trait Handover: Clone + Send + Sync + 'static {
 
     /// Decides. To be called in the order in which the messages stood in their mailbox: a reply after what it answers.
     fn accept(&self, prepared: Self::Prepared) -> BoxFuture<'static, Result<Receipt, HandoverFault>>;
+
+    /// How far a mailbox whose mail stays where it is was taken in: UIDVALIDITY, and the last UID up to which *every*
+    /// message has landed. `None`: nothing yet. A UID that is too low costs a second look (P2), one that is too high
+    /// loses what could not be taken in below it.
+    fn cursor(&self, mailbox: &str) -> BoxFuture<'static, Option<(u32, u32)>>;
+}
+
+/// What a watcher of mail is given besides its mailbox.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    pub limits: Limits,
+    /// Shared by all mailboxes.
+    pub budget: lane::Budget,
+    pub clock: Clock,
+    /// When cancelled, nothing more is fetched; what was handed over is waited for a little and settled.
+    pub stop: CancellationToken,
+}
+
+/// How a mailbox fares; each watcher publishes its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Signed in, with the folder open, since then; `None`: not connected.
+    pub connected_since: Option<Timestamp>,
+    /// When the mailbox was last looked through to its end.
+    pub last_success: Option<Timestamp>,
+    /// Messages that are known and not yet on disk here and settled there.
+    pub backlog: usize,
+    /// What went wrong last, and when. It stays after a recovery: compare it with `last_success`.
+    pub last_fault: Option<(FaultKind, String, Timestamp)>,
+}
+
+/// What sort of fault keeps a mailbox from being watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The server cannot be reached, or went away.
+    Network,
+    /// It does not let us in: somebody must look after the password or token.
+    SignIn,
+    /// It answers what it should not, or refuses what it should do.
+    Protocol,
+    /// The desk cannot take a message now.
+    Handover,
 }
 
 /// What came of one attempt to deliver.

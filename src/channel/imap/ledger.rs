@@ -1,0 +1,347 @@
+//! What is known of each message of a folder while the daemon runs: wanted, on its way, landed, settled.
+//!
+//! The ledger outlives connections, so that nothing is fetched twice because a connection broke, nothing is fetched in a
+//! busy loop because it cannot be taken in, and a copy that was made is not made again. It is lost with the process;
+//! then the desk knows what it has (P2).
+//!
+//! ```text
+//!            taken            landed             settled
+//!   Wanted ────────► InLane ─────────► Landed ───────────► Done (forgotten once all below are)
+//!     ▲  ▲              │ failed          │ stays until the server takes it
+//!     │  └── Later ◄────┘                 ▼
+//!     └───── (back-off) ◄── missed, struck
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The first delay of a message that could not be taken in; it doubles up to the last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delays {
+    pub(super) first: Duration,
+    pub(super) last: Duration,
+}
+
+impl Delays {
+    /// The delay after so many failures, from 1.
+    pub(super) fn after(self, failures: u32) -> Duration {
+        self.first.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(self.last)
+    }
+}
+
+/// How often a message that the folder lists may be missing from the answer before it counts as gone.
+const MISSES_MAX: u32 = 3;
+/// How often fetching a message alone may end the connection before only its start is asked for.
+const STRIKES_BEFORE_CUT: u32 = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Wanted,
+    Later {
+        until: Instant,
+    },
+    InLane,
+    /// On disk here (P1); `copied`: in the other folder already, without MOVE.
+    Landed {
+        copied: bool,
+    },
+    Done,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    state: State,
+    size: Option<u32>,
+    failures: u32,
+    misses: u32,
+    /// How often a connection ended while this message was asked for alone; `suspect`: while it was asked for at all.
+    strikes: u32,
+    suspect: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    uid_validity: u32,
+    /// Everything up to here is done.
+    floor: u32,
+    entries: BTreeMap<u32, Entry>,
+    /// Entries that are done and stand above one that is not.
+    done_count: usize,
+    delays: Delays,
+}
+
+/// How to ask for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub(super) uid: u32,
+    /// As the server claims it; `None`: not asked yet.
+    pub(super) size: Option<u32>,
+    /// A connection ended over it: ask for it alone.
+    pub(super) alone: bool,
+    /// Ask for its start only.
+    pub(super) cut: bool,
+}
+
+impl Ledger {
+    pub(super) const fn new(delays: Delays) -> Self {
+        Self { uid_validity: 0, floor: 0, entries: BTreeMap::new(), done_count: 0, delays }
+    }
+
+    /// The folder was opened. Under another UIDVALIDITY all UIDs mean other messages: everything is looked at anew, from
+    /// `cursor` if that speaks of the same validity.
+    pub(super) fn opened(&mut self, uid_validity: u32, cursor: Option<(u32, u32)>) {
+        if self.uid_validity != uid_validity {
+            *self = Self { uid_validity, ..Self::new(self.delays) };
+        }
+        if let Some((validity, uid)) = cursor
+            && validity == uid_validity
+            && uid > self.floor
+        {
+            self.floor = uid;
+            self.entries.retain(|&known, _| known > uid);
+            self.done_count = self.entries.values().filter(|entry| entry.state == State::Done).count();
+            self.raise_floor();
+        }
+    }
+
+    pub(super) fn floor(&self) -> u32 {
+        self.floor
+    }
+
+    pub(super) fn uid_validity(&self) -> u32 {
+        self.uid_validity
+    }
+
+    /// The folder lists it.
+    pub(super) fn want(&mut self, uid: u32) {
+        if uid > self.floor {
+            let fresh = Entry { state: State::Wanted, size: None, failures: 0, misses: 0, strikes: 0, suspect: false };
+            self.entries.entry(uid).or_insert(fresh);
+        }
+    }
+
+    /// The next messages to ask for, in the order of the folder.
+    pub(super) fn wishes(&self, now: Instant, count_max: usize) -> Vec<Wish> {
+        let due = |entry: &Entry| match entry.state {
+            State::Wanted => true,
+            State::Later { until } => until <= now,
+            State::InLane | State::Landed { .. } | State::Done => false,
+        };
+        let wish =
+            |(&uid, entry): (&u32, &Entry)| Wish { uid, size: entry.size, alone: entry.suspect, cut: entry.strikes >= STRIKES_BEFORE_CUT };
+        self.entries.iter().filter(|(_, entry)| due(entry)).map(wish).take(count_max).collect()
+    }
+
+    /// When the first message that waits is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let until = |entry: &Entry| match entry.state {
+            State::Later { until } => Some(until),
+            State::Wanted | State::InLane | State::Landed { .. } | State::Done => None,
+        };
+        self.entries.values().filter_map(until).min()
+    }
+
+    pub(super) fn sized(&mut self, uid: u32, size: u32) {
+        if let Some(entry) = self.entries.get_mut(&uid) {
+            entry.size = Some(size);
+        }
+    }
+
+    /// Handed over.
+    pub(super) fn taken(&mut self, uid: u32) {
+        self.set(uid, State::InLane);
+    }
+
+    /// On disk.
+    pub(super) fn landed(&mut self, uid: u32) {
+        self.set(uid, State::Landed { copied: false });
+    }
+
+    /// Could not be taken over, or came without its content.
+    pub(super) fn failed(&mut self, uid: u32, now: Instant) {
+        let delays = self.delays;
+        if let Some(entry) = self.entries.get_mut(&uid) {
+            entry.failures += 1;
+            entry.state = State::Later { until: now + delays.after(entry.failures) };
+        }
+    }
+
+    /// Listed, asked for, and not answered: expunged meanwhile. A server that merely hides it gets it asked again a few times.
+    pub(super) fn missed(&mut self, uid: u32, now: Instant) {
+        let Some(entry) = self.entries.get_mut(&uid) else { return };
+        entry.misses += 1;
+        if entry.misses >= MISSES_MAX {
+            self.done(uid);
+        } else {
+            entry.state = State::Later { until: now + self.delays.after(entry.misses) };
+        }
+    }
+
+    /// The server says that it is deleted: nobody's work any more.
+    pub(super) fn deleted(&mut self, uid: u32) {
+        self.done(uid);
+    }
+
+    /// The connection ended while these were asked for and had not come. From now on each is asked for alone, so that the
+    /// one that is to blame holds up nobody else (P3).
+    pub(super) fn struck(&mut self, asked: &[u32], now: Instant) {
+        let alone = asked.len() == 1;
+        for uid in asked {
+            let delays = self.delays;
+            if let Some(entry) = self.entries.get_mut(uid) {
+                entry.suspect = true;
+                if alone {
+                    entry.strikes += 1;
+                    entry.state = State::Later { until: now + delays.after(entry.strikes) };
+                }
+            }
+        }
+    }
+
+    /// What is on disk and not yet settled, ascending: those that still have to be copied, and those that were.
+    pub(super) fn to_settle(&self) -> (Vec<u32>, Vec<u32>) {
+        let (mut fresh, mut copied) = (Vec::new(), Vec::new());
+        for (&uid, entry) in &self.entries {
+            match entry.state {
+                State::Landed { copied: false } => fresh.push(uid),
+                State::Landed { copied: true } => copied.push(uid),
+                State::Wanted | State::Later { .. } | State::InLane | State::Done => {}
+            }
+        }
+        (fresh, copied)
+    }
+
+    pub(super) fn copied(&mut self, uids: &[u32]) {
+        for uid in uids {
+            self.set(*uid, State::Landed { copied: true });
+        }
+    }
+
+    /// Settled at the source.
+    pub(super) fn settled(&mut self, uids: &[u32]) {
+        for uid in uids {
+            self.done(*uid);
+        }
+    }
+
+    /// How many are known and not done.
+    pub(super) fn backlog(&self) -> usize {
+        self.entries.len() - self.done_count
+    }
+
+    fn done(&mut self, uid: u32) {
+        if let Some(entry) = self.entries.get_mut(&uid)
+            && entry.state != State::Done
+        {
+            entry.state = State::Done;
+            self.done_count += 1;
+            self.raise_floor();
+        }
+    }
+
+    fn set(&mut self, uid: u32, state: State) {
+        if let Some(entry) = self.entries.get_mut(&uid)
+            && entry.state != State::Done
+        {
+            entry.state = state;
+        }
+    }
+
+    /// Forgets what is done as far as everything below is done, too: memory follows the work, not the folder.
+    fn raise_floor(&mut self) {
+        while let Some(first) = self.entries.first_entry() {
+            if first.get().state != State::Done {
+                break;
+            }
+            self.floor = *first.key();
+            first.remove();
+            self.done_count -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELAYS: Delays = Delays { first: Duration::from_secs(1), last: Duration::from_mins(1) };
+
+    fn uids(ledger: &Ledger, now: Instant) -> Vec<u32> {
+        ledger.wishes(now, 100).iter().map(|wish| wish.uid).collect()
+    }
+
+    fn ledger(wanted: &[u32]) -> Ledger {
+        let mut ledger = Ledger::new(DELAYS);
+        ledger.opened(7, None);
+        for uid in wanted {
+            ledger.want(*uid);
+        }
+        ledger
+    }
+
+    #[test]
+    fn p3_what_failed_waits_and_holds_up_nobody() {
+        let now = Instant::now();
+        let mut ledger = ledger(&[1, 2, 3]);
+        ledger.taken(1);
+        ledger.failed(1, now);
+        assert_eq!(uids(&ledger, now), [2, 3], "the others go on");
+        assert_eq!(ledger.next_due(), Some(now + Duration::from_secs(1)));
+        assert_eq!(uids(&ledger, now + Duration::from_secs(1)), [1, 2, 3], "its turn comes again, in its place");
+        ledger.settled(&[2, 3]);
+        assert_eq!(ledger.floor(), 0, "the floor does not pass what has not landed");
+    }
+
+    #[test]
+    fn what_is_done_is_forgotten_and_not_wanted_again() {
+        let now = Instant::now();
+        let mut ledger = ledger(&[1, 2, 3]);
+        ledger.settled(&[1, 3]);
+        assert_eq!((ledger.floor(), ledger.backlog()), (1, 1));
+        ledger.want(3);
+        ledger.want(1);
+        assert_eq!(uids(&ledger, now), [2], "a listing that still shows them changes nothing");
+        ledger.settled(&[2]);
+        assert_eq!((ledger.floor(), ledger.entries.len()), (3, 0));
+    }
+
+    #[test]
+    fn another_validity_begins_anew() {
+        let now = Instant::now();
+        let mut ledger = ledger(&[1, 2]);
+        ledger.settled(&[1, 2]);
+        ledger.opened(8, Some((7, 2)));
+        ledger.want(1);
+        assert_eq!(uids(&ledger, now), [1], "a cursor of another validity says nothing");
+        ledger.opened(8, Some((8, 5)));
+        assert_eq!((ledger.floor(), uids(&ledger, now)), (5, vec![]), "one of this validity does");
+    }
+
+    #[test]
+    fn p3_a_message_that_ends_connections_is_found_out() {
+        let mut now = Instant::now();
+        let mut ledger = ledger(&[1, 2, 3]);
+        ledger.struck(&[1, 2, 3], now);
+        assert!(ledger.wishes(now, 9).iter().all(|wish| wish.alone && !wish.cut), "each is asked for alone");
+        for _ in 0..2 {
+            ledger.struck(&[2], now);
+            assert_eq!(uids(&ledger, now), [1, 3], "the one to blame waits");
+            now += Duration::from_mins(1);
+        }
+        assert!(ledger.wishes(now, 9)[1].cut, "then its start must do");
+    }
+
+    #[test]
+    fn a_message_that_stays_away_is_given_up() {
+        let mut now = Instant::now();
+        let mut ledger = ledger(&[1]);
+        for _ in 0..3 {
+            assert_eq!(uids(&ledger, now), [1]);
+            ledger.missed(1, now);
+            now += Duration::from_mins(1);
+        }
+        assert_eq!((uids(&ledger, now), ledger.backlog()), (vec![], 0));
+    }
+}

@@ -1,0 +1,249 @@
+//! A folder of an IMAP account, watched: what arrives is handed over, and settled once it is on disk.
+//!
+//! Read in this order: here, the loop that keeps a mailbox watched whatever happens; `session`, one connection from
+//! sign-in to its end; `fetch`, what is new; `settle`, what becomes of it; `ledger`, what is remembered between
+//! connections; `connect`, `commands`, `answer`, `guard`, down to the wire.
+//!
+//! What a watcher holds to, fault by fault:
+//! - *The server refuses, goes away, falls silent, or speaks nonsense*: the session ends with a [`Fault`], and another
+//!   begins after a delay with full jitter; a refused sign-in waits longer, so that an account is not locked.
+//! - *The parser panics*: the same; no panic leaves the watcher.
+//! - *The desk cannot take a message*: it stays in its folder and is handed over again after a delay; those behind it go
+//!   on (P3). If the desk takes nothing at all, fetching pauses.
+//! - *A message ends the connection*: those that were asked for with it are asked for alone; the one that ends it again
+//!   waits, and then is taken in by its start.
+//! - *The daemon is killed*: nothing was settled that was not on disk (P1); what was not settled is found again, and the
+//!   desk knows what it has (P2).
+
+mod answer;
+mod commands;
+mod connect;
+mod fetch;
+mod guard;
+mod ledger;
+mod session;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub use answer::Code;
+
+use super::lane::{Lane, Settled};
+use super::{FaultKind, Handover, Health, Surroundings};
+use crate::config::settings::ImapAccount;
+use crate::domain::message::Source;
+use futures_util::FutureExt;
+use ledger::{Delays, Ledger};
+use rand::RngExt as _;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+/// After the stop is asked for, a session has so long to wait for receipts, settle and sign out.
+const GRACE: Duration = Duration::from_secs(5);
+/// So many messages refused by the desk in a row, and it is the desk and not the messages.
+const REFUSALS_IN_A_ROW_MAX: u32 = 16;
+
+/// Why a session ended. The words of a server are cut and cleaned; no mail is repeated in them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("network: {0}")]
+    Network(String),
+    #[error("sign-in refused: {0}")]
+    SignIn(String),
+    #[error("protocol: {0}")]
+    Protocol(String),
+    /// A tagged NO, or BAD, to a command.
+    #[error("the server refused a command ({}): {text}", if *bad { "BAD" } else { "NO" })]
+    Refused { bad: bool, code: Code, text: String },
+}
+
+impl Fault {
+    /// The sort that health tells of.
+    #[must_use]
+    pub const fn kind(&self) -> FaultKind {
+        match self {
+            Self::Network(_) => FaultKind::Network,
+            Self::SignIn(_) => FaultKind::SignIn,
+            Self::Protocol(_) | Self::Refused { .. } => FaultKind::Protocol,
+        }
+    }
+}
+
+/// How long to wait, and for what; tests are in more of a hurry.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Before another connection, full jitter below it.
+    reconnect: Delays,
+    /// Before another sign-in that was refused.
+    sign_in: Delays,
+    /// Before a message is handed over again, or fetched again.
+    message: Delays,
+    /// Before settling is tried again.
+    settle: Delays,
+}
+
+impl Pace {
+    const fn seconds(first: u64, last: u64) -> Delays {
+        Delays { first: Duration::from_secs(first), last: Duration::from_secs(last) }
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            reconnect: Self::seconds(1, 60),
+            sign_in: Self::seconds(30, 15 * 60),
+            message: Self::seconds(2, 5 * 60),
+            settle: Self::seconds(5, 5 * 60),
+        }
+    }
+}
+
+/// Watches the folder until the stop is asked for.
+pub async fn watch<H: Handover>(name: String, account: ImapAccount, handover: H, around: Surroundings, health: watch::Sender<Health>) {
+    watch_at(Pace::default(), name, account, handover, around, health).await;
+}
+
+async fn watch_at<H: Handover>(
+    pace: Pace,
+    name: String,
+    account: ImapAccount,
+    handover: H,
+    around: Surroundings,
+    health: watch::Sender<Health>,
+) {
+    let stop = around.stop.clone();
+    let mut mailbox = Mailbox {
+        lane: Lane::new(handover.clone(), around.budget.clone()),
+        ledger: Ledger::new(pace.message),
+        asked: Vec::new(),
+        went_well: false,
+        landed: 0,
+        refusals: 0,
+        pauses: 0,
+        fetch_not_before: None,
+        name,
+        account,
+        handover,
+        around,
+        health,
+        pace,
+    };
+    let mut failures = 0;
+    while !stop.is_cancelled() {
+        let Some(fault) = mailbox.one_session().await else { break };
+        failures = if mailbox.went_well { 1 } else { failures + 1 };
+        let delays = if fault.kind() == FaultKind::SignIn { pace.sign_in } else { pace.reconnect };
+        // Full jitter: many mailboxes of one server do not come back all at once. A sign-in is never tried again at once.
+        let least = if fault.kind() == FaultKind::SignIn { 0.5 } else { 0.0 };
+        let delay = delays.after(failures).mul_f64(rand::rng().random_range(least..=1.0));
+        tracing::warn!(mailbox = mailbox.name, %fault, failures, delay_ms = delay.as_millis(), "session ended");
+        mailbox.rest(delay).await;
+    }
+    mailbox.health.send_modify(|health| health.connected_since = None);
+}
+
+/// All that is kept of a mailbox between its connections.
+struct Mailbox<H: Handover> {
+    name: String,
+    account: ImapAccount,
+    handover: H,
+    around: Surroundings,
+    health: watch::Sender<Health>,
+    pace: Pace,
+    lane: Lane<H>,
+    ledger: Ledger,
+    /// What was asked for and had not come when the connection ended.
+    asked: Vec<u32>,
+    /// The folder was looked through to its end in this session.
+    went_well: bool,
+    /// Messages that landed since settling was last tried.
+    landed: usize,
+    /// Messages that the desk did not take, since it last took one, and the pauses that this led to.
+    refusals: u32,
+    pauses: u32,
+    /// While the desk takes nothing.
+    fetch_not_before: Option<Instant>,
+}
+
+impl<H: Handover> Mailbox<H> {
+    /// One connection, from sign-in to its end; `None` after a stop. No panic leaves it: what is kept of the mailbox is
+    /// never halfway changed, as the panics that are known come out of the parser, and the connection is given up.
+    async fn one_session(&mut self) -> Option<Fault> {
+        self.went_well = false;
+        let stop = self.around.stop.clone();
+        let outcome = {
+            let session = AssertUnwindSafe(session::run(self)).catch_unwind();
+            tokio::select! {
+                outcome = session => outcome.unwrap_or_else(|_| Err(Fault::Protocol("the session panicked".into()))),
+                () = async { stop.cancelled().await; sleep(GRACE).await } => Ok(()),
+            }
+        };
+        let asked = std::mem::take(&mut self.asked);
+        self.ledger.struck(&asked, Instant::now());
+        let fault = outcome.err();
+        let now = self.around.clock.now();
+        self.health.send_modify(|health| {
+            health.connected_since = None;
+            health.backlog = self.ledger.backlog();
+            if let Some(fault) = &fault {
+                health.last_fault = Some((fault.kind(), fault.to_string(), now));
+            }
+        });
+        fault
+    }
+
+    /// Waits before another connection; notes meanwhile what lands.
+    async fn rest(&mut self, delay: Duration) {
+        let stop = self.around.stop.clone();
+        let mut over = std::pin::pin!(sleep(delay));
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = &mut over => return,
+                Some(settled) = self.lane.settled() => self.note(settled),
+            }
+        }
+    }
+
+    /// Notes what came out of the lane.
+    fn note(&mut self, (source, landing): Settled) {
+        let Source::Imap { uid_validity, uid, .. } = source else { return };
+        // Under another validity the UID is another message's: nothing may be settled by it.
+        let same = uid_validity == self.ledger.uid_validity();
+        let now = Instant::now();
+        match landing {
+            Ok(_) => {
+                self.landed += 1;
+                self.refusals = 0;
+                self.pauses = 0;
+                self.fetch_not_before = None;
+                if same {
+                    self.ledger.landed(uid);
+                }
+            }
+            Err(fault) => {
+                self.refusals = self.refusals.saturating_add(1);
+                if self.refusals >= REFUSALS_IN_A_ROW_MAX && self.fetch_not_before.is_none() {
+                    self.pauses = self.pauses.saturating_add(1);
+                    self.fetch_not_before = Some(now + self.pace.reconnect.after(self.pauses));
+                }
+                if same {
+                    self.ledger.failed(uid, now);
+                }
+                tracing::warn!(mailbox = self.name, uid, %fault, "a message was not taken over");
+                let at = self.around.clock.now();
+                self.health.send_modify(|health| health.last_fault = Some((FaultKind::Handover, fault.to_string(), at)));
+            }
+        }
+    }
+
+    /// Notes all that came out already.
+    fn note_all(&mut self) {
+        while let Some(settled) = self.lane.settled_now() {
+            self.note(settled);
+        }
+    }
+}

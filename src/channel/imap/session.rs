@@ -1,0 +1,282 @@
+//! One connection: sign in, open the folder, take in what is there, wait for more.
+
+use super::answer::{Answer, Code};
+use super::commands::{Reply, Wire, folder_name};
+use super::connect::{self, Abilities};
+use super::fetch::{self, PLAN_MAX, Task};
+use super::{Fault, Mailbox, settle};
+use crate::channel::{FaultKind, Handover};
+use crate::config::settings::After;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// A server may sign us out after 30 minutes, and a client should begin IDLE anew after 29 (RFC 2177); less a margin.
+const IDLE_MAX: Duration = Duration::from_mins(28);
+/// A folder of so few messages is looked through whole at each turn.
+const SMALL_FOLDER: u32 = 1_000;
+/// A larger one is, beside what is new, now and then: servers have been seen to forget a notice.
+const LOOK_WHOLE_EVERY: Duration = Duration::from_mins(15);
+/// A receipt usually comes within one flush of the disk; IDLE is not begun only to be ended by it.
+const RECEIPTS_BEFORE_IDLE: Duration = Duration::from_millis(200);
+
+/// Landed messages that are settled together while there is more to fetch.
+const SETTLE_TOGETHER: usize = 256;
+
+/// What made the waiting end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woken {
+    /// There may be something to take in or to settle.
+    Round,
+    /// It is time to ask the server.
+    Look,
+    Stop,
+}
+
+/// Runs until the stop is asked for; otherwise it ends with a fault.
+pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>) -> Result<(), Fault> {
+    let stop = mailbox.around.stop.clone();
+    let limit = mailbox.around.limits.message_octets_max;
+    // Sizes are claims, and some servers only estimate them: what is asked for may be larger than it was said to be.
+    let literal_octets_max = limit.saturating_mul(2).saturating_add(1 << 20);
+    let opening = connect::open(&mailbox.account, literal_octets_max);
+    let (mut wire, mut can) = tokio::select! {
+        opened = opening => opened?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let keywords = select(&mut wire, &mailbox.account.folder).await?;
+    let cursor = match mailbox.account.after {
+        After::Keep => mailbox.handover.cursor(&mailbox.name).await,
+        After::Move(_) | After::Flag | After::Delete => None,
+    };
+    mailbox.ledger.opened(wire.folder.uid_validity, cursor);
+    let now = mailbox.around.clock.now();
+    mailbox.health.send_modify(|health| health.connected_since = Some(now));
+    tracing::info!(mailbox = mailbox.name, messages = wire.folder.exists, idle = can.idle, moves = can.moves, "folder open");
+
+    let now = Instant::now();
+    let mut session = Session { mailbox, settle_not_before: None, settle_failures: 0, looked_whole: now, look_at: now };
+    session.look_again_later();
+    loop {
+        session.take_in(&mut wire, &mut can, keywords).await?;
+        match session.wait(&mut wire, &mut can).await? {
+            Woken::Round => {}
+            Woken::Look => session.refresh(&mut wire, can).await?,
+            Woken::Stop => return session.finish(&mut wire, &mut can, keywords).await,
+        }
+    }
+}
+
+struct Session<'a, H: Handover> {
+    mailbox: &'a mut Mailbox<H>,
+    settle_not_before: Option<Instant>,
+    settle_failures: u32,
+    looked_whole: Instant,
+    /// When the server is asked, even if it says nothing.
+    look_at: Instant,
+}
+
+impl<H: Handover> Session<'_, H> {
+    /// Looks, fetches and settles until nothing is left that can be done now.
+    async fn take_in(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: bool) -> Result<(), Fault> {
+        let stop = self.mailbox.around.stop.clone();
+        let message_octets_max = self.mailbox.around.limits.message_octets_max;
+        loop {
+            if wire.folder.exists > wire.folder.seen {
+                fetch::look(wire, &mut self.mailbox.ledger, &self.mailbox.account.after, keywords).await?;
+            }
+            self.mailbox.note_all();
+            let now = Instant::now();
+            if self.mailbox.fetch_not_before.is_some_and(|until| until <= now) {
+                self.mailbox.fetch_not_before = None;
+            }
+            let may_fetch = self.mailbox.fetch_not_before.is_none() && !stop.is_cancelled();
+            let wishes = if may_fetch { self.mailbox.ledger.wishes(now, PLAN_MAX) } else { Vec::new() };
+            if wishes.is_empty() || self.mailbox.landed >= SETTLE_TOGETHER {
+                self.settle(wire, can, keywords).await?;
+            }
+            self.publish();
+            if wishes.is_empty() {
+                break;
+            }
+            fetch::measure(wire, &mut self.mailbox.ledger, &wishes).await?;
+            let wishes = self.mailbox.ledger.wishes(now, PLAN_MAX);
+            let Mailbox { name, lane, ledger, asked, .. } = &mut *self.mailbox;
+            fetch::next_batch(wire, &wishes, Task { mailbox: name, message_octets_max, lane, ledger, asked }).await?;
+        }
+        let now = self.mailbox.around.clock.now();
+        self.mailbox.went_well = true;
+        self.mailbox.health.send_modify(|health| health.last_success = Some(now));
+        Ok(())
+    }
+
+    /// Settles what has landed. A refusal is tried again later; the rest goes on.
+    async fn settle(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: bool) -> Result<(), Fault> {
+        let now = Instant::now();
+        if self.settle_not_before.is_some_and(|until| until > now) {
+            return Ok(());
+        }
+        self.mailbox.landed = 0;
+        self.settle_not_before = None;
+        match settle::settle(wire, can, keywords, &self.mailbox.account.after, &mut self.mailbox.ledger).await {
+            Ok(0) => {}
+            Ok(count) => {
+                self.settle_failures = 0;
+                tracing::info!(mailbox = self.mailbox.name, count, "settled");
+            }
+            Err(fault @ Fault::Refused { .. }) => {
+                self.settle_failures += 1;
+                self.settle_not_before = Some(now + self.mailbox.pace.settle.after(self.settle_failures));
+                tracing::warn!(mailbox = self.mailbox.name, %fault, "settling was refused");
+                let at = self.mailbox.around.clock.now();
+                self.mailbox.health.send_modify(|health| health.last_fault = Some((FaultKind::Protocol, fault.to_string(), at)));
+            }
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
+    }
+
+    /// Waits for news of the folder, for something of our own to do, or for the time of the next look.
+    async fn wait(&mut self, wire: &mut Wire, can: &mut Abilities) -> Result<Woken, Fault> {
+        let stop = self.mailbox.around.stop.clone();
+        if stop.is_cancelled() {
+            return Ok(Woken::Stop);
+        }
+        if self.mailbox.lane.on_the_way() > 0 {
+            let settled = tokio::select! {
+                settled = timeout(RECEIPTS_BEFORE_IDLE, self.mailbox.lane.settled()) => settled.ok().flatten(),
+                () = stop.cancelled() => return Ok(Woken::Stop),
+            };
+            if let Some(settled) = settled {
+                self.mailbox.note(settled);
+                return Ok(Woken::Round);
+            }
+        }
+        let message_due = self.mailbox.ledger.next_due().max(self.mailbox.fetch_not_before);
+        let until = [message_due, self.settle_not_before].into_iter().flatten().fold(self.look_at, Instant::min);
+        let woken = if !can.idle {
+            self.sleep(until).await
+        } else if until <= Instant::now() {
+            Woken::Round
+        } else {
+            match self.idle(wire, until).await {
+                // RFC 2177 lets a server refuse: then it is polled.
+                Err(fault @ Fault::Refused { .. }) => {
+                    tracing::warn!(mailbox = self.mailbox.name, %fault, "IDLE was refused: polling");
+                    can.idle = false;
+                    Woken::Round
+                }
+                other => other?,
+            }
+        };
+        Ok(if woken == Woken::Round && self.look_at <= Instant::now() { Woken::Look } else { woken })
+    }
+
+    async fn sleep(&mut self, until: Instant) -> Woken {
+        let stop = self.mailbox.around.stop.clone();
+        tokio::select! {
+            () = stop.cancelled() => return Woken::Stop,
+            () = sleep_until(until) => {}
+            Some(settled) = self.mailbox.lane.settled() => self.mailbox.note(settled),
+        }
+        Woken::Round
+    }
+
+    /// IDLE by hand (RFC 2177): from `+` on the server speaks when it likes, and DONE ends it.
+    async fn idle(&mut self, wire: &mut Wire, until: Instant) -> Result<Woken, Fault> {
+        let stop = self.mailbox.around.stop.clone();
+        let tag = wire.send("IDLE").await?;
+        loop {
+            match wire.next(&tag).await? {
+                Reply::Continue => break,
+                Reply::Data(_) => {}
+                // Neither begun nor refused: as good as refused, or it would be asked on and on.
+                Reply::Done => return Err(Fault::Refused { bad: false, code: Code::None, text: "IDLE ended at once".into() }),
+            }
+        }
+        let mut woken = Woken::Round;
+        while wire.folder.exists <= wire.folder.seen {
+            tokio::select! {
+                answer = wire.listen() => {
+                    if matches!(answer?, Answer::Tagged { .. }) {
+                        return Err(Fault::Protocol("the server ended IDLE by itself".into()));
+                    }
+                }
+                Some(settled) = self.mailbox.lane.settled() => {
+                    self.mailbox.note(settled);
+                    break;
+                }
+                () = sleep_until(until) => break,
+                () = stop.cancelled() => {
+                    woken = Woken::Stop;
+                    break;
+                }
+            }
+        }
+        wire.send_line("DONE").await?;
+        while !matches!(wire.next(&tag).await?, Reply::Done) {}
+        Ok(woken)
+    }
+
+    /// Asks the server for the state of the folder where nothing tells us that it is fresh.
+    async fn refresh(&mut self, wire: &mut Wire, can: Abilities) -> Result<(), Fault> {
+        self.look_again_later();
+        if wire.folder.exists > wire.folder.seen {
+            return Ok(());
+        }
+        if can.idle {
+            wire.run("NOOP", |_| {}).await?;
+        } else {
+            // Some servers without IDLE tell of new mail only at SELECT.
+            select(wire, &self.mailbox.account.folder).await?;
+        }
+        let now = Instant::now();
+        if wire.folder.exists <= SMALL_FOLDER || now.saturating_duration_since(self.looked_whole) >= LOOK_WHOLE_EVERY {
+            wire.folder.seen = 0;
+            self.looked_whole = now;
+        }
+        Ok(())
+    }
+
+    /// Waits for what is on its way, settles it and signs out; the supervisor sets the limit.
+    async fn finish(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: bool) -> Result<(), Fault> {
+        while let Some(settled) = self.mailbox.lane.settled().await {
+            self.mailbox.note(settled);
+        }
+        self.settle_not_before = None;
+        self.settle(wire, can, keywords).await?;
+        // The server says BYE, which is a fault anywhere else.
+        let _ = wire.run("LOGOUT", |_| {}).await;
+        Ok(())
+    }
+
+    fn look_again_later(&mut self) {
+        self.look_at = Instant::now() + self.mailbox.account.poll_every.min(IDLE_MAX);
+    }
+
+    fn publish(&self) {
+        let backlog = self.mailbox.ledger.backlog();
+        self.mailbox.health.send_if_modified(|health| {
+            let changed = health.backlog != backlog;
+            health.backlog = backlog;
+            changed
+        });
+    }
+}
+
+/// Opens the folder; true if keywords of our own can be kept in it.
+async fn select(wire: &mut Wire, folder: &str) -> Result<bool, Fault> {
+    wire.folder.exists = 0;
+    wire.folder.seen = 0;
+    // RFC 9051 section 7.1: without PERMANENTFLAGS all flags can be set, but none can be made.
+    let mut keywords = false;
+    wire.run(&format!("SELECT {}", folder_name(folder)), |answer| {
+        if let Answer::Flags(flags) = answer {
+            keywords |= flags.iter().any(|flag| flag == "\\*" || flag.eq_ignore_ascii_case("$guichet"));
+        }
+    })
+    .await?;
+    if wire.folder.uid_validity == 0 {
+        return Err(Fault::Protocol("the folder has no UIDVALIDITY".into()));
+    }
+    Ok(keywords)
+}

@@ -1,0 +1,119 @@
+//! Settling: what is on disk here is moved, flagged or deleted at its source, so that people and later looks see it.
+//!
+//! Only what has a receipt comes here (P1). Each step can be repeated: a message that is gone is passed over by the
+//! server, and what was copied is noted in the ledger before it is deleted, so that a failure in between makes no second
+//! copy. A refusal concerns the settling alone; the connection and the intake go on, and it is tried again later.
+//!
+//! One window stays open: where the server has no MOVE and the connection ends between COPY and its answer, the copy is
+//! made again.
+
+use super::Fault;
+use super::answer::{Answer, Code};
+use super::commands::{Wire, folder_name, uid_sets};
+use super::connect::Abilities;
+use super::ledger::Ledger;
+use crate::config::settings::After;
+
+/// Settles what is to be settled; returns how many were. `Err(Refused)` leaves the rest for later.
+pub(super) async fn settle(
+    wire: &mut Wire,
+    can: &mut Abilities,
+    keywords: bool,
+    after: &After,
+    ledger: &mut Ledger,
+) -> Result<usize, Fault> {
+    let (fresh, copied) = ledger.to_settle();
+    let count = fresh.len() + copied.len();
+    match after {
+        After::Keep => ledger.settled(&fresh),
+        After::Flag => {
+            let flags = if keywords { "\\Seen $guichet" } else { "\\Seen" };
+            for (set, members) in uid_sets(&fresh) {
+                wire.run(&format!("UID STORE {set} +FLAGS.SILENT ({flags})"), |_| {}).await?;
+                ledger.settled(&members);
+            }
+        }
+        After::Delete => remove(wire, *can, keywords, &fresh, ledger).await?,
+        After::Move(folder) => {
+            // What was copied before a failure is only to be removed, never to be moved or copied again.
+            remove(wire, *can, keywords, &copied, ledger).await?;
+            let mut by_copy = Vec::new();
+            for (set, members) in uid_sets(&fresh) {
+                if move_set(wire, can, &set, folder).await? {
+                    ledger.settled(&members);
+                } else {
+                    with_folder(wire, &format!("UID COPY {set}"), folder).await?;
+                    ledger.copied(&members);
+                    by_copy.extend(members);
+                }
+            }
+            remove(wire, *can, keywords, &by_copy, ledger).await?;
+        }
+    }
+    Ok(count)
+}
+
+/// Moves, if the server can; false if it cannot (RFC 6851 section 3.1).
+async fn move_set(wire: &mut Wire, can: &mut Abilities, set: &str, folder: &str) -> Result<bool, Fault> {
+    if !can.moves {
+        return Ok(false);
+    }
+    match with_folder(wire, &format!("UID MOVE {set}"), folder).await {
+        Ok(()) => Ok(true),
+        // Advertised all the same: some proxies pass on a capability that the server behind them has not.
+        Err(Fault::Refused { bad, text, .. }) if bad || text.to_ascii_lowercase().contains("unknown command") => {
+            tracing::warn!("the server advertises MOVE but does not know it: copying instead");
+            can.moves = false;
+            Ok(false)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Runs a command upon a folder; if it is refused, creates the folder and tries once more. Servers should say TRYCREATE
+/// (RFC 9051 section 6.4.7), but not all do: whether the folder was missing is told by whether it could be created.
+async fn with_folder(wire: &mut Wire, command: &str, folder: &str) -> Result<(), Fault> {
+    let name = folder_name(folder);
+    let command = format!("{command} {name}");
+    let refusal = match wire.run(&command, |_| {}).await {
+        Err(refusal @ Fault::Refused { bad: false, .. }) => refusal,
+        other => return other,
+    };
+    match wire.run(&format!("CREATE {name}"), |_| {}).await {
+        Ok(()) => {
+            tracing::info!(said = matches!(refusal, Fault::Refused { code: Code::TryCreate, .. }), "created the folder for settled mail");
+            wire.run(&command, |_| {}).await
+        }
+        Err(Fault::Refused { .. }) => Err(refusal),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Marks as deleted and removes exactly these.
+async fn remove(wire: &mut Wire, can: Abilities, keywords: bool, uids: &[u32], ledger: &mut Ledger) -> Result<(), Fault> {
+    for (set, members) in uid_sets(uids) {
+        // Where they may have to stay, the keyword tells people why they are marked.
+        let flags = if keywords && !can.uid_plus { "\\Deleted $guichet" } else { "\\Deleted" };
+        wire.run(&format!("UID STORE {set} +FLAGS.SILENT ({flags})"), |_| {}).await?;
+        if can.uid_plus {
+            wire.run(&format!("UID EXPUNGE {set}"), |_| {}).await?;
+        } else if only_these_are_deleted(wire, &members).await? {
+            wire.run("EXPUNGE", |_| {}).await?;
+        }
+        ledger.settled(&members);
+    }
+    Ok(())
+}
+
+/// EXPUNGE without UIDPLUS (RFC 4315) takes all that is marked in the folder, also what a person marked and may still
+/// want back.
+async fn only_these_are_deleted(wire: &mut Wire, ours: &[u32]) -> Result<bool, Fault> {
+    let mut only_ours = true;
+    wire.run("UID SEARCH DELETED", |answer| {
+        if let Answer::Search(uids) = answer {
+            only_ours &= uids.iter().all(|uid| ours.binary_search(uid).is_ok());
+        }
+    })
+    .await?;
+    Ok(only_ours)
+}

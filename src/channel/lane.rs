@@ -1,0 +1,160 @@
+//! The lane between a mailbox and the desk.
+//!
+//! Messages enter in the order in which they stand in their mailbox. Each is prepared at once, beside the others; each
+//! is accepted in turn; receipts are awaited all together, so that many messages share one flush of the store. The lane
+//! moves by itself: whoever feeds it only pushes, and takes out what was settled when it suits him.
+//!
+//! What the lane holds to:
+//! - It is bounded (P11): by a count of its own, and by a budget of octets over all mailboxes, which a message gives back
+//!   as soon as it is prepared. Full means wait.
+//! - Every message that was pushed comes out exactly once, as landed or as a fault. A fault, a panic or a preparation
+//!   that never ends concerns its own message alone (P3).
+//! - `push` and `settled` may be dropped at any await without losing a message that the lane had taken.
+
+use super::{Handover, HandoverFault, Receipt, Received};
+use crate::domain::change::Landing;
+use crate::domain::message::Source;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+/// Messages of one mailbox between its source and the disk at once: enough to share a flush.
+pub const LANE_MESSAGES_MAX: usize = 128;
+/// Preparing is parsing and keeping. What takes longer is stuck and must not hold the mailbox.
+const PREPARE_MAX: Duration = Duration::from_mins(2);
+
+/// Octets of fetched mail that may be in memory at once, over all mailboxes. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    octets: Arc<Semaphore>,
+    max: u32,
+}
+
+impl Budget {
+    /// A budget of so many octets, at least one.
+    #[must_use]
+    pub fn new(octets_max: u64) -> Self {
+        let max = u32::try_from(octets_max).unwrap_or(u32::MAX).max(1);
+        Self { octets: Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS))), max }
+    }
+
+    /// Waits until there is room. One message larger than the whole budget gets all of it and goes alone.
+    async fn take(&self, octets: usize) -> Option<OwnedSemaphorePermit> {
+        let wanted = u32::try_from(octets).unwrap_or(u32::MAX).min(self.max);
+        Arc::clone(&self.octets).acquire_many_owned(wanted).await.ok()
+    }
+}
+
+/// What became of one message.
+pub type Settled = (Source, Result<Landing, HandoverFault>);
+
+struct Waiting<P> {
+    source: Source,
+    /// Given back once the message has come out.
+    place: OwnedSemaphorePermit,
+    preparing: JoinHandle<Result<P, HandoverFault>>,
+}
+
+/// See the module. Dropping it gives up what is on its way; nothing of that counts as landed.
+pub struct Lane<H: Handover> {
+    handover: H,
+    budget: Budget,
+    places: Arc<Semaphore>,
+    queue: mpsc::UnboundedSender<Waiting<H::Prepared>>,
+    out: mpsc::UnboundedReceiver<Settled>,
+    on_the_way: usize,
+    acceptor: JoinHandle<()>,
+}
+
+impl<H: Handover> Lane<H> {
+    /// A lane for one mailbox. To be called inside a tokio runtime.
+    #[must_use]
+    pub fn new(handover: H, budget: Budget) -> Self {
+        // Neither channel needs a bound of its own: a message is in them only while it holds a place.
+        let (queue, waiting) = mpsc::unbounded_channel();
+        let (settled, out) = mpsc::unbounded_channel();
+        let acceptor = tokio::spawn(accept_in_order(handover.clone(), waiting, settled));
+        Self { handover, budget, places: Arc::new(Semaphore::new(LANE_MESSAGES_MAX)), queue, out, on_the_way: 0, acceptor }
+    }
+
+    /// Takes a message in, and waits while the lane is full.
+    pub async fn push(&mut self, received: Received) {
+        let source = received.source.clone();
+        let (Ok(place), Some(octets)) = (Arc::clone(&self.places).acquire_owned().await, self.budget.take(received.raw.len()).await) else {
+            return; // the semaphores are never closed
+        };
+        let handover = self.handover.clone();
+        let preparing = tokio::spawn(async move {
+            let prepared = tokio::time::timeout(PREPARE_MAX, handover.prepare(received)).await;
+            drop(octets);
+            prepared.unwrap_or_else(|_| Err(HandoverFault::Store("preparing took too long".into())))
+        });
+        self.on_the_way += 1;
+        // It fails only if the acceptor is gone, which it is not before the lane is.
+        let _ = self.queue.send(Waiting { source, place, preparing });
+    }
+
+    /// The next message that came out, as soon as there is one; `None` if none is on its way.
+    pub async fn settled(&mut self) -> Option<Settled> {
+        if self.on_the_way == 0 {
+            return None;
+        }
+        let settled = self.out.recv().await;
+        self.on_the_way -= 1;
+        settled
+    }
+
+    /// A message that has come out already.
+    pub fn settled_now(&mut self) -> Option<Settled> {
+        let settled = self.out.try_recv().ok()?;
+        self.on_the_way = self.on_the_way.saturating_sub(1);
+        Some(settled)
+    }
+
+    /// How many were pushed and have not come out.
+    #[must_use]
+    pub fn on_the_way(&self) -> usize {
+        self.on_the_way
+    }
+}
+
+impl<H: Handover> Drop for Lane<H> {
+    fn drop(&mut self) {
+        self.acceptor.abort();
+    }
+}
+
+async fn accept_in_order<H: Handover>(
+    handover: H,
+    mut waiting: mpsc::UnboundedReceiver<Waiting<H::Prepared>>,
+    settled: mpsc::UnboundedSender<Settled>,
+) {
+    while let Some(Waiting { source, place, preparing }) = waiting.recv().await {
+        let receipt = match preparing.await {
+            Ok(Ok(prepared)) => contained(async { handover.accept(prepared).await }).await,
+            Ok(Err(fault)) => Err(fault),
+            Err(_panic) => Err(HandoverFault::Store("preparing panicked".into())),
+        };
+        match receipt {
+            Ok(receipt) => {
+                tokio::spawn(await_receipt(source, receipt, place, settled.clone()));
+            }
+            // The mailbox may be gone: then nobody asks.
+            Err(fault) => drop(settled.send((source, Err(fault)))),
+        }
+    }
+}
+
+async fn await_receipt(source: Source, receipt: Receipt, place: OwnedSemaphorePermit, settled: mpsc::UnboundedSender<Settled>) {
+    let landing = contained(receipt).await;
+    let _ = settled.send((source, landing));
+    drop(place);
+}
+
+/// A panic of the desk about one message is a fault of that message.
+async fn contained<T>(work: impl Future<Output = Result<T, HandoverFault>>) -> Result<T, HandoverFault> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(HandoverFault::Store("accepting panicked".into())))
+}
