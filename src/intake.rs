@@ -318,6 +318,15 @@ impl Handover for Desk {
         let desk = self.clone();
         async move { Self::accept(&desk, prepared).await }.boxed()
     }
+
+    fn cursor(&self, mailbox: &str) -> BoxFuture<'static, Option<(u32, u32)>> {
+        let cursor = self.0.store.cursor(mailbox).unwrap_or_else(|fault| {
+            // Read as "from the beginning": that costs a second look at what is there, and loses nothing (P2).
+            tracing::error!(%fault, "failed to read a mailbox's cursor");
+            None
+        });
+        std::future::ready(cursor).boxed()
+    }
 }
 
 /// What is kept of a mail, in the order in which [`Desk::assemble`] names it again: the raw octets, a long text, the

@@ -227,7 +227,7 @@ fn watch_mailboxes(settings: &Settings, desk: &Desk, tasks: &TaskTracker, stop: 
                 tasks.spawn(imap::watch(mailbox.name.clone(), account, desk.clone(), around.clone(), tell));
             }
             MailboxSource::Maildir(folder) => {
-                tasks.spawn(maildir::watch(mailbox.name.clone(), folder, desk.clone(), around.clone(), tell));
+                tasks.spawn(maildir::watch_maildir(mailbox.name.clone(), folder, desk.clone(), around.clone(), tell));
             }
         }
     }

@@ -161,7 +161,7 @@ impl Outbox {
             Relay::Maildir(folder) => {
                 let folder = folder.clone();
                 let now = self.desk.clock().now();
-                match tokio::task::spawn_blocking(move || maildir::deliver(&folder, &mail.octets, now)).await {
+                match tokio::task::spawn_blocking(move || maildir::deliver(&folder, now, &mail.octets)).await {
                     Ok(Ok(_)) => Attempt::Done,
                     Ok(Err(fault)) => Attempt::Retry { why: format!("failed to write to the outgoing Maildir: {fault}"), of_route: true },
                     Err(_) => Attempt::Retry { why: "the writer of the outgoing Maildir ended".to_owned(), of_route: true },

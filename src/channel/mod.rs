@@ -3,10 +3,11 @@
 //! Two seams. **In**: a channel hands each message over and settles it at its source only when the receipt says that it
 //! is on disk (P1). **Out**: it makes one attempt and says what came of it; whoever asked decides what follows (P5).
 
-pub mod imap;
 pub mod lane;
+pub mod imap;
 pub mod maildir;
 pub mod tls;
+pub mod smtp;
 
 use crate::clock::Clock;
 use crate::config::settings::Limits;

@@ -109,7 +109,7 @@ impl Show {
     /// Puts a mail into the incoming Maildir and tells what became of it.
     async fn arrives(&mut self, octets: &[u8]) -> anyhow::Result<()> {
         let inbox = self.dir.join("in");
-        let file = maildir::deliver(&inbox, octets, self.started.desk.clock().now()).context("failed to put a mail into in/")?;
+        let file = maildir::deliver(&inbox, self.started.desk.clock().now(), octets).context("failed to put a mail into in/")?;
         // Settled: the watcher has moved it away, which it does only when the decision is on disk.
         self.until(|| Ok((!file.exists()).then_some(()))).await.context("the mail was not taken in")?;
         let parsed = normalise(octets, &NormaliseLimits::default());
@@ -188,7 +188,7 @@ impl Show {
                     let said: String = mail.body.new_text().lines().next().unwrap_or_default().chars().take(60).collect();
                     let text = format!("Hello, this is Ana. You wrote “{said}”. In this demo I answer at once; in real life I would look into it.\n");
                     let now = self.started.desk.clock().now();
-                    maildir::deliver(&self.dir.join("in"), reply(&mail, &text).as_bytes(), now).context("failed to put a mail into in/")?;
+                    maildir::deliver(&self.dir.join("in"), now, reply(&mail, &text).as_bytes()).context("failed to put a mail into in/")?;
                     say("   ⇠ Ana answers the chat from her mail client");
                 }
             }

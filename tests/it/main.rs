@@ -1,0 +1,17 @@
+//! The integration tests: one binary, real servers on a real wire.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and explains itself by printing"
+)]
+#![allow(dead_code, unreachable_pub, reason = "the harness offers more than each test of the day uses")]
+#![allow(clippy::missing_panics_doc, reason = "a test panics where it fails")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod harness;
+mod smtp;
