@@ -35,6 +35,7 @@ pub mod mail;
 pub mod intake;
 pub mod domain;
 pub mod store;
+<<<<<<< HEAD
 pub mod outbox;
 pub mod sla_watch;
 pub mod window;
@@ -288,3 +289,5 @@ fn recorder() -> metrics_exporter_prometheus::PrometheusHandle {
     let _ = metrics::set_global_recorder(recorder);
     handle
 }
+=======
+>>>>>>> store

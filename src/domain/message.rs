@@ -48,9 +48,10 @@ impl MessageId {
     /// Cleans what stands in a header; `None` if nothing usable stays.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let mut id: String =
-            text.trim().trim_start_matches('<').trim_end_matches('>').chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
-        while id.len() > Self::OCTETS_MAX {
+        // Cleaned first, then cut, so that what was parsed once parses to itself again: it is stored as text.
+        let clean: String = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+        let mut id = clean.trim_start_matches('<').trim_end_matches('>').to_owned();
+        while id.len() > Self::OCTETS_MAX || id.ends_with('>') {
             id.pop();
         }
         // RFC 5322 section 3.6.4: an id has two sides; words of a sentence ("Your", "message") have not.

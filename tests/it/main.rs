@@ -13,5 +13,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chat;
+mod crash;
+mod desk;
 mod harness;
 mod smtp;
+mod spine;
+mod verbs;

@@ -1,0 +1,387 @@
+//! What a change becomes: checked against what is stored, then one batch, all of it or nothing.
+
+use super::engine::Engine;
+use super::keys::{self, Key, Kind, NEVER_MS};
+use super::open::{META_INDEXED, META_QUARANTINE};
+use super::record::{
+    self, AttemptsRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, Encoded, Encoder, HistoryRecord, IndexedRecord,
+    LandingRecord, MessageRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TicketRecord,
+};
+use crate::domain::change::{Change, Landing};
+use crate::domain::message::{BlobId, Message, SessionId, Source, TicketNumber};
+use crate::domain::outbound::{Delivery, OutboxEntry, OutboxId};
+use crate::domain::ticket::{Status, Ticket};
+use crate::store::Outcome;
+use crate::store::blobs::{self, Location, Prepared};
+use crate::store::fail_points::Place;
+use crate::store::fault::StoreFault;
+use crate::store::outbox::{Attempts, Settled};
+use ::sled::{Batch, IVec};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Turns requests into batches and applies them; the only writer of the tree.
+pub(super) struct Applier {
+    pub(super) engine: Arc<Engine>,
+    encoder: Encoder,
+}
+
+/// How an attempt to apply ended badly.
+pub(super) enum Failed {
+    /// Nothing was written; the store goes on.
+    Refused(StoreFault),
+    /// It is not known what was written; nothing may be written any more.
+    Broken(StoreFault),
+}
+
+impl From<StoreFault> for Failed {
+    fn from(fault: StoreFault) -> Self {
+        Self::Refused(fault)
+    }
+}
+
+impl Applier {
+    pub(super) fn new(engine: Arc<Engine>) -> std::io::Result<Self> {
+        Ok(Self { engine, encoder: Encoder::new()? })
+    }
+
+    /// Applies a change if what it was decided on still holds. Says whether anything was written.
+    pub(super) fn commit(&mut self, change: &Change) -> Result<(Outcome, bool), Failed> {
+        let mut rows = Rows::new();
+        if let Some(landing) = self.known(change)? {
+            // The message is where it was, but its mailbox has come further (P2: a changed UIDVALIDITY).
+            self.put_cursor(change, &mut rows)?;
+            let wrote = self.apply(rows)?;
+            return Ok((Outcome::Duplicate(landing), wrote));
+        }
+        let Some(stored) = self.stored_as_expected(change)? else { return Ok((Outcome::Stale, false)) };
+        check_sound(change, &stored)?;
+        self.check_blobs(change)?;
+        let landing = self.put_quarantine(change, &mut rows)?;
+        if let (Some(fingerprint), Some(landing)) = (change.fingerprint, landing) {
+            self.put(&mut rows, keys::fingerprint(fingerprint), &LandingRecord::from(landing))?;
+        }
+        for ticket in &change.tickets {
+            self.put_ticket(change, ticket, stored.get(&ticket.number), &mut rows)?;
+        }
+        self.put_messages(change, &stored, &mut rows)?;
+        self.put_outbox(change, &mut rows)?;
+        for (id, number) in &change.message_ids {
+            rows.mark(keys::message_id_ticket(id, *number));
+        }
+        if let Some(session) = &change.session {
+            self.put(&mut rows, keys::session(session.id), &SessionRecord::next(session))?;
+        }
+        if let Some((address, at)) = &change.acked {
+            let key = keys::acks(address);
+            let mut acks = self.engine.acks(&key)?;
+            acks.add(*at);
+            self.put(&mut rows, key, &acks)?;
+        }
+        self.put_cursor(change, &mut rows)?;
+        let wrote = self.apply(rows)?;
+        Ok((Outcome::Committed(landing), wrote))
+    }
+
+    /// Records the attempts of what is due, and returns it. An entry that cannot be read is given up, so that it does not stop
+    /// those behind it.
+    pub(super) fn claim(&mut self, now: Timestamp, lease: SignedDuration, limit: usize) -> Result<Vec<OutboxEntry>, Failed> {
+        let (mut rows, mut claimed) = (Rows::new(), Vec::new());
+        for row in self.engine.scan(&Key::of(Kind::OutboxDue)) {
+            let (key, _) = row?;
+            let Some((at, id)) = keys::read_outbox_due(&key) else { continue };
+            if at > now.as_millisecond() || claimed.len() >= limit {
+                break;
+            }
+            rows.remove(key);
+            let mut attempts = match self.engine.attempts(id) {
+                Ok(Some(attempts)) => attempts,
+                Ok(None) => continue,
+                Err(fault) => given_up(id, &fault),
+            };
+            if !attempts.delivery.is_final() {
+                attempts.begin(now, lease);
+                match self.engine.entry(id, attempts.clone()) {
+                    Ok(entry) => claimed.push(entry),
+                    Err(fault) => attempts = given_up(id, &fault),
+                }
+            }
+            self.put_attempts(&mut rows, id, &attempts)?;
+        }
+        self.apply(rows)?;
+        Ok(claimed)
+    }
+
+    /// Writes down what came of an attempt.
+    pub(super) fn settle(&mut self, id: OutboxId, verdict: Settled, now: Timestamp) -> Result<bool, Failed> {
+        self.update(id, |attempts| {
+            // Ops may have dropped it, or a report of its failure come, while the attempt ran; only a success overrides the former.
+            let overrides = attempts.delivery == Delivery::Failed && verdict == Settled::Sent;
+            if !attempts.delivery.is_final() || overrides {
+                attempts.settle(verdict, now);
+            }
+        })
+    }
+
+    /// Writes down what somebody else knows of a delivery.
+    pub(super) fn mark(&mut self, id: OutboxId, delivery: Delivery, now: Timestamp) -> Result<bool, Failed> {
+        self.update(id, |attempts| attempts.mark(delivery, now))
+    }
+
+    fn update(&mut self, id: OutboxId, change: impl FnOnce(&mut Attempts)) -> Result<bool, Failed> {
+        let mut attempts = self.engine.attempts(id)?.ok_or(StoreFault::NoSuchEntry(id))?;
+        let mut rows = Rows::new();
+        if let Some(at) = attempts.next_attempt {
+            rows.remove(keys::outbox_due(at, id));
+        }
+        change(&mut attempts);
+        self.put_attempts(&mut rows, id, &attempts)?;
+        self.apply(rows)
+    }
+
+    /// Where the change's message already is.
+    fn known(&self, change: &Change) -> Result<Option<Landing>, StoreFault> {
+        change.fingerprint.map_or(Ok(None), |fingerprint| self.engine.landing(&keys::fingerprint(fingerprint)))
+    }
+
+    /// The stored tickets that the change rewrites; `None` if one of them, or the session, is not what it was decided on.
+    fn stored_as_expected(&self, change: &Change) -> Result<Option<BTreeMap<TicketNumber, Ticket>>, StoreFault> {
+        let mut stored = BTreeMap::new();
+        for ticket in &change.tickets {
+            let before = self.engine.ticket(ticket.number)?;
+            if before.as_ref().map_or(0, |before| before.version) != ticket.version {
+                return Ok(None);
+            }
+            stored.extend(before.map(|before| (ticket.number, before)));
+        }
+        if let Some(session) = &change.session {
+            let before = self.engine.session(session.id)?;
+            if before.map_or(0, |before| before.version) != session.version {
+                return Ok(None);
+            }
+        }
+        Ok(Some(stored))
+    }
+
+    /// Every content that the change names was kept before (P1).
+    fn check_blobs(&self, change: &Change) -> Result<(), StoreFault> {
+        let mut named: BTreeSet<BlobId> = change.messages.iter().flat_map(blobs_of).collect();
+        named.extend(change.quarantine.iter().filter_map(|quarantined| quarantined.raw).map(|blob| blob.id));
+        named.extend(change.outbox.iter().flat_map(|outbound| outbound.attachments.iter().map(|attachment| attachment.blob.id)));
+        for id in named {
+            if self.engine.blobs.staged(id).is_none() && !self.engine.has(&keys::blob(id))? {
+                return Err(StoreFault::MissingBlob(id));
+            }
+        }
+        Ok(())
+    }
+
+    /// The quarantined message's id is the store's to give; so is the landing that names it.
+    fn put_quarantine(&mut self, change: &Change, rows: &mut Rows) -> Result<Option<Landing>, StoreFault> {
+        let Some(quarantined) = &change.quarantine else { return Ok(change.landing) };
+        let counter = keys::meta(META_QUARANTINE);
+        let id = self.engine.load::<CounterRecord>(&counter)?.map_or(0, |last| last.0).saturating_add(1);
+        self.put(rows, counter, &CounterRecord(id))?;
+        self.put(rows, keys::quarantine(id), &QuarantineRecord::from(quarantined))?;
+        Ok(Some(Landing::Quarantine { id }))
+    }
+
+    /// The ticket one version on, its history, and the indexes that follow from it.
+    fn put_ticket(&mut self, change: &Change, ticket: &Ticket, before: Option<&Ticket>, rows: &mut Rows) -> Result<(), StoreFault> {
+        let mut history = before.map_or(0, |before| before.history);
+        for (_, line) in change.history.iter().filter(|(number, _)| *number == ticket.number) {
+            history = history.saturating_add(1);
+            self.put(rows, keys::history(ticket.number, history), &HistoryRecord::from(line))?;
+        }
+        self.put(rows, keys::ticket(ticket.number), &TicketRecord::next(ticket, history))?;
+        let (due_before, due) = (before.and_then(due_ms), due_ms(ticket));
+        if due_before != due {
+            if let Some(due) = due_before {
+                rows.remove(keys::due(due, ticket.number));
+            }
+            if let Some(due) = due {
+                rows.mark(keys::due(due, ticket.number));
+            }
+        }
+        let (requester_before, requester) =
+            (before.and_then(|before| before.requester.address.as_ref()), ticket.requester.address.as_ref());
+        if requester_before != requester {
+            if let Some(address) = requester_before {
+                rows.remove(keys::requester_ticket(address, ticket.number));
+            }
+            if let Some(address) = requester {
+                rows.mark(keys::requester_ticket(address, ticket.number));
+            }
+        }
+        Ok(())
+    }
+
+    fn put_messages(&mut self, change: &Change, stored: &BTreeMap<TicketNumber, Ticket>, rows: &mut Rows) -> Result<(), StoreFault> {
+        for message in &change.messages {
+            self.put(rows, keys::message(message.ticket, message.seq), &MessageRecord::from(message))?;
+            if let Some(chat_seq) = message.chat_seq {
+                let session = session_of(change, stored, message.ticket).ok_or(StoreFault::Unsound("a chat message has no session"))?;
+                let event = ChatEventRecord { ticket: message.ticket.0, seq: message.seq };
+                self.put(rows, keys::chat_event(session, chat_seq), &event)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_outbox(&mut self, change: &Change, rows: &mut Rows) -> Result<(), StoreFault> {
+        for outbound in &change.outbox {
+            self.put(rows, keys::outbox(outbound.id), &OutboxRecord::from(outbound))?;
+            self.put_attempts(rows, outbound.id, &Attempts::first(outbound))?;
+        }
+        Ok(())
+    }
+
+    /// How far an entry is, and when it is due; the caller removes the time that it was due before.
+    fn put_attempts(&mut self, rows: &mut Rows, id: OutboxId, attempts: &Attempts) -> Result<(), StoreFault> {
+        self.put(rows, keys::attempts(id), &AttemptsRecord::from(attempts))?;
+        if let Some(at) = attempts.next_attempt {
+            rows.mark(keys::outbox_due(at, id));
+        }
+        Ok(())
+    }
+
+    /// Within one UIDVALIDITY a cursor only moves forward; another one begins anew (RFC 9051 section 2.3.1.1).
+    fn put_cursor(&mut self, change: &Change, rows: &mut Rows) -> Result<(), StoreFault> {
+        let Some(Source::Imap { mailbox, uid_validity, uid }) = &change.source else { return Ok(()) };
+        if self.engine.cursor(mailbox)?.is_some_and(|(validity, highest)| validity == *uid_validity && highest >= *uid) {
+            return Ok(());
+        }
+        self.put(rows, keys::cursor(mailbox), &CursorRecord { uid_validity: *uid_validity, uid: *uid })
+    }
+
+    /// Encodes a record; one that is too long for the tree goes to the packs first, which costs a sync of its own.
+    fn put<R: Record>(&mut self, rows: &mut Rows, key: Key, record: &R) -> Result<(), StoreFault> {
+        let value = match self.encoder.encode(record)? {
+            Encoded::Value(value) => value,
+            Encoded::Spill(plain) => {
+                let blob = blobs::name(&plain);
+                if self.engine.locate(blob.id)?.is_none() {
+                    self.engine.blobs.keep_blocking(vec![Prepared::new(blob, plain)?])?;
+                }
+                record::spilled::<R>(blob)
+            }
+        };
+        rows.0.insert(key.into(), Some(value.into()));
+        Ok(())
+    }
+
+    /// Applies the rows, and with them the places of all that was kept since the last time. Says whether there was anything.
+    fn apply(&mut self, mut rows: Rows) -> Result<bool, Failed> {
+        if rows.0.is_empty() {
+            return Ok(false);
+        }
+        let (staged, mark) = self.engine.blobs.all_staged();
+        self.put_places(&mut rows, &staged)?;
+        if let Some(mark) = mark {
+            self.put(&mut rows, keys::meta(META_INDEXED), &IndexedRecord { pack: mark.pack, offset: mark.offset })?;
+        }
+        let broken = |fault: std::io::Error| Failed::Broken(StoreFault::io("applying a change", &fault));
+        self.engine.plan.reach(Place::BeforeApply).map_err(broken)?;
+        self.engine.apply(rows.batch()).map_err(Failed::Broken)?;
+        self.engine.blobs.forget(&staged);
+        self.engine.plan.reach(Place::AfterApply).map_err(broken)?;
+        Ok(true)
+    }
+
+    fn put_places(&mut self, rows: &mut Rows, staged: &[(BlobId, Location)]) -> Result<(), StoreFault> {
+        for (id, location) in staged {
+            self.put(rows, keys::blob(*id), &BlobRecord::from(*location))?;
+        }
+        Ok(())
+    }
+}
+
+/// Rows to be written (`Some`) or removed, the last word on a key counting.
+struct Rows(BTreeMap<IVec, Option<IVec>>);
+
+impl Rows {
+    const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// A row that is all key.
+    fn mark(&mut self, key: Key) {
+        self.0.insert(key.into(), Some(IVec::default()));
+    }
+
+    fn remove(&mut self, key: impl Into<IVec>) {
+        self.0.insert(key.into(), None);
+    }
+
+    fn batch(self) -> Batch {
+        let mut batch = Batch::default();
+        for (key, value) in self.0 {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        batch
+    }
+}
+
+/// What becomes of an entry that cannot be read: ops see it, and those behind it go on.
+fn given_up(id: OutboxId, fault: &StoreFault) -> Attempts {
+    tracing::error!(%id, %fault, "an outbox entry cannot be read and is given up");
+    Attempts { delivery: Delivery::Failed, attempts: 0, next_attempt: None, last_error: Some(fault.to_string()), by_mail: false }
+}
+
+/// When the due index names a ticket. One that is not closed is always in it, so that no list forgets it (P4).
+pub(in crate::store) fn due_ms(ticket: &Ticket) -> Option<i64> {
+    let due = ticket.next_due().map(Timestamp::as_millisecond);
+    due.or_else(|| (!matches!(ticket.status, Status::Closed { .. })).then_some(NEVER_MS))
+}
+
+/// Contents that a message names.
+pub(in crate::store) fn blobs_of(message: &Message) -> impl Iterator<Item = BlobId> {
+    let own = [message.raw, message.body.kept].into_iter().flatten();
+    own.chain(message.attachments.iter().map(|attachment| attachment.blob)).map(|blob| blob.id)
+}
+
+/// Whose window shows a ticket's messages: the session that the change is about, else the ticket's own.
+fn session_of(change: &Change, stored: &BTreeMap<TicketNumber, Ticket>, number: TicketNumber) -> Option<SessionId> {
+    let ticket = change.tickets.iter().find(|ticket| ticket.number == number).or_else(|| stored.get(&number));
+    change.session.as_ref().map(|session| session.id).or_else(|| ticket.and_then(|ticket| ticket.session))
+}
+
+/// A change that would leave a hole or overwrite something is a fault of the decision; it is refused whole.
+fn check_sound(change: &Change, stored: &BTreeMap<TicketNumber, Ticket>) -> Result<(), StoreFault> {
+    let demand = |holds: bool, what: &'static str| if holds { Ok(()) } else { Err(StoreFault::Unsound(what)) };
+    let tickets: BTreeMap<TicketNumber, &Ticket> = change.tickets.iter().map(|ticket| (ticket.number, ticket)).collect();
+    demand(tickets.len() == change.tickets.len(), "a ticket is written twice")?;
+    demand(change.fingerprint.is_none() || change.landing.is_some() || change.quarantine.is_some(), "a message lands nowhere")?;
+    match change.landing {
+        Some(Landing::Ticket { number, .. }) => {
+            demand(change.quarantine.is_none(), "a message lands twice")?;
+            demand(tickets.contains_key(&number), "a message lands in a ticket that is not written")?;
+        }
+        Some(Landing::Quarantine { .. }) => demand(change.quarantine.is_some(), "a message lands in a quarantine that is not written")?,
+        None => {}
+    }
+    for (number, ticket) in &tickets {
+        let (messages_before, outbox_before) = stored.get(number).map_or((0, 0), |before| (before.messages, before.outbox));
+        let mut seqs: Vec<u32> = change.messages.iter().filter(|message| message.ticket == *number).map(|message| message.seq).collect();
+        seqs.sort_unstable();
+        demand(
+            seqs.into_iter().eq(messages_before.saturating_add(1)..=ticket.messages),
+            "the messages of a ticket do not follow one another",
+        )?;
+        let mut counts: Vec<u32> =
+            change.outbox.iter().filter(|outbound| outbound.id.ticket == *number).map(|outbound| outbound.id.n).collect();
+        counts.sort_unstable();
+        demand(counts.windows(2).all(|pair| pair[0] < pair[1]), "two outbox entries have one name")?;
+        demand(counts.iter().all(|n| *n > outbox_before && *n <= ticket.outbox), "an outbox entry has a name that is taken")?;
+        demand(ticket.outbox >= outbox_before, "a ticket's outbox count goes back")?;
+    }
+    let owners = change.messages.iter().map(|message| message.ticket);
+    let owners =
+        owners.chain(change.outbox.iter().map(|outbound| outbound.id.ticket)).chain(change.history.iter().map(|(number, _)| *number));
+    let mut owners = owners.chain(change.message_ids.iter().map(|(_, number)| *number));
+    demand(owners.all(|number| tickets.contains_key(&number)), "something belongs to a ticket that is not written")
+}
