@@ -35,7 +35,6 @@ pub mod mail;
 pub mod intake;
 pub mod domain;
 pub mod store;
-<<<<<<< HEAD
 pub mod outbox;
 pub mod sla_watch;
 pub mod window;
@@ -289,5 +288,3 @@ fn recorder() -> metrics_exporter_prometheus::PrometheusHandle {
     let _ = metrics::set_global_recorder(recorder);
     handle
 }
-=======
->>>>>>> store
