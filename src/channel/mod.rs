@@ -3,6 +3,8 @@
 //! Two seams. **In**: a channel hands each message over and settles it at its source only when the receipt says that it
 //! is on disk (P1). **Out**: it makes one attempt and says what came of it; whoever asked decides what follows (P5).
 
+pub mod chat;
+
 use crate::domain::change::Landing;
 use crate::domain::message::Source;
 use futures_util::future::BoxFuture;
