@@ -173,7 +173,12 @@
     const atEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
     $('log').insertBefore(node, $('log').querySelector('li.sending'));
     $('greeting').hidden = true;
-    if (atEnd || node.classList.contains('customer')) main.scrollTop = main.scrollHeight;
+    if (atEnd || node.classList.contains('customer')) toEnd();
+  }
+
+  function toEnd() {
+    const main = $('log').parentElement;
+    main.scrollTop = main.scrollHeight;
   }
 
   function showPending(message) {
@@ -183,8 +188,7 @@
     mark(node, 'sending');
     $('log').append(node);
     $('greeting').hidden = true;
-    const main = $('log').parentElement;
-    main.scrollTop = main.scrollHeight;
+    toEnd();
   }
 
   // ---- what goes out
@@ -301,6 +305,7 @@
       $('end').hidden = true;
       $('rating').hidden = frame.ticket === null;
       place(bubble('desk', words.desk, frame.ticket === null ? words.ended : words.ticket(frame.ticket), new Date().toISOString()));
+      toEnd();
       if (frame.ticket === null) startAgain();
       else $('scores').querySelector('button').focus();
     },

@@ -55,8 +55,8 @@ const BUFFER_OCTETS: usize = 4096;
 /// Frames of any kind that a window may send for each message that it may send.
 const FRAMES_PER_MESSAGE: u32 = 10;
 
-/// Speaks with one window until it is closed, and closes it.
-pub(super) async fn run<D: ChatDesk, Io: AsyncRead + AsyncWrite + Unpin>(chat: Chat<D>, io: Io) {
+/// Speaks with one window until it is closed, and closes it. `io` is past the upgrade: what follows are frames.
+pub async fn run<D: ChatDesk, Io: AsyncRead + AsyncWrite + Unpin>(chat: Chat<D>, io: Io) {
     let frame_max = chat.limits.chat_frame_octets_max;
     // Twice the limit is still read, so that a frame a little too long costs the visitor an error and not the connection.
     let config = WebSocketConfig::default()
