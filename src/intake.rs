@@ -17,7 +17,7 @@ use crate::domain::policy::Policy;
 use crate::mail::normalise::{NormaliseLimits, Parsed, normalise};
 use crate::mail::token::Signer;
 use crate::mail::visible;
-use crate::store::{Outcome, Store, StoreFault, TEXT_INLINE_OCTETS_MAX};
+use crate::store::{Outcome, Store, StoreFault, TEXT_OCTETS_MAX};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -175,7 +175,7 @@ impl Desk {
         match committed.outcome {
             Outcome::Committed(landing) => Ok((landing.unwrap_or(Landing::Quarantine { id: 0 }), committed.receipt)),
             Outcome::Duplicate(landing) => Ok((landing, committed.receipt)),
-            Outcome::Stale => Err(StoreFault::Unavailable("a quarantine entry was refused".to_owned())),
+            Outcome::Stale => Err(StoreFault::Unsound("a quarantine entry was stale")),
         }
     }
 
@@ -206,7 +206,7 @@ impl Desk {
     fn assemble(&self, source: Source, parsed: Parsed, kept: Vec<BlobRef>, cut: Option<u64>) -> Inbound {
         let mut kept = kept.into_iter();
         let raw = kept.next();
-        let text = if parsed.body.text.len() > TEXT_INLINE_OCTETS_MAX { kept.next() } else { None };
+        let text = if parsed.body.text.len() > TEXT_OCTETS_MAX { kept.next() } else { None };
         let attachments = parsed
             .attachments
             .into_iter()
@@ -333,7 +333,7 @@ impl Handover for Desk {
 /// attachments.
 fn parts(raw: Vec<u8>, parsed: &mut Parsed) -> Vec<Vec<u8>> {
     let mut parts = vec![raw];
-    if parsed.body.text.len() > TEXT_INLINE_OCTETS_MAX {
+    if parsed.body.text.len() > TEXT_OCTETS_MAX {
         parts.push(parsed.body.text.clone().into_bytes());
     }
     parts.extend(parsed.attachments.iter_mut().map(|a| std::mem::take(&mut a.content)));

@@ -118,7 +118,7 @@ pub fn open_desk(settings: &Settings) -> Result<(Desk, Signer), RunFault> {
 
 fn seat(settings: &Settings, policy: watch::Receiver<Arc<Policy>>, bells: Bells) -> Result<(Desk, Signer), RunFault> {
     std::fs::create_dir_all(&settings.state_dir)?;
-    let store = Store::open(&settings.state_dir, OpenOptions::default())?;
+    let store = Store::open(&settings.state_dir, &OpenOptions::default())?;
     let key = store.secret("signing").map_err(|fault| RunFault::Control(fault.to_string()))?;
     let signer = Signer::new(&key);
     let desk = Desk::new(store, policy, signer.clone(), Clock::system(), NormaliseLimits::default(), bells);
@@ -196,7 +196,7 @@ pub async fn run(
     stop_last.cancel();
     served.close();
     served.wait().await;
-    desk.store().clone().close().await;
+    desk.store().close().await;
     tracing::info!("stopped");
     Ok(())
 }

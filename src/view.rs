@@ -9,6 +9,7 @@ use crate::domain::policy::Policy;
 use crate::domain::sla::ClockState;
 use crate::domain::ticket::Ticket;
 use crate::mail::token::Signer;
+use crate::store::check::Report;
 use crate::store::{Store, StoreFault};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -100,6 +101,31 @@ pub struct ReportView {
     pub faults: Vec<String>,
 }
 
+/// What the check found, with a word for each count.
+#[must_use]
+pub fn of_report(report: &Report) -> ReportView {
+    let counts = [
+        ("tickets", report.tickets),
+        ("tickets closed", report.tickets_closed),
+        ("messages", report.messages),
+        ("history lines", report.history_lines),
+        ("fingerprints", report.fingerprints),
+        ("outbox entries", report.outbox_entries),
+        ("outbox waiting", report.outbox_waiting),
+        ("chat sessions", report.sessions),
+        ("quarantined", report.quarantined),
+        ("blobs", report.blobs),
+        ("blob octets", report.blob_octets),
+        ("blobs unnamed", report.blobs_unnamed),
+        ("faults", report.faults_total),
+    ];
+    ReportView {
+        ok: report.is_clean(),
+        counts: counts.into_iter().map(|(what, count)| (what.to_owned(), count)).collect(),
+        faults: report.faults.iter().map(ToString::to_string).collect(),
+    }
+}
+
 /// The line of a ticket.
 #[must_use]
 pub fn of_ticket(ticket: &Ticket) -> TicketView {
@@ -162,7 +188,7 @@ pub fn of_whole(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer
     let mut thread = Vec::new();
     for message in store.messages(ticket.number)? {
         let states: Vec<Delivery> =
-            message.outbox.iter().filter_map(|id| deliveries.iter().find(|(d, _)| d == id).map(|(_, state)| *state)).collect();
+            message.outbox.iter().filter_map(|id| deliveries.iter().find(|d| d.id == *id).map(|d| d.attempts.delivery)).collect();
         let sent_id = message.outbox.first().map(|id| signer.message_id(*id, &Audience::Customer, &domain).to_string());
         thread.push(of_message(&message, worst(&states), sent_id, &policy.desk.name));
     }

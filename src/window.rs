@@ -8,7 +8,7 @@ use crate::domain::message::{Author, Body, Channel, Inbound, Message, SessionId,
 use crate::domain::ticket::NAME_OCTETS_MAX;
 use crate::domain::{decide, notice};
 use crate::intake::{Desk, fingerprint_of};
-use crate::store::{Outcome, StoreFault, TEXT_INLINE_OCTETS_MAX};
+use crate::store::{Outcome, StoreFault, TEXT_OCTETS_MAX};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -75,7 +75,7 @@ impl Desk {
     async fn heard(&self, said: Said) -> Result<Inbound, ChatFault> {
         let Said { session, client_id, text, visitor } = said;
         let fingerprint = fingerprint_of(&[b"chat", &session.0, client_id.as_bytes()]);
-        let kept = if text.len() > TEXT_INLINE_OCTETS_MAX {
+        let kept = if text.len() > TEXT_OCTETS_MAX {
             self.store().keep(vec![text.clone().into_bytes()]).await.map_err(store)?.into_iter().next()
         } else {
             None

@@ -8,6 +8,7 @@ pub mod imap;
 pub mod maildir;
 pub mod tls;
 pub mod smtp;
+pub mod chat;
 
 use crate::clock::Clock;
 use crate::config::settings::Limits;

@@ -31,7 +31,7 @@ pub(super) fn ask<T: DeserializeOwned>(
         Err(ClientFault::NotRunning) => runtime.block_on(async {
             let (desk, signer) = crate::open_desk(settings)?;
             let found = offline(&desk, &signer);
-            desk.store().clone().close().await;
+            desk.store().close().await;
             Ok(found?)
         }),
         Err(fault) => Err(Ended::Failed(anyhow!(fault).context("failed to ask the daemon"))),

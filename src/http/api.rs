@@ -4,7 +4,7 @@
 use crate::explain;
 use crate::intake::Desk;
 use crate::mail::token::Signer;
-use crate::store::StoreFault;
+use crate::store::{StoreFault, TicketFilter};
 use crate::view;
 use axum::Router;
 use axum::body::Bytes;
@@ -50,7 +50,8 @@ async fn tickets(State(api): State<Api>, Query(filter): Query<Filter>) -> Respon
 /// The store's.
 pub fn list(desk: &Desk, filter: &Filter) -> Result<Vec<view::TicketView>, StoreFault> {
     let status = filter.status.as_deref();
-    let mut tickets = desk.store().tickets(matches!(status, Some("any" | "closed")))?;
+    let wanted = if matches!(status, Some("any" | "closed")) { TicketFilter::Any } else { TicketFilter::NotClosed };
+    let mut tickets = desk.store().tickets(wanted).collect::<Result<Vec<_>, _>>()?;
     tickets.retain(|t| {
         status.is_none_or(|s| s == "any" || t.status.word() == s)
             && filter.team.as_ref().is_none_or(|team| t.team == *team)
@@ -79,7 +80,7 @@ pub fn one(desk: &Desk, signer: &Signer, number: u64) -> Result<Option<view::Who
 
 async fn verify(State(api): State<Api>) -> Response {
     let store = api.desk.store().clone();
-    match tokio::task::spawn_blocking(move || store.verify()).await {
+    match tokio::task::spawn_blocking(move || store.verify(true)).await {
         Ok(report) => answer(report.map(|r| view::of_report(&r))),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the check ended early\n").into_response(),
     }

@@ -1,0 +1,60 @@
+//! The other end of the control socket: one request, one answer.
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Method, Request, header};
+use hyper_util::rt::TokioIo;
+use std::io;
+use std::path::Path;
+use tokio::net::UnixStream;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientFault {
+    /// No daemon has this state directory open.
+    #[error("the daemon is not running")]
+    NotRunning,
+    /// The socket is another user's, or the daemon ended in the midst of it.
+    #[error("failed to speak to the daemon: {0}")]
+    Io(io::Error),
+}
+
+/// Asks; gives status and body.
+pub async fn get(socket: &Path, path_and_query: &str) -> Result<(u16, Vec<u8>), ClientFault> {
+    request(socket, Method::GET, path_and_query, Vec::new()).await
+}
+
+/// Hands over; gives status and body.
+pub async fn post(socket: &Path, path_and_query: &str, body: Vec<u8>) -> Result<(u16, Vec<u8>), ClientFault> {
+    request(socket, Method::POST, path_and_query, body).await
+}
+
+async fn request(socket: &Path, method: Method, path_and_query: &str, body: Vec<u8>) -> Result<(u16, Vec<u8>), ClientFault> {
+    let stream = UnixStream::connect(socket).await.map_err(|fault| {
+        let nobody = matches!(fault.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
+        if nobody { ClientFault::NotRunning } else { ClientFault::Io(fault) }
+    })?;
+    let request = Request::builder().method(method).uri(path_and_query).header(header::HOST, "guichet");
+    let request = request.body(Full::new(Bytes::from(body))).map_err(|fault| ClientFault::Io(io::Error::other(fault)))?;
+    exchange(stream, request).await.map_err(|fault| ClientFault::Io(io::Error::other(fault)))
+}
+
+async fn exchange(stream: UnixStream, request: Request<Full<Bytes>>) -> hyper::Result<(u16, Vec<u8>)> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let answer = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok((status, body.to_vec()))
+    };
+    let mut answer = std::pin::pin!(answer);
+    // The connection carries the request only while it is polled; it may end before the answer is read.
+    tokio::select! {
+        answer = answer.as_mut() => answer,
+        ended = connection => {
+            ended?;
+            answer.await
+        }
+    }
+}
