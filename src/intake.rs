@@ -83,7 +83,7 @@ impl Desk {
     /// The store's, when it cannot keep the octets.
     pub async fn prepare(&self, received: Received) -> Result<Prepared, HandoverFault> {
         let Received { source, raw, cut, .. } = received;
-        let limits = self.0.limits;
+        let limits = self.0.limits.clone();
         let raw = Arc::new(raw);
         let octets = raw.clone();
         // Parsing is pure work on a thread of its own: it holds up no socket, and a panic in it ends nothing else.

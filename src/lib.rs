@@ -48,7 +48,7 @@ use crate::channel::lane::Budget;
 use crate::channel::smtp::SmtpRelay;
 use crate::channel::{FaultKind, Health, Surroundings, imap, maildir};
 use crate::clock::Clock;
-use crate::config::Fault;
+use crate::config::fault::Fault;
 use crate::config::settings::{MailboxSource, Settings};
 use crate::domain::policy::Policy;
 use crate::http::HttpLimits;
@@ -69,6 +69,8 @@ use tokio_util::task::TaskTracker;
 /// The control socket's name in the state directory.
 pub use crate::http::control::SOCKET as CONTROL_SOCKET;
 
+/// How often a local folder is looked at: cheap, and its mail has nobody to announce it.
+const MAILDIR_POLL: Duration = Duration::from_millis(500);
 /// How long outgoing mail that is under way may take when the daemon stops.
 const STOP_GRACE: Duration = Duration::from_secs(20);
 
@@ -227,7 +229,7 @@ fn watch_mailboxes(settings: &Settings, desk: &Desk, tasks: &TaskTracker, stop: 
                 tasks.spawn(imap::watch(mailbox.name.clone(), account, desk.clone(), around.clone(), tell));
             }
             MailboxSource::Maildir(folder) => {
-                tasks.spawn(maildir::watch_maildir(mailbox.name.clone(), folder, desk.clone(), around.clone(), tell));
+                tasks.spawn(maildir::watch_maildir(mailbox.name.clone(), folder, MAILDIR_POLL, desk.clone(), around.clone(), tell));
             }
         }
     }

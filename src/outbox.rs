@@ -120,11 +120,12 @@ impl Outbox {
             Settled::Uncertain { at, .. } => tracing::warn!(%id, purpose, attempts, next = %at, "may have been sent"),
             Settled::Failed { .. } => tracing::error!(%id, purpose, attempts, "given up"),
         }
-        metrics::counter!("guichet_outbox_attempts_total", "purpose" => purpose, "outcome" => settled.word()).increment(1);
+        metrics::counter!("guichet_outbox_attempts_total", "purpose" => purpose, "outcome" => word(&settled)).increment(1);
         let failed = match &settled {
             Settled::Failed { why } => Some(why.clone()),
             Settled::Sent | Settled::ByMail | Settled::Retry { .. } | Settled::Uncertain { .. } => None,
         };
+        // Not waited for: should a crash undo it, the mail goes out once more under the same Message-ID.
         if let Err(fault) = self.desk.store().settle_outbox(id, settled, now).await {
             // It is due again when its lease ends, with the same Message-ID.
             tracing::error!(%id, %fault, "failed to write down what came of an attempt");
@@ -173,9 +174,6 @@ impl Outbox {
     /// The mail in full: its named texts and attachments are read from the store.
     async fn write_out(&self, entry: &OutboxEntry) -> Result<Option<Composed>, StoreFault> {
         let outbound = &entry.outbound;
-        if outbound.to.is_none() {
-            return Ok(None);
-        }
         let store = self.desk.store();
         let mut text = String::new();
         for piece in &outbound.body {
@@ -204,7 +202,18 @@ impl Outbox {
                 None => tracing::error!(id = %outbound.id, "an attachment is missing from the store"),
             }
         }
-        Ok(compose(outbound, &self.signer, &text, &attachments))
+        Ok(compose(outbound, &self.signer, &text, &attachments).ok())
+    }
+}
+
+/// For the metrics.
+const fn word(settled: &Settled) -> &'static str {
+    match settled {
+        Settled::Sent => "sent",
+        Settled::Retry { .. } => "retry",
+        Settled::Uncertain { .. } => "uncertain",
+        Settled::Failed { .. } => "failed",
+        Settled::ByMail => "by_mail",
     }
 }
 

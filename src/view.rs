@@ -9,7 +9,7 @@ use crate::domain::policy::Policy;
 use crate::domain::sla::ClockState;
 use crate::domain::ticket::Ticket;
 use crate::mail::token::Signer;
-use crate::store::check::Report;
+use crate::store::Report;
 use crate::store::{Store, StoreFault};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;

@@ -47,9 +47,9 @@ async fn p1_p2_p3_p5_kill_9_leaves_each_mail_in_one_ticket_and_acknowledged() {
     let acknowledged = || -> BTreeMap<String, BTreeSet<String>> {
         let mut by_customer: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for mail in sink.mails() {
-            let to = mail.rcpt.first().cloned().unwrap_or_default();
+            let to = mail.to.first().cloned().unwrap_or_default();
             if to.contains("@c.example") {
-                by_customer.entry(to).or_default().insert(header(&mail.data, "Message-ID").unwrap_or_default());
+                by_customer.entry(to).or_default().insert(header(&mail.octets, "Message-ID").unwrap_or_default());
             }
         }
         by_customer

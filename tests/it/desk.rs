@@ -97,7 +97,7 @@ impl Desk {
     pub async fn start(setup: Setup) -> Self {
         let (dovecot, postfix) = servers().await;
         let chat_port = free_port();
-        let config = config(&dovecot, setup.relay_port.unwrap_or(postfix.port), &setup).replace("@CHAT@", &chat_port.to_string());
+        let config = config(&dovecot, setup.relay_port.unwrap_or(postfix.smtp_port), &setup).replace("@CHAT@", &chat_port.to_string());
         let daemon = Daemon::start(&[("guichet.toml", &config), ("customers.csv", CUSTOMERS)]).await;
         Self { daemon, chat_port, postfix, dovecot }
     }
@@ -105,7 +105,7 @@ impl Desk {
     /// Sends a mail as its writer's provider would.
     pub async fn send(&self, from: &str, to: &str, mail: &MailText) {
         let bare = from.rsplit_once('<').map_or(from, |(_, a)| a.trim_end_matches('>'));
-        submit(Protocol::Smtp, self.postfix.port, bare, to, &mail.octets()).await.unwrap();
+        submit(Protocol::Smtp, self.postfix.smtp_port, bare, to, &mail.octets()).await.unwrap();
     }
 
     /// A customer's first mail.

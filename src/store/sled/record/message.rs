@@ -33,6 +33,7 @@ pub(in crate::store) struct MessageRecord {
     machine: Option<String>,
     defects: Vec<(String, String)>,
     chat_seq: Option<u32>,
+    client_id: Option<String>,
     /// Counts of outbox entries of the same ticket, nearly always; the ticket only where it is another.
     outbox: Vec<(Option<u64>, u32)>,
 }
@@ -66,6 +67,7 @@ impl From<&Message> for MessageRecord {
             machine,
             defects,
             chat_seq,
+            client_id,
             outbox,
         } = message;
         Self {
@@ -75,21 +77,24 @@ impl From<&Message> for MessageRecord {
             at: (*at).into(),
             message_id: message_id.as_ref().map(|id| id.as_str().to_owned()),
             text: body.kept.map_or_else(|| TextRecord::Here(body.text.clone()), |kept| TextRecord::Kept(kept.into())),
-            spans: bounded_spans(body),
+            spans: bounded_spans(body, matches!(author, Author::Agent(_))),
             attachments: attachments.iter().map(AttachmentRecord::from).collect(),
             raw: raw.map(BlobRefRecord::from),
             machine: machine.clone(),
             defects: defects.iter().map(|defect| (defect.name.to_owned(), defect.detail.clone())).collect(),
             chat_seq: *chat_seq,
+            client_id: client_id.clone(),
             outbox: outbox.iter().map(|id| ((id.ticket != *ticket).then_some(id.ticket.0), id.n)).collect(),
         }
     }
 }
 
-fn bounded_spans(body: &Body) -> Vec<(SpanKindRecord, u32, u32)> {
+/// What is past the bound is one span: of a customer's text it is shown, of an agent's it does not go out.
+fn bounded_spans(body: &Body, by_agent: bool) -> Vec<(SpanKindRecord, u32, u32)> {
     let mut spans: Vec<_> = body.spans.iter().take(SPANS_MAX).map(|span| (span.kind.into(), span.start, span.end)).collect();
     if let (true, Some(last), Some(end)) = (body.spans.len() > SPANS_MAX, spans.last_mut(), body.spans.last()) {
-        *last = (SpanKindRecord::New, last.1, end.end);
+        let kind = if by_agent { SpanKindRecord::Quoted } else { SpanKindRecord::New };
+        *last = (kind, last.1, end.end);
     }
     spans
 }
@@ -127,6 +132,7 @@ impl MessageRecord {
             machine: self.machine,
             defects: self.defects.into_iter().map(|(name, detail)| Defect { name: fixed_word(&name), detail }).collect(),
             chat_seq: self.chat_seq,
+            client_id: self.client_id,
             outbox: self.outbox.into_iter().map(|(other, n)| OutboxId { ticket: other.map_or(ticket, TicketNumber), n }).collect(),
         })
     }
