@@ -305,7 +305,8 @@ mod tests {
         let wall = at.to_zoned(calendar.zone.clone()).datetime();
         let minute = i16::from(wall.hour()) * 60 + i16::from(wall.minute());
         let day = &calendar.week[usize::try_from(wall.weekday().to_monday_zero_offset()).unwrap()];
-        !calendar.closed.contains(&wall.date()) && day.iter().any(|s| (s.start_min.cast_signed()..s.end_min.cast_signed()).contains(&minute))
+        !calendar.closed.contains(&wall.date())
+            && day.iter().any(|s| (s.start_min.cast_signed()..s.end_min.cast_signed()).contains(&minute))
     }
 
     fn any_day() -> impl Strategy<Value = Vec<Shift>> {
