@@ -86,10 +86,8 @@ impl Reading<'_> {
 
     fn csv(&mut self, error: &csv::Error) {
         let line = error.position().map_or(1, csv::Position::line);
-        let message = match error.kind() {
-            csv::ErrorKind::Utf8 { .. } => "is no UTF-8; save the file as UTF-8".to_owned(),
-            _ => error.to_string(),
-        };
+        let is_text = !matches!(error.kind(), csv::ErrorKind::Utf8 { .. });
+        let message = if is_text { error.to_string() } else { "is no UTF-8; save the file as UTF-8".to_owned() };
         self.fault(line, "row", message);
     }
 

@@ -215,9 +215,9 @@ fn remove(table: &mut DeTable<'_>, path: &str, before: &BTreeMap<String, usize>)
     }
     fn in_list(entries: &mut DeArray<'_>, list: &str, path: &str, before: &BTreeMap<String, usize>) -> bool {
         let first = before.get(list).copied().unwrap_or(0);
-        entries.iter_mut().enumerate().any(|(at, entry)| match entry.get_mut() {
-            DeValue::Table(inner) => below(inner, &format!("{list}[{}]", first + at), path, before),
-            _ => false,
+        entries.iter_mut().enumerate().any(|(at, entry)| {
+            let DeValue::Table(inner) = entry.get_mut() else { return false };
+            below(inner, &format!("{list}[{}]", first + at), path, before)
         })
     }
     below(table, "", path, before)

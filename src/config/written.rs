@@ -170,6 +170,7 @@ pub(super) struct Then {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
+#[expect(clippy::struct_field_names, reason = "these are the keys of the file")]
 pub(super) struct Limits {
     pub(super) message_octets_max: Option<u64>,
     pub(super) intake_octets_max: Option<u64>,

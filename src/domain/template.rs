@@ -168,7 +168,7 @@ impl Templates {
                 faults.push(TemplateFault { language: *language, name: name.clone(), line, message });
             };
             if !Self::names().any(|known| known == name) {
-                fault(1, unknown("text", name, Self::names().collect()));
+                fault(1, unknown("text", name, &Self::names().collect::<Vec<_>>()));
                 continue;
             }
             let Some((subject, body, body_line)) = halves(name, source) else {
@@ -243,7 +243,10 @@ impl Templates {
         strange.retain(|variable| !functions.contains(variable.as_str()));
         for variable in &strange {
             let line = source.lines().position(|line| has_word(line, variable)).unwrap_or(0);
-            fault(u32::try_from(line + 1).unwrap_or(1), unknown("variable", variable, known.iter().map(String::as_str).collect()));
+            fault(
+                u32::try_from(line + 1).unwrap_or(1),
+                unknown("variable", variable, &known.iter().map(String::as_str).collect::<Vec<_>>()),
+            );
         }
         if !strange.is_empty() {
             return;
@@ -369,13 +372,12 @@ fn words_of(sources: &BTreeMap<(Language, String), String>, faults: &mut Vec<Tem
             if text.trim().is_empty() || text.starts_with('#') {
                 continue;
             }
-            match text.split_once('=') {
-                Some((word, shown)) if !word.trim().is_empty() && !shown.trim().is_empty() => {
-                    words.insert((*language, word.trim().to_owned()), shown.trim().to_owned());
-                }
-                _ => {
-                    faults.push(TemplateFault { language: *language, name: name.clone(), line, message: "is no 'word = text'".to_owned() })
-                }
+            let (word, shown) = text.split_once('=').map_or(("", ""), |(word, shown)| (word.trim(), shown.trim()));
+            if word.is_empty() || shown.is_empty() {
+                let message = "is no 'word = text'".to_owned();
+                faults.push(TemplateFault { language: *language, name: name.clone(), line, message });
+            } else {
+                words.insert((*language, word.to_owned()), shown.to_owned());
             }
         }
     }
@@ -401,7 +403,7 @@ fn sentence(error: &Error) -> String {
     error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()))
 }
 
-fn unknown(what: &str, name: &str, known: Vec<&str>) -> String {
+fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     match nearest(name, known.iter().copied()) {
         Some(near) => format!("unknown {what} '{name}'; did you mean '{near}'?"),
         None => format!("unknown {what} '{name}'; known are: {}", known.join(", ")),
@@ -468,7 +470,7 @@ mod tests {
             ("ack", "Subject: a\n\n{% if agent == 'x' %}{{ custmer }}{% endif %}a", "en/ack:3: unknown variable 'custmer'; did you mean 'customer'?", "in a branch that is not taken"),
             ("ack", "Subject: a\n\n{% for c in clocks %}{{ c.dueText }}{% endfor %}a", "en/ack:3: undefined value: `c.dueText` is undefined", "unknown below"),
             ("ack", "Subject: a\n\nb\n{{ customer|uper }}", "en/ack:4: unknown filter: filter uper is unknown", "unknown filter"),
-            ("ack", "Subject: a\n\n{% include 'x' %}", "en/ack:3: template not found: tried to include non-existing template \"x\"", "nothing is read from elsewhere"),
+            ("ack", "Subject: a\n\n{% include 'x' %}", "en/ack:3: template not found: tried to include non-existing template 'x'", "nothing is read from elsewhere"),
             ("ack", "Subject: {{ a\n\nb", "en/ack:1: syntax error: unexpected end of input, expected end of variable block", "syntax"),
             ("ack", "Subject: a\n\n{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}a", "en/ack:3: engine ran out of fuel", "endless"),
             ("brief", "{{ number }}", "en/brief:1: it has to begin with '— guichet {{ number }}', by which answers are read", "the mark"),

@@ -170,7 +170,7 @@ impl Check<'_> {
     }
 
     /// Where outgoing mail goes.
-    pub(super) fn relay(&mut self, written: &Option<Smtp>, mailboxes: &[Mailbox], sources: &[MailboxSettings]) -> Option<Relay> {
+    pub(super) fn relay(&mut self, written: Option<&Smtp>, mailboxes: &[Mailbox], sources: &[MailboxSettings]) -> Option<Relay> {
         let Some(smtp) = written else {
             self.fault("smtp", "is missing; add [smtp] with the host that takes outgoing mail, or with a maildir to write it to");
             return None;
@@ -193,11 +193,11 @@ impl Check<'_> {
                 }
                 Some(Relay::Maildir(maildir))
             }
-            (Some(host), None) => self.smtp(smtp, host, mailboxes).map(Relay::Smtp),
+            (Some(host), None) => Some(Relay::Smtp(self.smtp(smtp, host, mailboxes))),
         }
     }
 
-    fn smtp(&mut self, smtp: &Smtp, host: &str, mailboxes: &[Mailbox]) -> Option<SmtpAccount> {
+    fn smtp(&mut self, smtp: &Smtp, host: &str, mailboxes: &[Mailbox]) -> SmtpAccount {
         let key = |key: &str| format!("smtp.{key}");
         self.host(&key("host"), host);
         let tls = self.tls(&key("tls"), smtp.tls.as_deref(), Tls::StartTls, Some(host));
@@ -237,7 +237,7 @@ impl Check<'_> {
         self.host(&key("hello"), &hello);
         let connections = self.number(&key("connections"), Some(u64::from(smtp.connections.unwrap_or(CONNECTIONS_ELSE))), 1..=100);
         let time_limit = self.duration(&key("time_limit"), smtp.time_limit.as_ref(), TIME_LIMIT).unwrap_or(TIME_LIMIT_ELSE);
-        Some(SmtpAccount {
+        SmtpAccount {
             host: host.to_owned(),
             port,
             tls,
@@ -246,7 +246,7 @@ impl Check<'_> {
             hello,
             connections_max: usize::try_from(connections).unwrap_or(1),
             time_limit: Duration::try_from(time_limit).unwrap_or_default(),
-        })
+        }
     }
 
     pub(super) fn chat(&mut self, chat: &Chat, mailboxes: &[Mailbox], names: &AllNames) -> Option<(ChatDesk, ChatSettings)> {

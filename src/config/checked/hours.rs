@@ -26,9 +26,9 @@ impl Check<'_> {
             let zone = self
                 .required(&path("time_zone"), calendar.time_zone.as_ref(), "write a zone such as Europe/Tallinn or UTC")
                 .and_then(|name| self.zone(&path("time_zone"), name));
-            let week = self.week(&path("open"), texts(&calendar.open), calendar.open.is_some());
+            let week = self.week(&path("open"), texts(calendar.open.as_ref()), calendar.open.is_some());
             let mut closed = BTreeSet::new();
-            for text in texts(&calendar.closed) {
+            for text in texts(calendar.closed.as_ref()) {
                 match text.trim().parse::<Date>() {
                     Ok(date) => {
                         closed.insert(date);
@@ -177,13 +177,13 @@ fn holidays(path: &Path, faults: &mut Vec<Fault>) -> Result<BTreeSet<Date>, Stri
         let name = name.split(';').next().unwrap_or_default().to_ascii_uppercase();
         match (name.as_str(), &mut event) {
             ("BEGIN", _) if value.eq_ignore_ascii_case("VEVENT") => event = Some(Event { line, ..Event::default() }),
-            ("DTSTART", Some(event)) => match whole_day(value) {
-                Some(date) => event.first = Some(date),
-                None => {
-                    event.has_start = true;
+            ("DTSTART", Some(event)) => {
+                event.has_start = true;
+                event.first = whole_day(value);
+                if event.first.is_none() {
                     fault(line, "DTSTART", "is no whole day; write it as DTSTART;VALUE=DATE:20261225");
                 }
-            },
+            }
             // RFC 5545 section 3.6.1: the end of an event is not a part of it.
             ("DTEND", Some(event)) => match whole_day(value) {
                 Some(date) => event.end = Some(date),
@@ -195,7 +195,7 @@ fn holidays(path: &Path, faults: &mut Vec<Fault>) -> Result<BTreeSet<Date>, Stri
             },
             ("RDATE" | "EXDATE" | "DURATION", Some(_)) => fault(line, &name, "is not understood; write the days out"),
             ("END", Some(done)) if value.eq_ignore_ascii_case("VEVENT") => {
-                if done.first.is_none() && !done.has_start {
+                if !done.has_start {
                     fault(done.line, "VEVENT", "has no DTSTART");
                 }
                 days.extend(done.days());

@@ -44,7 +44,7 @@ pub(super) fn check(
     let names = AllNames::of(written, &mut check);
     let desk = check.desk(&written.desk);
     let (mailboxes, sources) = check.mailboxes(&written.mailbox, &names);
-    let relay = check.relay(&written.smtp, &mailboxes, &sources);
+    let relay = check.relay(written.smtp.as_ref(), &mailboxes, &sources);
     let chat = written.chat.as_ref().map(|chat| check.chat(chat, &mailboxes, &names));
     let calendars = check.calendars(&written.calendar);
     let agents = check.agents(written, &mailboxes, &names);
@@ -463,6 +463,6 @@ fn in_words(length: SignedDuration) -> String {
 }
 
 /// The texts of a key that may have one or many.
-fn texts(value: &Option<OneOrMany>) -> &[String] {
-    value.as_ref().map(|texts| texts.0.as_slice()).unwrap_or_default()
+fn texts(value: Option<&OneOrMany>) -> &[String] {
+    value.map(|texts| texts.0.as_slice()).unwrap_or_default()
 }

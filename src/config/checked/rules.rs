@@ -34,12 +34,11 @@ impl Check<'_> {
                 self.fault(&format!("{path}.name"), format!("there is another rule '{name}' already; each needs a name of its own"));
             }
             let when = self.condition(&format!("{path}.when"), &rule.when, names);
-            let then = match &rule.then {
-                Some(then) => self.action(&format!("{path}.then"), then, names, agents),
-                None => {
-                    self.fault(&format!("{path}.then"), "is missing; write what the rule sets, such as { team = \"billing\" }");
-                    Action::default()
-                }
+            let then = if let Some(then) = &rule.then {
+                self.action(&format!("{path}.then"), then, names, agents)
+            } else {
+                self.fault(&format!("{path}.then"), "is missing; write what the rule sets, such as { team = \"billing\" }");
+                Action::default()
             };
             rules.push(Rule { name, when, then });
         }
@@ -48,9 +47,9 @@ impl Check<'_> {
 
     fn condition(&mut self, path: &str, when: &When, names: &AllNames) -> Condition {
         let mut condition = Condition {
-            tiers: self.known(&format!("{path}.tier"), "tier", texts(&when.tier), &names.tiers),
-            mailboxes: self.known(&format!("{path}.mailbox"), "mailbox", texts(&when.mailbox), &names.mailboxes),
-            languages: self.languages(&format!("{path}.language"), texts(&when.language)),
+            tiers: self.known(&format!("{path}.tier"), "tier", texts(when.tier.as_ref()), &names.tiers),
+            mailboxes: self.known(&format!("{path}.mailbox"), "mailbox", texts(when.mailbox.as_ref()), &names.mailboxes),
+            languages: self.languages(&format!("{path}.language"), texts(when.language.as_ref())),
             ..Condition::default()
         };
         for (key, value) in [
@@ -66,13 +65,13 @@ impl Check<'_> {
                 self.fault(&format!("{path}.{key}"), "is empty and never holds; leave it out if it does not matter");
             }
         }
-        for word in texts(&when.channel) {
+        for word in texts(when.channel.as_ref()) {
             match CHANNELS.into_iter().find(|channel| channel.word() == word) {
                 Some(channel) => condition.channels.push(channel),
                 None => self.fault(&format!("{path}.channel"), unknown("channel", word, CHANNELS.map(Channel::word))),
             }
         }
-        for sender in texts(&when.sender) {
+        for sender in texts(when.sender.as_ref()) {
             // The domain's normal form is that of an address in it.
             let domain = sender.trim().strip_prefix('@').map(|domain| EmailAddress::parse(&format!("x@{domain}")));
             let normal = match domain {
@@ -84,7 +83,7 @@ impl Check<'_> {
                 Err(wrong) => self.fault(&format!("{path}.sender"), format!("'{sender}' {wrong}; write name@domain, or @domain")),
             }
         }
-        let words = texts(&when.text);
+        let words = texts(when.text.as_ref());
         if words.len() > TEXTS_MAX {
             self.fault(&format!("{path}.text"), format!("has {} entries; at most {TEXTS_MAX} can be", words.len()));
             return condition;
@@ -103,7 +102,7 @@ impl Check<'_> {
             self.refers(&format!("{path}.team"), "team", team, &names.teams);
         }
         let priority = then.priority.as_ref().and_then(|word| self.priority(&format!("{path}.priority"), word));
-        let tags = texts(&then.tags).to_vec();
+        let tags = texts(then.tags.as_ref()).to_vec();
         for tag in &tags {
             if let Some(wrong) = wrong_name(tag) {
                 self.fault(&format!("{path}.tags"), wrong);

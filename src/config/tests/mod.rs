@@ -80,7 +80,7 @@ fn p12_every_example_is_right() {
         }
         std::fs::write(dir.path().join("tried.toml"), text).unwrap();
         if let Err(faults) = load(&dir.path().join("tried.toml")) {
-            panic!("{name}: {}", faults.iter().map(|fault| format!("\n{fault}")).collect::<String>());
+            panic!("{name}: {}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
         }
     }
 }
