@@ -280,7 +280,8 @@ impl NoticeFacts {
     }
 
     /// Facts to try a text with: all there, in and out of hours; and all empty.
-    fn samples() -> [Self; 3] {
+    #[must_use]
+    pub fn samples() -> [Self; 3] {
         let full = Self {
             desk: "Acme Support".to_owned(),
             number: "#1042".to_owned(),

@@ -270,3 +270,73 @@ fn unfolded(text: &str) -> Vec<(u32, String)> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_times_are_read() {
+        for (entry, days, minutes) in [
+            ("mon-fri 09:00-12:30", vec![0, 1, 2, 3, 4], (540, 750)),
+            ("Sat,Sun  10:00-14:00", vec![5, 6], (600, 840)),
+            ("sat-mon 0:00-24:00", vec![5, 6, 0], (0, 1440)),
+            ("daily 00:00-06:00", (0..7).collect(), (0, 360)),
+            ("mon, wed-thu 22:00-24:00", vec![0, 2, 3], (1320, 1440)),
+        ] {
+            let shift = Shift { start_min: minutes.0, end_min: minutes.1 };
+            assert_eq!(shift_of(entry), Ok((days, shift)), "{entry}");
+        }
+        for entry in
+            ["", "mon", "09:00-10:00", "mon 9-17", "mon 09:00-24:01", "mon 09:60-10:00", "mon,mon 09:00-10:00", "mon 09:00 - 10:00"]
+        {
+            assert!(shift_of(entry).is_err(), "{entry}");
+        }
+    }
+
+    #[test]
+    fn shifts_that_touch_are_one() {
+        let mut shifts = [(0, 60), (60, 120), (180, 240)].map(|(start_min, end_min)| Shift { start_min, end_min }).to_vec();
+        join(&mut shifts);
+        assert_eq!(shifts, [(0, 120), (180, 240)].map(|(start_min, end_min)| Shift { start_min, end_min }));
+    }
+
+    /// The days of 2026 and 2027, and the faults, of events with these lines.
+    fn read(events: &[&str]) -> (Vec<String>, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("h.ics");
+        let events: String = events.iter().map(|event| format!("BEGIN:VEVENT\r\n{event}\r\nEND:VEVENT\r\n")).collect::<Vec<_>>().concat();
+        std::fs::write(&path, format!("BEGIN:VCALENDAR\r\n{events}END:VCALENDAR\r\n")).unwrap();
+        let mut faults = Vec::new();
+        let days = holidays(&path, &mut faults).unwrap();
+        let near = days.iter().filter(|day| (2026..=2027).contains(&day.year())).map(ToString::to_string).collect();
+        (near, faults.iter().map(|fault| format!("{}: {}: {}", fault.line.unwrap_or(0), fault.key, fault.message)).collect())
+    }
+
+    #[test]
+    fn holidays_are_whole_days() {
+        let (days, faults) = read(&[
+            "SUMMARY:Natal\r\nDTSTART;VALUE=DATE:20261225",
+            "DTSTART;VALUE=DATE:20261231\r\nDTEND;VALUE=DATE:20270102",
+            "DTSTART;VALUE=DATE:20200224\r\nRRULE:FREQ=YEARLY",
+            "DTSTART;VALUE=DATE:20250501\r\nRRULE:FREQ=YEARLY;UNTIL=20261231",
+            "DTSTART;VALUE=\r\n DATE:20260907",
+        ]);
+        assert_eq!(faults, Vec::<String>::new());
+        #[rustfmt::skip]
+        assert_eq!(days, ["2026-02-24", "2026-05-01", "2026-09-07", "2026-12-25", "2026-12-31", "2027-01-01", "2027-02-24"]);
+    }
+
+    #[test]
+    fn p12_a_holiday_that_is_not_understood_is_a_fault() {
+        let (_, faults) = read(&["DTSTART:20261225T100000Z", "DTSTART;VALUE=DATE:20260101\r\nRRULE:FREQ=MONTHLY", "SUMMARY:x"]);
+        assert_eq!(
+            faults,
+            [
+                "3: DTSTART: is no whole day; write it as DTSTART;VALUE=DATE:20261225",
+                "7: RRULE: is more than FREQ=YEARLY with UNTIL; write the days out",
+                "9: VEVENT: has no DTSTART",
+            ]
+        );
+    }
+}

@@ -6,6 +6,7 @@ mod wrong;
 use super::*;
 use crate::config::settings::{After, MailboxSource, Relay, SignIn, Tls};
 use crate::domain::message::Language;
+use crate::domain::template::{NoticeFacts, Templates};
 use crate::domain::ticket::Priority;
 use jiff::SignedDuration;
 use secrecy::ExposeSecret as _;
@@ -225,4 +226,33 @@ fn texts_of_ones_own_take_the_place_of_built_in_ones() {
             format!("{dir_name}/texts/en/akc.txt:1: templates.en.akc: unknown text 'akc'; did you mean 'ack'?"),
         ]
     );
+}
+
+#[test]
+fn built_in_texts_read_well_whatever_is_known() {
+    let text = LEAST.replacen("[desk]\n", "[desk]\nlanguages = ['en', 'pt', 'et']\n", 1);
+    let templates = &load_text("g.toml", &text, Path::new("/x")).unwrap().policy.templates;
+    let [full, closed, empty] = NoticeFacts::samples();
+    let unpromised = NoticeFacts { due_text: String::new(), ..closed.clone() };
+    for language in ["en", "pt", "et"].map(|tag| Language::parse(tag).unwrap()) {
+        assert_eq!(templates.missing(language).count(), 0);
+        for name in Templates::names() {
+            // With nothing known at all it only has to come out.
+            templates.render(language, name, &empty).unwrap();
+            for facts in [&full, &closed, &unpromised] {
+                let filled = templates.render(language, name, facts).unwrap();
+                let shown = format!("{language}/{name}:\n{}\n\n{}", filled.subject, filled.text);
+                assert!(!filled.text.contains("\n\n\n"), "an empty line too many: {shown}");
+                let is_tidy = |line: &str| line.trim_end() == line && !line.contains("  (");
+                assert!(filled.text.lines().all(is_tidy), "stray spaces: {shown}");
+                assert!(!filled.subject.contains('_') && !filled.text.contains('_'), "a word of machines: {shown}");
+                match name {
+                    "ack_unverified" => assert!(!shown.contains("A question") && !shown.contains("Ana Souza"), "echoes nothing: {shown}"),
+                    "chat_expected" => assert_eq!(filled.text.lines().count(), 1, "one line: {shown}"),
+                    "ack" | "held" | "warning" => assert!(shown.contains(&facts.number), "{shown}"),
+                    _ => {}
+                }
+            }
+        }
+    }
 }
