@@ -1,3 +1,131 @@
-//! Configuration: what was written, checked, becomes what may be used.
+//! Configuration: what was written, checked, becomes what may be used (P12).
+//!
+//! ```text
+//!   text ──locate──► tables with their lines ──layers──► Written ──checked──► Settings, and in it the Policy
+//! ```
+//! Whatever is wrong on the way is a [`Fault`]; all of them are told at once, and with one of them nothing runs.
+//! No socket and no clock here; files are read, none is written.
 
+mod checked;
+mod customers;
+mod duration;
+pub mod fault;
+mod layers;
+mod locate;
 pub mod settings;
+mod written;
+
+use fault::Fault;
+use layers::Layers;
+use locate::Places;
+use settings::Settings;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What holds where nothing else is written, with a comment for every key.
+pub const DEFAULTS: &str = include_str!("../../config/guichet.toml");
+
+/// Largest file of configuration that is read, in octets (P11).
+const FILE_OCTETS_MAX: u64 = 4 << 20;
+
+/// Reads a configuration: the embedded defaults, over them a file (or all `*.toml` of a directory, in the order of their names), over
+/// them the environment.
+///
+/// # Errors
+/// Every fault that could be found, in the order of files and lines.
+pub fn load(path: &Path) -> Result<Settings, Vec<Fault>> {
+    let (files, base_dir) = files_of(path).map_err(|fault| vec![fault])?;
+    let credentials_dir = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    load_layers(&files, std::env::vars_os().collect(), &base_dir, credentials_dir.as_deref())
+}
+
+/// Reads a configuration from a text; `name` stands for it in faults, and relative paths in it start from `base_dir`. The
+/// environment has no part in it.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(name: &str, text: &str, base_dir: &Path) -> Result<Settings, Vec<Fault>> {
+    load_layers(&[(name.to_owned(), text.to_owned())], Vec::new(), base_dir, None)
+}
+
+fn load_layers(
+    files: &[(String, String)],
+    environment: Vec<(OsString, OsString)>,
+    base_dir: &Path,
+    credentials_dir: Option<&Path>,
+) -> Result<Settings, Vec<Fault>> {
+    let (mut places, mut layers, mut faults) = (Places::default(), Layers::default(), Vec::new());
+    let mut lists = BTreeMap::new();
+    let mut all_read = true;
+    // What the defaults hold stands nowhere in the user's files: a fault of it is that of the section, or of the whole.
+    let mut built_in = Places::default();
+    if let Some(table) = locate::read("built-in guichet.toml", DEFAULTS, &mut lists, &mut built_in, &mut faults) {
+        layers.add_file(&table);
+    }
+    for (name, text) in files {
+        match locate::read(name, text, &mut lists, &mut places, &mut faults) {
+            Some(table) => layers.add_file(&table),
+            None => all_read = false,
+        }
+    }
+    places.home = files.first().map(|(name, _)| name.clone()).unwrap_or_default();
+    layers.add_environment(environment, &mut places, &mut faults);
+    // Where a file is no TOML, everything else would seem to be missing.
+    let settings = if all_read {
+        match layers.merge() {
+            Ok(written) => checked::check(&written, places, base_dir, credentials_dir, &mut faults),
+            Err(error) => {
+                faults.push(Fault { file: places.home, line: Some(1), key: "toml".to_owned(), message: error.to_string() });
+                None
+            }
+        }
+    } else {
+        None
+    };
+    let order = |fault: &Fault| files.iter().position(|(name, _)| *name == fault.file).unwrap_or(usize::MAX);
+    faults.sort_by(|a, b| (order(a), a).cmp(&(order(b), b)));
+    faults.dedup();
+    match settings {
+        Some(settings) if faults.is_empty() => Ok(settings),
+        Some(_) | None => Err(faults),
+    }
+}
+
+/// The files of a path with their texts, and the directory that relative paths in them start from.
+fn files_of(path: &Path) -> Result<(Vec<(String, String)>, PathBuf), Fault> {
+    let fault = |path: &Path, message: String| Fault { file: path.display().to_string(), line: None, key: "file".to_owned(), message };
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).map_err(|error| fault(path, format!("cannot be read: {error}")))?;
+        let mut names: Vec<PathBuf> = entries
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|file| file.extension().is_some_and(|end| end == "toml") && file.is_file())
+            .filter(|file| file.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')))
+            .collect();
+        names.sort();
+        if names.is_empty() {
+            return Err(fault(path, "is a directory without *.toml; put your configuration there, or name a file".to_owned()));
+        }
+        let read = |file: &PathBuf| read_text(file, FILE_OCTETS_MAX).map(|text| (file.display().to_string(), text));
+        let files = names.iter().map(|file| read(file).map_err(|message| fault(file, message))).collect::<Result<_, _>>()?;
+        return Ok((files, path.to_owned()));
+    }
+    let text = read_text(path, FILE_OCTETS_MAX).map_err(|message| fault(path, message))?;
+    let base_dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    Ok((vec![(path.display().to_string(), text)], base_dir.to_owned()))
+}
+
+/// A whole file as text, if it is not too large; else a sentence for people.
+fn read_text(path: &Path, octets_max: u64) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
+    if size > octets_max {
+        return Err(format!("has {size} octets, which is more than {octets_max}"));
+    }
+    let octets = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let text = String::from_utf8(octets).map_err(|error| format!("is no UTF-8 from octet {} on", error.utf8_error().valid_up_to()))?;
+    // Editors of some systems put a mark before the text.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -155,8 +155,8 @@ impl Iterator for Openings<'_> {
                 self.enter_next_stretch();
                 continue;
             }
-            let closed = self.calendar.closed.contains(&self.date);
-            let Some(shift) = self.calendar.shifts(self.date).get(self.shift).copied().filter(|_| !closed) else {
+            let is_holiday = self.calendar.closed.contains(&self.date);
+            let Some(shift) = self.calendar.shifts(self.date).get(self.shift).copied().filter(|_| !is_holiday) else {
                 if self.is_past_change(self.instant(DAY_MIN)?) {
                     self.enter_next_stretch();
                 } else {
@@ -206,51 +206,53 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// `days` as `(first, last)` from Monday 0, with its shifts in minutes.
-    fn calendar(zone: &str, days: &[(usize, usize, &[(u16, u16)])], closed: &[&str]) -> Calendar {
+    /// First and last day from Monday 0, with their shifts in minutes.
+    type Days<'a> = &'a [(usize, usize, &'a [(u16, u16)])];
+
+    fn calendar(zone: &str, days: Days, closed: &str) -> Calendar {
         let mut week: [Vec<Shift>; 7] = std::array::from_fn(|_| Vec::new());
         for (first, last, shifts) in days {
-            for day in *first..=*last {
-                week[day].extend(shifts.iter().map(|&(start_min, end_min)| Shift { start_min, end_min }));
+            for day in &mut week[*first..=*last] {
+                day.extend(shifts.iter().map(|&(start_min, end_min)| Shift { start_min, end_min }));
             }
         }
         let zone = TimeZone::get(zone).unwrap();
-        Calendar { name: "test".to_owned(), zone, week, closed: closed.iter().map(|d| d.parse().unwrap()).collect() }
+        Calendar { name: "test".to_owned(), zone, week, closed: closed.split_whitespace().map(|d| d.parse().unwrap()).collect() }
     }
 
-    const SPLIT: &[(usize, usize, &[(u16, u16)])] = &[(0, 4, &[(540, 750), (810, 1080)])];
-    const NIGHT: &[(usize, usize, &[(u16, u16)])] = &[(0, 6, &[(0, 360), (1320, 1440)])];
-    const DAY: &[(usize, usize, &[(u16, u16)])] = &[(0, 4, &[(540, 1020)])];
+    const SPLIT: Days = &[(0, 4, &[(540, 750), (810, 1080)])];
+    const NIGHT: Days = &[(0, 6, &[(0, 360), (1320, 1440)])];
+    const FULL: Days = &[(0, 6, &[(0, 1440)])];
+    const DAY: Days = &[(0, 4, &[(540, 1020)])];
 
     #[test]
     fn p10_work_ends_where_the_wall_says() {
-        type Week = &'static [(usize, usize, &'static [(u16, u16)])];
         #[rustfmt::skip]
-        let table: &[(&str, Week, &[&str], &str, i64, &str, &str)] = &[
-            ("America/Sao_Paulo", SPLIT, &[], "2026-11-23T09:00-03", 60, "2026-11-23T10:00-03", "within a shift"),
-            ("America/Sao_Paulo", SPLIT, &[], "2026-11-23T12:00-03", 60, "2026-11-23T14:00-03", "over lunch"),
-            ("America/Sao_Paulo", SPLIT, &[], "2026-11-23T12:00-03", 30, "2026-11-23T12:30-03", "runs out as lunch begins, not after it"),
-            ("America/Sao_Paulo", SPLIT, &[], "2026-11-20T17:59-03", 2, "2026-11-23T09:01-03", "over a weekend"),
-            ("America/Sao_Paulo", SPLIT, &[], "2026-11-21T03:00-03", 15, "2026-11-23T09:15-03", "asked when closed, starts at the next opening"),
-            ("America/Sao_Paulo", SPLIT, &["2026-12-25", "2027-01-01"], "2026-12-24T17:00-03", 120, "2026-12-28T10:00-03", "a holiday before a weekend"),
-            ("America/Sao_Paulo", SPLIT, &["2027-01-01"], "2026-12-31T17:30-03", 60, "2027-01-04T09:30-03", "the end of a year"),
-            ("America/Sao_Paulo", NIGHT, &[], "2018-11-03T23:00-03", 120, "2018-11-04T02:00-02", "midnight itself is left out: 0:00 is 1:00"),
-            ("America/Sao_Paulo", NIGHT, &[], "2019-02-16T23:30-02", 60, "2019-02-16T23:30-03", "the hour before midnight comes twice"),
-            ("Europe/Tallinn", NIGHT, &[], "2026-03-29T02:00+02", 120, "2026-03-29T05:00+03", "spring: 3:00 is 4:00"),
-            ("Europe/Tallinn", NIGHT, &[], "2026-10-25T02:00+03", 180, "2026-10-25T04:00+02", "autumn: 3:00 to 4:00 twice"),
-            ("Europe/Lisbon", DAY, &[], "2026-03-27T16:30+00", 240, "2026-03-30T12:30+01", "hours of an office do not care about the change on Sunday"),
-            ("Europe/Lisbon", DAY, &["2026-04-03", "2026-04-06"], "2026-04-02T16:00+01", 120, "2026-04-07T10:00+01", "Easter"),
-            ("Asia/Kolkata", DAY, &[], "2026-11-23T16:30+05:30", 45, "2026-11-24T09:15+05:30", "half an hour of offset"),
-            ("UTC", DAY, &[], "2026-11-23T09:00+00", 480, "2026-11-23T17:00+00", "a whole day's work is done as it closes"),
-            ("UTC", DAY, &[], "2026-11-23T09:00+00", 0, "2026-11-23T09:00+00", "nothing to do"),
-            ("UTC", DAY, &[], "2026-11-21T09:00+00", -5, "2026-11-21T09:00+00", "less than nothing to do"),
-            ("UTC", &[(0, 6, &[(0, 1440)])], &["2026-11-22"], "2026-11-21T23:00+00", 120, "2026-11-23T01:00+00", "day and night, but for a holiday"),
+        let table = [
+            ("America/Sao_Paulo", SPLIT, "", "2026-11-23T09:00-03", 60, "2026-11-23T10:00-03", "within a shift"),
+            ("America/Sao_Paulo", SPLIT, "", "2026-11-23T12:00-03", 60, "2026-11-23T14:00-03", "over lunch"),
+            ("America/Sao_Paulo", SPLIT, "", "2026-11-23T12:00-03", 30, "2026-11-23T12:30-03", "runs out as lunch begins, not after it"),
+            ("America/Sao_Paulo", SPLIT, "", "2026-11-20T17:59-03", 2, "2026-11-23T09:01-03", "over a weekend"),
+            ("America/Sao_Paulo", SPLIT, "", "2026-11-21T03:00-03", 15, "2026-11-23T09:15-03", "asked when closed, starts at the next opening"),
+            ("America/Sao_Paulo", SPLIT, "2026-12-25 2027-01-01", "2026-12-24T17:00-03", 120, "2026-12-28T10:00-03", "a holiday before a weekend"),
+            ("America/Sao_Paulo", SPLIT, "2027-01-01", "2026-12-31T17:30-03", 60, "2027-01-04T09:30-03", "the end of a year"),
+            ("America/Sao_Paulo", NIGHT, "", "2018-11-03T23:00-03", 120, "2018-11-04T02:00-02", "midnight itself is left out: 0:00 is 1:00"),
+            ("America/Sao_Paulo", NIGHT, "", "2019-02-16T23:30-02", 60, "2019-02-16T23:30-03", "the hour before midnight comes twice"),
+            ("Europe/Tallinn", NIGHT, "", "2026-03-29T02:00+02", 120, "2026-03-29T05:00+03", "spring: 3:00 is 4:00"),
+            ("Europe/Tallinn", NIGHT, "", "2026-10-25T02:00+03", 180, "2026-10-25T04:00+02", "autumn: 3:00 to 4:00 twice"),
+            ("Europe/Lisbon", DAY, "", "2026-03-27T16:30+00", 240, "2026-03-30T12:30+01", "hours of an office do not care about the change on Sunday"),
+            ("Europe/Lisbon", DAY, "2026-04-03 2026-04-06", "2026-04-02T16:00+01", 120, "2026-04-07T10:00+01", "Easter"),
+            ("Asia/Kolkata", DAY, "", "2026-11-23T16:30+05:30", 45, "2026-11-24T09:15+05:30", "half an hour of offset"),
+            ("UTC", DAY, "", "2026-11-23T09:00+00", 480, "2026-11-23T17:00+00", "a whole day's work is done as it closes"),
+            ("UTC", DAY, "", "2026-11-23T09:00+00", 0, "2026-11-23T09:00+00", "nothing to do"),
+            ("UTC", DAY, "", "2026-11-21T09:00+00", -5, "2026-11-21T09:00+00", "less than nothing to do"),
+            ("UTC", FULL, "2026-11-22", "2026-11-21T23:00+00", 120, "2026-11-23T01:00+00", "day and night, but for a holiday"),
         ];
         for (zone, week, closed, from, minutes, expect, why) in table {
             let calendar = calendar(zone, week, closed);
             let (from, expect) = (instant(from), instant(expect));
-            assert_eq!(calendar.add(from, SignedDuration::from_mins(*minutes)), expect, "{why}");
-            assert_eq!(calendar.between(from, expect), SignedDuration::from_mins((*minutes).max(0)), "{why}");
+            assert_eq!(calendar.add(from, SignedDuration::from_mins(minutes)), expect, "{why}");
+            assert_eq!(calendar.between(from, expect), SignedDuration::from_mins(minutes.max(0)), "{why}");
         }
     }
 
@@ -263,7 +265,7 @@ mod tests {
     fn always_is_plain_time_in_any_zone() {
         let always = Calendar::always();
         assert!(always.is_always() && always.is_open(Timestamp::UNIX_EPOCH));
-        let day = calendar("Europe/Tallinn", &[(0, 6, &[(0, 1440)])], &[]);
+        let day = calendar("Europe/Tallinn", FULL, "");
         let from = instant("2026-10-24T12:00+03");
         assert_eq!(day.add(from, SignedDuration::from_hours(24)), from + SignedDuration::from_hours(24), "25 hours of wall time");
         assert_eq!(day.next_opening(from), Some(from));
@@ -272,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_calendar_that_never_opens_still_ends() {
-        let never = calendar("Europe/Tallinn", &[], &[]);
+        let never = calendar("Europe/Tallinn", &[], "");
         let from = instant("2026-10-24T12:00+03");
         assert_eq!(never.add(from, SignedDuration::from_hours(1)), from + SignedDuration::from_hours(1));
         assert_eq!((never.next_opening(from), never.ever_opens()), (None, false));
@@ -281,7 +283,7 @@ mod tests {
 
     #[test]
     fn opening_is_told_ahead() {
-        let split = calendar("America/Sao_Paulo", SPLIT, &["2026-11-23"]);
+        let split = calendar("America/Sao_Paulo", SPLIT, "2026-11-23");
         let open = instant("2026-11-24T10:00-03");
         assert_eq!(split.next_opening(instant("2026-11-20T18:00-03")), Some(instant("2026-11-24T09:00-03")), "weekend and holiday");
         assert_eq!(split.next_opening(open), Some(open));

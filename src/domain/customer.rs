@@ -83,11 +83,11 @@ impl Policy {
     /// The caller answers for the address: one that was not proved belongs to nobody.
     #[must_use]
     pub fn know(&self, address: Option<&EmailAddress>, today: Date) -> Known {
-        let Some(address) = address else { return self.stranger("no address is known".to_owned()) };
+        let Some(address) = address else { return self.stranger("no address is known") };
         let own = self.customers.by_address.get(address).map(|row| (row, address.to_string()));
         let domain = self.customers.by_domain.get(address.domain()).map(|row| (row, format!("@{}", address.domain())));
         if own.is_none() && domain.is_none() {
-            return self.stranger(format!("neither {address} nor its domain is in the customers' file"));
+            return self.stranger(&format!("neither {address} nor its domain is in the customers' file"));
         }
         // The rows that speak of him, his own first.
         let rows: Vec<_> = own.iter().chain(domain.iter()).collect();
@@ -134,7 +134,7 @@ impl Policy {
         }
     }
 
-    fn stranger(&self, why: String) -> Known {
+    fn stranger(&self, why: &str) -> Known {
         Known {
             name: String::new(),
             organisation: String::new(),

@@ -174,19 +174,23 @@ impl Templates {
                 faults.push(TemplateFault { language: *language, name: name.clone(), line, message });
             };
             if !Self::names().any(|known| known == name) {
-                fault(1, unknown("text", name, Self::names().collect()));
+                fault(1, unknown("text", name, &Self::names().collect::<Vec<_>>()));
                 continue;
             }
             let Some((subject, body, body_line)) = halves(name, source) else {
                 fault(1, "its first line has to be 'Subject: …', and the second empty".to_owned());
                 continue;
             };
+            let mut is_whole = true;
             for (half, text, first_line) in [("subject", subject, 1), ("body", body, body_line)] {
                 if let Err(error) = environment.add_template_owned(format!("{language}/{name}/{half}"), text.to_owned()) {
                     fault(first_line + line_of(&error) - 1, sentence(&error));
+                    is_whole = false;
                 }
             }
-            present.insert((*language, name.clone()));
+            if is_whole {
+                present.insert((*language, name.clone()));
+            }
         }
         let templates = Self { environment: Arc::new(environment), present, first };
         for (language, name) in &templates.present {
@@ -245,7 +249,10 @@ impl Templates {
         strange.retain(|variable| !functions.contains(variable.as_str()));
         for variable in &strange {
             let line = source.lines().position(|line| has_word(line, variable)).unwrap_or(0);
-            fault(u32::try_from(line + 1).unwrap_or(1), unknown("variable", variable, known.iter().map(String::as_str).collect()));
+            fault(
+                u32::try_from(line + 1).unwrap_or(1),
+                unknown("variable", variable, &known.iter().map(String::as_str).collect::<Vec<_>>()),
+            );
         }
         if !strange.is_empty() {
             return;
@@ -279,7 +286,8 @@ impl NoticeFacts {
     }
 
     /// Facts to try a text with: all there, in and out of hours; and all empty.
-    fn samples() -> [Self; 3] {
+    #[must_use]
+    pub fn samples() -> [Self; 3] {
         let full = Self {
             desk: "Acme Support".to_owned(),
             number: "#1042".to_owned(),
@@ -374,13 +382,12 @@ fn words_of(sources: &BTreeMap<(Language, String), String>, faults: &mut Vec<Tem
             if text.trim().is_empty() || text.starts_with('#') {
                 continue;
             }
-            match text.split_once('=') {
-                Some((word, shown)) if !word.trim().is_empty() && !shown.trim().is_empty() => {
-                    words.insert((*language, word.trim().to_owned()), shown.trim().to_owned());
-                }
-                _ => {
-                    faults.push(TemplateFault { language: *language, name: name.clone(), line, message: "is no 'word = text'".to_owned() })
-                }
+            let (word, shown) = text.split_once('=').map_or(("", ""), |(word, shown)| (word.trim(), shown.trim()));
+            if word.is_empty() || shown.is_empty() {
+                let message = "is no 'word = text'".to_owned();
+                faults.push(TemplateFault { language: *language, name: name.clone(), line, message });
+            } else {
+                words.insert((*language, word.to_owned()), shown.to_owned());
             }
         }
     }
@@ -406,9 +413,88 @@ fn sentence(error: &Error) -> String {
     error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()))
 }
 
-fn unknown(what: &str, name: &str, known: Vec<&str>) -> String {
+fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     match nearest(name, known.iter().copied()) {
         Some(near) => format!("unknown {what} '{name}'; did you mean '{near}'?"),
         None => format!("unknown {what} '{name}'; known are: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ET: &str = "et";
+
+    fn sources(texts: &[(&str, &str, &str)]) -> BTreeMap<(Language, String), String> {
+        texts.iter().map(|(language, name, text)| ((Language::parse(language).unwrap(), (*name).to_owned()), (*text).to_owned())).collect()
+    }
+
+    fn templates(texts: &[(&str, &str, &str)]) -> Result<Templates, Vec<String>> {
+        Templates::from_sources(&sources(texts), Language::parse(ET).unwrap())
+            .map_err(|faults| faults.iter().map(|f| format!("{}/{}:{}: {}", f.language, f.name, f.line, f.message)).collect())
+    }
+
+    fn facts() -> NoticeFacts {
+        let mut facts = NoticeFacts::samples()[0].clone();
+        facts.subject = "{{ number }}\r\nBcc: x@y <b>".to_owned();
+        facts.customer = "Ana {% raw %}\nSouza".to_owned();
+        facts
+    }
+
+    #[test]
+    fn what_a_customer_wrote_is_shown_and_never_expanded() {
+        let templates =
+            templates(&[("en", "ack", "Subject: Re: {{ subject }} [{{ number }}]\n\nHello {{ customer }}\n\n{{ text|quote }}\n")]).unwrap();
+        let filled = templates.render(Language::EN, "ack", &facts()).unwrap();
+        assert_eq!(filled.subject, "Re: {{ number }} Bcc: x@y <b> [#1042]", "on one line");
+        assert_eq!(filled.text, "Hello Ana {% raw %} Souza\n\n> Hello\n> there");
+    }
+
+    #[test]
+    fn languages_fall_back_to_the_first_and_then_to_english() {
+        let part = |text: &'static str| ("en", "chat_expected", text);
+        let pt = Language::parse("pt").unwrap();
+        let both =
+            templates(&[part("in English"), (ET, "chat_expected", "on {{ priority|word }}"), (ET, "words", "# comment\nhigh = kõrge")])
+                .unwrap();
+        assert_eq!(both.render(Language::EN, "chat_expected", &facts()).unwrap().text, "in English");
+        assert_eq!(both.render(pt, "chat_expected", &facts()).unwrap().text, "on kõrge", "the desk's first, in its own words");
+        assert_eq!(
+            templates(&[part("a {{ clock|word }}")]).unwrap().render(pt, "chat_expected", &facts()).unwrap().text,
+            "a first response"
+        );
+        assert!(both.render(pt, "ack", &facts()).unwrap_err().to_string().ends_with("no language has it"));
+        assert_eq!(both.missing(Language::EN).count(), 10);
+    }
+
+    #[test]
+    fn p12_what_would_fail_in_use_fails_at_start() {
+        #[rustfmt::skip]
+        let table = [
+            ("ack", "Hello", "en/ack:1: its first line has to be 'Subject: …', and the second empty", "no subject"),
+            ("ack", "Subject: a\nHello", "en/ack:1: its first line has to be 'Subject: …', and the second empty", "no empty line"),
+            ("ack", "Subject: {{ agent }}\n\nHello", "en/ack:1: its subject comes out empty", "empty where facts are"),
+            ("ack", "Subject: a\n\n{% if agent %}Hello{% endif %}", "en/ack:1: it comes out empty", "empty where facts are"),
+            ("ack", "Subject: a\n\nHello\n{{ custmer }}", "en/ack:4: unknown variable 'custmer'; did you mean 'customer'?", "unknown"),
+            ("ack", "Subject: a\n\n{% if agent == 'x' %}{{ custmer }}{% endif %}a", "en/ack:3: unknown variable 'custmer'; did you mean 'customer'?", "in a branch that is not taken"),
+            ("ack", "Subject: a\n\n{% for c in clocks %}{{ c.dueText }}{% endfor %}a", "en/ack:3: undefined value: `c.dueText` is undefined", "unknown below"),
+            ("ack", "Subject: a\n\nb\n{{ customer|uper }}", "en/ack:4: unknown filter: filter uper is unknown", "unknown filter"),
+            ("ack", "Subject: a\n\n{% include 'x' %}", "en/ack:3: template not found: tried to include non-existing template 'x'", "nothing is read from elsewhere"),
+            ("ack", "Subject: {{ a\n\nb", "en/ack:1: syntax error: unexpected end of input, expected end of variable block", "syntax"),
+            ("ack", "Subject: a\n\n{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}a", "en/ack:3: engine ran out of fuel", "endless"),
+            ("brief", "{{ number }}", "en/brief:1: it has to begin with '— guichet {{ number }}', by which answers are read", "the mark"),
+            ("akc", "a", "en/akc:1: unknown text 'akc'; did you mean 'ack'?", "unknown text"),
+            ("words", "high", "en/words:1: is no 'word = text'", "words"),
+        ];
+        for (name, text, expect, why) in table {
+            assert_eq!(templates(&[("en", name, text)]).unwrap_err(), [expect], "{why}");
+        }
+    }
+
+    #[test]
+    fn every_text_can_speak_of_every_fact() {
+        let variables = NoticeFacts::variables();
+        assert!(variables.len() > 20 && variables.contains("due_text"), "{variables:?}");
     }
 }

@@ -1,0 +1,468 @@
+//! From what was written to what may be used: every fault is noted with its place, and the checks go on, so that one run
+//! shows them all. Where something cannot be used, its place is taken by nothing, and the whole is refused at the end.
+
+mod edges;
+mod hours;
+mod rules;
+mod texts;
+
+use super::customers;
+use super::duration;
+use super::fault::{Fault, unknown};
+use super::locate::{Places, shown};
+use super::settings::{Limits, Settings};
+use super::written::{Desk as WrittenDesk, Limits as WrittenLimits, OneOrMany, Written};
+use crate::domain::address::EmailAddress;
+use crate::domain::calendar::Calendar;
+use crate::domain::message::Language;
+use crate::domain::policy::{Agent, Desk, Policy, Sla, Team, Tier, WARN_AT_ELSE};
+use crate::domain::ticket::Priority;
+use jiff::SignedDuration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Longest name of a thing, in characters.
+const NAME_CHARS_MAX: usize = 60;
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const YEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
+
+/// The name of a thing that others may refer to, and where it stands.
+type Names = BTreeSet<String>;
+
+/// Checks everything; `None` where some part could not be built at all. The result is good only if no fault was noted.
+pub(super) fn check(
+    written: &Written,
+    places: Places,
+    base_dir: &Path,
+    credentials_dir: Option<&Path>,
+    faults: &mut Vec<Fault>,
+) -> Option<Settings> {
+    let mut check = Check { places, faults, base_dir, credentials_dir };
+    let names = AllNames::of(written, &mut check);
+    let desk = check.desk(&written.desk);
+    let (mailboxes, sources) = check.mailboxes(&written.mailbox, &names);
+    let relay = check.relay(written.smtp.as_ref(), &mailboxes, &sources);
+    let chat = written.chat.as_ref().map(|chat| check.chat(chat, &mailboxes, &names));
+    let calendars = check.calendars(&written.calendar);
+    let agents = check.agents(written, &mailboxes, &names);
+    let teams = check.teams(written, &mailboxes, &names, &agents);
+    let tiers = check.tiers(written, &names);
+    let slas = check.slas(written, &names);
+    let rules = check.rules(&written.rule, &names, &agents);
+    let limits = check.limits(&written.limits);
+    let templates = check.templates(&written.desk, &desk.languages);
+    let customers = written.desk.customers.as_deref().map(|file| {
+        let path = check.path(file);
+        check.note("desk.customers", &path, |path, faults| customers::load(path, &tiers, faults))
+    });
+
+    let (chat_desk, chat_settings) = chat.flatten().unzip();
+    let policy = Policy {
+        desk,
+        mailboxes,
+        chat: chat_desk,
+        teams,
+        agents,
+        calendars,
+        tiers,
+        slas,
+        rules,
+        customers: customers.flatten().unwrap_or_default(),
+        templates: templates?,
+    };
+    Some(Settings {
+        policy: Arc::new(policy),
+        state_dir: check.path(written.desk.state_dir.as_deref()?),
+        mailboxes: sources,
+        relay: relay?,
+        chat: chat_settings,
+        limits,
+    })
+}
+
+/// The names of each kind, known before the checks: what is wrong with a team must not make those who name it wrong, too.
+struct AllNames {
+    mailboxes: Names,
+    teams: Names,
+    calendars: Names,
+    tiers: Names,
+}
+
+/// The tier of a configuration that has none.
+const ONLY_TIER: &str = "standard";
+
+impl AllNames {
+    fn of(written: &Written, check: &mut Check<'_>) -> Self {
+        let mut calendars = check.names("calendar", written.calendar.iter().map(|c| c.name.as_deref()), Some(Calendar::ALWAYS));
+        calendars.insert(Calendar::ALWAYS.to_owned());
+        let mut tiers = check.names("tier", written.tier.iter().map(|t| t.name.as_deref()), None);
+        if written.tier.is_empty() {
+            tiers.insert(ONLY_TIER.to_owned());
+        }
+        Self {
+            mailboxes: check.names("mailbox", written.mailbox.iter().map(|m| m.name.as_deref()), Some("chat")),
+            teams: check.names("team", written.team.iter().map(|t| t.name.as_deref()), None),
+            calendars,
+            tiers,
+        }
+    }
+
+    /// The team that is meant where none is named: the only one.
+    fn only_team(&self) -> Option<&String> {
+        self.teams.first().filter(|_| self.teams.len() == 1)
+    }
+}
+
+/// What the checks share.
+struct Check<'a> {
+    places: Places,
+    faults: &'a mut Vec<Fault>,
+    base_dir: &'a Path,
+    credentials_dir: Option<&'a Path>,
+}
+
+impl Check<'_> {
+    /// Notes a fault, unless the form of the value is wrong already: the rest would only follow from it.
+    fn fault(&mut self, path: &str, message: impl Into<String>) {
+        if self.places.is_marked(path) {
+            return;
+        }
+        let place = self.places.find(path);
+        let key = place.called.unwrap_or_else(|| shown(path));
+        self.faults.push(Fault { file: place.file, line: place.line, key, message: message.into() });
+    }
+
+    /// A value that has to be there, not empty.
+    fn required<'w>(&mut self, path: &str, value: Option<&'w String>, right: &str) -> Option<&'w str> {
+        match value.map(|text| text.trim()) {
+            Some("") => self.fault(path, format!("is empty; {right}")),
+            Some(text) => return Some(text),
+            None => self.fault(path, format!("is missing; {right}")),
+        }
+        None
+    }
+
+    /// The names of one list, each fit to be written in a command, there once, and not the one that is built in.
+    fn names<'w>(&mut self, list: &str, names: impl Iterator<Item = Option<&'w str>>, built_in: Option<&str>) -> Names {
+        let mut known = Names::new();
+        for (at, name) in names.enumerate() {
+            let path = format!("{list}[{at}].name");
+            let Some(name) = name else {
+                self.fault(&path, format!("is missing; a {list} needs a name"));
+                continue;
+            };
+            if let Some(wrong) = wrong_name(name) {
+                self.fault(&path, wrong);
+            } else if built_in == Some(name) {
+                self.fault(&path, format!("'{name}' is built in; choose another name"));
+            } else if !known.insert(name.to_owned()) {
+                self.fault(&path, format!("there is another {list} '{name}' already; each needs a name of its own"));
+            }
+        }
+        known
+    }
+
+    /// Whether a name is known; a fault if not.
+    fn refers(&mut self, path: &str, what: &str, name: &str, known: &Names) -> bool {
+        let is_known = known.contains(name);
+        if !is_known {
+            self.fault(path, unknown(what, name, known.iter().map(String::as_str)));
+        }
+        is_known
+    }
+
+    fn address(&mut self, path: &str, text: &str) -> Option<EmailAddress> {
+        EmailAddress::parse(text).map_err(|wrong| self.fault(path, format!("'{text}' {wrong}; write name@domain alone"))).ok()
+    }
+
+    fn priority(&mut self, path: &str, word: &str) -> Option<Priority> {
+        let priority = Priority::parse(word);
+        if priority.is_none() {
+            self.fault(path, unknown("priority", word, Priority::ALL.map(Priority::word)));
+        }
+        priority
+    }
+
+    fn language(&mut self, path: &str, tag: &str) -> Option<Language> {
+        let language = Language::parse(tag).filter(|_| tag.split(['-', '_']).all(|part| part.chars().all(|c| c.is_ascii_alphanumeric())));
+        if language.is_none() {
+            self.fault(path, format!("'{tag}' is no language; write two letters such as en, pt or et (ISO 639-1)"));
+        }
+        language
+    }
+
+    fn languages(&mut self, path: &str, tags: &[String]) -> Vec<Language> {
+        let mut languages = Vec::new();
+        for tag in tags {
+            match self.language(path, tag) {
+                Some(language) if languages.contains(&language) => self.fault(path, format!("has '{language}' twice")),
+                Some(language) => languages.push(language),
+                None => {}
+            }
+        }
+        languages
+    }
+
+    /// A length of time within bounds; `None` if none is written or it is wrong.
+    fn duration(&mut self, path: &str, text: Option<&String>, within: RangeInclusive<SignedDuration>) -> Option<SignedDuration> {
+        match duration::parse(text?) {
+            Ok(length) if length < *within.start() => {
+                self.fault(path, format!("is too short; the least is {}", in_words(*within.start())));
+            }
+            Ok(length) if length > *within.end() => self.fault(path, format!("is too long; the most is {}", in_words(*within.end()))),
+            Ok(length) => return Some(length),
+            Err(wrong) => self.fault(path, wrong.to_string()),
+        }
+        None
+    }
+
+    /// A number within bounds; what is wrong becomes the least.
+    fn number(&mut self, path: &str, number: Option<u64>, within: RangeInclusive<u64>) -> u64 {
+        match number {
+            Some(number) if within.contains(&number) => number,
+            Some(number) => {
+                self.fault(path, format!("is {number}; it has to be from {} to {}", within.start(), within.end()));
+                *within.start()
+            }
+            None => {
+                self.fault(path, format!("is missing; write a number from {} to {}", within.start(), within.end()));
+                *within.start()
+            }
+        }
+    }
+
+    /// A path of the configuration: relative ones start from its directory.
+    fn path(&self, text: &str) -> PathBuf {
+        self.base_dir.join(text)
+    }
+
+    /// Reads something from a file that a key names: its faults belong to the file, and that it cannot be read to the key.
+    fn note<T>(&mut self, key: &str, path: &Path, read: impl FnOnce(&Path, &mut Vec<Fault>) -> Result<T, String>) -> Option<T> {
+        read(path, self.faults).map_err(|wrong| self.fault(key, format!("{} {wrong}", path.display()))).ok()
+    }
+
+    fn desk(&mut self, desk: &WrittenDesk) -> Desk {
+        let name = self.required("desk.name", desk.name.as_ref(), "write how customers know you").unwrap_or_default().to_owned();
+        if name.chars().any(char::is_control) || name.chars().count() > NAME_CHARS_MAX {
+            self.fault("desk.name", format!("has to be one line of at most {NAME_CHARS_MAX} characters"));
+        }
+        let right = "write where tickets are kept, such as state_dir = \"/var/lib/guichet\"";
+        if let Some(dir) = self.required("desk.state_dir", desk.state_dir.as_ref(), right) {
+            let dir = self.path(dir);
+            if dir.exists() && !dir.is_dir() {
+                self.fault("desk.state_dir", format!("{} is no directory", dir.display()));
+            }
+        }
+        let tags = desk.languages.as_ref().map(|words| words.0.as_slice()).unwrap_or_default();
+        let languages = self.languages("desk.languages", tags);
+        if languages.is_empty() {
+            self.fault("desk.languages", "is empty; write at least one, such as [\"en\"]");
+        }
+        Desk {
+            name,
+            languages,
+            first_number: self.number("desk.first_number", desk.first_number, 1..=1_000_000_000),
+            close_solved_after: self.duration("desk.close_solved_after", desk.close_solved_after.as_ref(), SECOND..=YEAR).unwrap_or(YEAR),
+            review_after: self.duration("desk.review_after", desk.review_after.as_ref(), SECOND..=YEAR).unwrap_or(YEAR),
+            acks_per_hour_max: u32::try_from(self.number("desk.acks_per_hour_max", desk.acks_per_hour_max.map(u64::from), 1..=1000))
+                .unwrap_or(1),
+            attached_octets_max: self.number("desk.attached_octets_max", desk.attached_octets_max, 0..=200_000_000),
+        }
+    }
+
+    fn teams(
+        &mut self,
+        written: &Written,
+        mailboxes: &[crate::domain::policy::Mailbox],
+        names: &AllNames,
+        agents: &[Agent],
+    ) -> BTreeMap<String, Team> {
+        if written.team.is_empty() {
+            self.fault("team", "no team is there; add [[team]] with a name, and an [[agent]] with teams = [that name]");
+        }
+        let mut teams = BTreeMap::new();
+        for (at, team) in written.team.iter().enumerate() {
+            let Some(name) = team.name.clone() else { continue };
+            let path = format!("team[{at}]");
+            let calendar = team.calendar.clone().unwrap_or_else(|| Calendar::ALWAYS.to_owned());
+            self.refers(&format!("{path}.calendar"), "calendar", &calendar, &names.calendars);
+            let manager_path = format!("{path}.manager");
+            let manager = team.manager.as_ref().and_then(|text| self.address(&manager_path, text));
+            if manager.as_ref().is_some_and(|manager| is_mailbox(manager, mailboxes)) {
+                self.fault(&manager_path, "is the address of a mailbox: the desk would write to itself");
+            }
+            let has_agents = agents.iter().any(|agent| agent.teams.contains(&name));
+            if names.teams.contains(&name) && !has_agents && team.manager.is_none() {
+                self.fault(&path, format!("nobody works in team '{name}'; name it in the teams of an [[agent]], or give it a manager"));
+            }
+            teams.insert(name.clone(), Team { name, calendar, manager });
+        }
+        teams
+    }
+
+    fn agents(&mut self, written: &Written, mailboxes: &[crate::domain::policy::Mailbox], names: &AllNames) -> Vec<Agent> {
+        let mut agents: Vec<Agent> = Vec::new();
+        for (at, agent) in written.agent.iter().enumerate() {
+            let path = |key: &str| format!("agent[{at}].{key}");
+            let name = self.required(&path("name"), agent.name.as_ref(), "write it as customers shall see it");
+            let address = self
+                .required(&path("address"), agent.address.as_ref(), "write where the agent reads mail")
+                .and_then(|text| self.address(&path("address"), text));
+            let teams = agent.teams.clone().unwrap_or_default().0;
+            for team in &teams {
+                self.refers(&path("teams"), "team", team, &names.teams);
+            }
+            if teams.is_empty() {
+                self.fault(&path("teams"), "is missing; write at least one team, or nothing ever reaches this agent");
+            }
+            let tags = agent.languages.as_ref().map(|words| words.0.as_slice()).unwrap_or_default();
+            let languages = self.languages(&path("languages"), tags);
+            let Some(address) = address else { continue };
+            if is_mailbox(&address, mailboxes) {
+                self.fault(&path("address"), "is the address of a mailbox: the desk would write to itself");
+            }
+            if agents.iter().any(|other| other.address == address) {
+                self.fault(&path("address"), format!("another agent has {address} already"));
+            }
+            let handle = agent.handle.clone().unwrap_or_else(|| address.local().to_owned());
+            // Without a handle of its own the fault is the address's, and so is the line.
+            let handle_path = path(if agent.handle.is_some() { "handle" } else { "address" });
+            if let Some(wrong) = wrong_name(&handle) {
+                self.fault(&handle_path, wrong);
+            } else if ["me", "none"].contains(&handle.to_lowercase().as_str()) {
+                self.fault(&handle_path, format!("'{handle}' is a word of #assign; write another handle"));
+            } else if agents.iter().any(|other| other.handle.eq_ignore_ascii_case(&handle)) {
+                self.fault(&handle_path, format!("another agent is '{handle}' already; write a handle of its own"));
+            }
+            agents.push(Agent { handle, name: name.unwrap_or_default().to_owned(), address, teams, languages });
+        }
+        agents
+    }
+
+    fn tiers(&mut self, written: &Written, names: &AllNames) -> Vec<Tier> {
+        if written.tier.is_empty() {
+            return names.tiers.iter().map(|name| Tier { name: name.clone(), plans: Vec::new(), priority: Priority::Medium }).collect();
+        }
+        let mut tiers: Vec<Tier> = Vec::new();
+        for (at, tier) in written.tier.iter().enumerate() {
+            let priority = tier.priority.as_ref().and_then(|word| self.priority(&format!("tier[{at}].priority"), word));
+            let plans = tier.plans.clone().unwrap_or_default().0;
+            for (n, plan) in plans.iter().enumerate() {
+                let path = format!("tier[{at}].plans");
+                if plan.trim().is_empty() {
+                    self.fault(&path, "has an empty plan");
+                } else if plans.iter().take(n).any(|other| other == plan) {
+                    self.fault(&path, format!("has plan '{plan}' twice"));
+                } else if let Some(other) = tiers.iter().find(|other| other.plans.contains(plan)) {
+                    self.fault(&path, format!("plan '{plan}' gives tier '{}' already", other.name));
+                }
+            }
+            tiers.extend(tier.name.clone().map(|name| Tier { name, plans, priority: priority.unwrap_or(Priority::Medium) }));
+        }
+        tiers
+    }
+
+    fn slas(&mut self, written: &Written, names: &AllNames) -> Vec<Sla> {
+        let mut slas: Vec<Sla> = Vec::new();
+        for (at, sla) in written.sla.iter().enumerate() {
+            let path = |key: &str| format!("sla[{at}].{key}");
+            if let Some(tier) = &sla.tier {
+                self.refers(&path("tier"), "tier", tier, &names.tiers);
+            }
+            if let Some(calendar) = &sla.calendar {
+                self.refers(&path("calendar"), "calendar", calendar, &names.calendars);
+            }
+            let priority = sla.priority.as_ref().and_then(|word| self.priority(&path("priority"), word));
+            let mut target = |key: &str, text: &Option<String>| self.duration(&path(key), text.as_ref(), SECOND..=YEAR);
+            let first_response = target("first_response", &sla.first_response);
+            let next_response = target("next_response", &sla.next_response);
+            let resolution = target("resolution", &sla.resolution);
+            if sla.first_response.is_none() && sla.next_response.is_none() && sla.resolution.is_none() {
+                let right = "has no target; write at least one of first_response, next_response and resolution";
+                if !["first_response", "next_response", "resolution"].iter().any(|key| self.places.is_marked(&path(key))) {
+                    self.fault(&format!("sla[{at}]"), right);
+                }
+            }
+            if let (Some(first), Some(resolution)) = (first_response, resolution)
+                && first > resolution
+            {
+                self.fault(&path("first_response"), "is longer than resolution; it has to be at most as long");
+            }
+            let warn_at = sla.warn_at.unwrap_or(WARN_AT_ELSE);
+            if !(warn_at > 0.0 && warn_at < 1.0) {
+                self.fault(&path("warn_at"), format!("is {warn_at}; it has to be above 0 and below 1, such as 0.75"));
+            }
+            let is_understood = sla.priority.is_some() == priority.is_some();
+            if is_understood && slas.iter().any(|other| other.tier == sla.tier && other.priority == priority) {
+                self.fault(&format!("sla[{at}]"), "an earlier policy of this tier and priority would always win; leave one of them out");
+            }
+            let (tier, calendar) = (sla.tier.clone(), sla.calendar.clone());
+            slas.push(Sla { tier, priority, calendar, first_response, next_response, resolution, warn_at });
+        }
+        slas
+    }
+
+    fn limits(&mut self, limits: &WrittenLimits) -> Limits {
+        let message = self.number("limits.message_octets_max", limits.message_octets_max, 1_024..=2_000_000_000);
+        let intake = self.number("limits.intake_octets_max", limits.intake_octets_max, 1_024..=64_000_000_000);
+        if intake < message {
+            self.fault("limits.intake_octets_max", "is less than message_octets_max: a mail of that size could never be taken in");
+        }
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let frame = self.number("limits.chat_frame_octets_max", limits.chat_frame_octets_max, 256..=1_000_000);
+        let connections = self.number("limits.chat_connections_max", limits.chat_connections_max, 1..=1_000_000);
+        let per_minute = limits.chat_messages_per_minute_max.map(u64::from);
+        let per_minute = self.number("limits.chat_messages_per_minute_max", per_minute, 1..=100_000);
+        Limits {
+            message_octets_max: message,
+            intake_octets_max: intake,
+            chat_frame_octets_max: count(frame),
+            chat_connections_max: count(connections),
+            chat_messages_per_minute_max: u32::try_from(per_minute).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// What is wrong with a name that people write in commands and on the command line.
+fn wrong_name(name: &str) -> Option<String> {
+    if name.is_empty() {
+        Some("is empty; write a name".to_owned())
+    } else if name.chars().count() > NAME_CHARS_MAX {
+        Some(format!("is longer than {NAME_CHARS_MAX} characters"))
+    } else if name.chars().any(|c| c.is_whitespace() || c.is_control() || ",;='\"".contains(c)) || name.starts_with(['#', '-']) {
+        Some(format!("'{}' cannot be a name; write one word, such as '{}'", name.escape_debug(), as_name(name)))
+    } else {
+        None
+    }
+}
+
+/// The nearest to a text that can be a name.
+fn as_name(text: &str) -> String {
+    let words = text.split(|c: char| !c.is_alphanumeric() && !"_.-".contains(c)).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").trim_start_matches('-').to_lowercase()
+}
+
+/// Whether an address is that of a mailbox, with or without a token behind a `+`.
+fn is_mailbox(address: &EmailAddress, mailboxes: &[crate::domain::policy::Mailbox]) -> bool {
+    let plain = address.local().split('+').next().unwrap_or_default();
+    mailboxes.iter().any(|mailbox| mailbox.address.domain() == address.domain() && mailbox.address.local() == plain)
+}
+
+fn in_words(length: SignedDuration) -> String {
+    let ms = length.as_millis();
+    match ms {
+        _ if ms % 86_400_000 == 0 => format!("{}d", ms / 86_400_000),
+        _ if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        _ if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        _ if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        _ => format!("{ms}ms"),
+    }
+}
+
+/// The texts of a key that may have one or many.
+fn texts(value: Option<&OneOrMany>) -> &[String] {
+    value.map(|texts| texts.0.as_slice()).unwrap_or_default()
+}

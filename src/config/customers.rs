@@ -1,0 +1,260 @@
+//! `customers.csv`: a header of column names, then a row for each address, or for a whole domain as `@acme.example`.
+
+use super::fault::{Fault, unknown};
+use crate::domain::address::EmailAddress;
+use crate::domain::customer::{Customer, Directory};
+use crate::domain::message::Language;
+use crate::domain::policy::Tier;
+use csv::{ReaderBuilder, StringRecord};
+use jiff::civil::Date;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
+
+/// The columns, in the order of the documents; `address` alone has to be there.
+const COLUMNS: [&str; 7] = ["address", "name", "organisation", "plan", "tier", "language", "valid_until"];
+
+/// Faults that are told of one file; past that it is another kind of file.
+const FAULTS_MAX: usize = 100;
+
+/// Longest field, in octets: what is longer is no name (P11).
+const FIELD_OCTETS_MAX: usize = 1_000;
+
+/// Reads the file; its faults are noted with the line, and the column as key.
+///
+/// # Errors
+/// A sentence, if the file cannot be opened.
+pub(super) fn load(path: &Path, tiers: &[Tier], faults: &mut Vec<Fault>) -> Result<Directory, String> {
+    let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    // A row has some fifty octets: room for all rows at once instead of moving them while the table grows.
+    let rows = file.metadata().map_or(0, |metadata| metadata.len() / 50);
+    Ok(read(&path.display().to_string(), BufReader::with_capacity(1 << 16, file), usize::try_from(rows).unwrap_or(0), tiers, faults))
+}
+
+fn read(name: &str, mut input: BufReader<impl Read>, rows: usize, tiers: &[Tier], faults: &mut Vec<Fault>) -> Directory {
+    let mut reading = Reading { name, faults, told: 0 };
+    let mut directory = Directory::default();
+    directory.reserve(rows.min(10_000_000));
+    // Spreadsheets of countries with a decimal comma write semicolons.
+    let head = input.fill_buf().unwrap_or_default();
+    let head = head.split(|b| *b == b'\n').next().unwrap_or_default();
+    let delimiter = if head.contains(&b';') && !head.contains(&b',') { b';' } else { b',' };
+    let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(input);
+    let Some(places) = reader.headers().map_err(|error| reading.csv(&error)).ok().and_then(|header| reading.header(header)) else {
+        return directory;
+    };
+    let plans_are_used = tiers.iter().any(|tier| !tier.plans.is_empty());
+    let mut record = StringRecord::new();
+    while !reading.is_full() {
+        match reader.read_record(&mut record) {
+            Ok(true) => reading.row(&record, &places, tiers, plans_are_used, &mut directory),
+            Ok(false) => break,
+            Err(error) => {
+                // After a row that is no text the next one is read; after a failure of the disk there is none.
+                reading.csv(&error);
+                if error.is_io_error() {
+                    break;
+                }
+            }
+        }
+    }
+    directory
+}
+
+/// Where each of [`COLUMNS`] stands in a row.
+struct Places {
+    columns: [Option<usize>; COLUMNS.len()],
+    count: usize,
+}
+
+struct Reading<'a> {
+    name: &'a str,
+    faults: &'a mut Vec<Fault>,
+    told: usize,
+}
+
+impl Reading<'_> {
+    fn fault(&mut self, line: u64, column: &str, message: impl Into<String>) {
+        self.told += 1;
+        let (line, key) = (u32::try_from(line).ok(), column.to_owned());
+        self.faults.push(Fault { file: self.name.to_owned(), line, key, message: message.into() });
+    }
+
+    fn is_full(&self) -> bool {
+        self.told >= FAULTS_MAX
+    }
+
+    fn csv(&mut self, error: &csv::Error) {
+        let line = error.position().map_or(1, csv::Position::line);
+        let is_text = !matches!(error.kind(), csv::ErrorKind::Utf8 { .. });
+        let message = if is_text { error.to_string() } else { "is no UTF-8; save the file as UTF-8".to_owned() };
+        self.fault(line, "row", message);
+    }
+
+    fn header(&mut self, header: &StringRecord) -> Option<Places> {
+        let mut places = Places { columns: [None; COLUMNS.len()], count: header.len() };
+        let told = self.told;
+        for (at, column) in header.iter().enumerate() {
+            let column = column.trim().to_lowercase();
+            match COLUMNS.iter().position(|known| *known == column).and_then(|known| places.columns.get_mut(known)) {
+                Some(place @ None) => *place = Some(at),
+                Some(Some(_)) => self.fault(1, &column, "this column is there twice"),
+                None => self.fault(1, &column, unknown("column", &column, COLUMNS)),
+            }
+        }
+        if let [None, ..] = places.columns {
+            self.fault(1, "address", format!("this column is missing; the first line has to name the columns: {}", COLUMNS.join(",")));
+        }
+        (self.told == told).then_some(places)
+    }
+
+    fn row(&mut self, record: &StringRecord, places: &Places, tiers: &[Tier], plans_are_used: bool, directory: &mut Directory) {
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.iter().all(|field| field.trim().is_empty()) {
+            return;
+        }
+        if record.len() != places.count {
+            self.fault(line, "row", format!("has {} fields; the header has {}", record.len(), places.count));
+            return;
+        }
+        let [address, name, organisation, plan, tier, language, valid_until] =
+            places.columns.map(|at| at.and_then(|at| record.get(at)).unwrap_or_default().trim());
+        for (column, field) in [("name", name), ("organisation", organisation), ("plan", plan)] {
+            if field.len() > FIELD_OCTETS_MAX {
+                self.fault(line, column, format!("is longer than {FIELD_OCTETS_MAX} octets"));
+            } else if field.chars().any(char::is_control) {
+                self.fault(line, column, "has a line break or another control character");
+            }
+        }
+        if !tier.is_empty() && !tiers.iter().any(|known| known.name == tier) {
+            self.fault(line, "tier", unknown("tier", tier, tiers.iter().map(|tier| tier.name.as_str())));
+        }
+        if plans_are_used && !plan.is_empty() && !tiers.iter().any(|tier| tier.plans.iter().any(|known| known == plan)) {
+            self.fault(line, "plan", unknown("plan", plan, tiers.iter().flat_map(|tier| tier.plans.iter().map(String::as_str))));
+        }
+        let customer = Customer {
+            name: name.to_owned(),
+            organisation: organisation.to_owned(),
+            plan: plan.to_owned(),
+            tier: (!tier.is_empty()).then(|| tier.to_owned()),
+            language: self.optional(line, "language", language, Language::parse, "is no language; write two letters such as en"),
+            valid_until: self.optional(
+                line,
+                "valid_until",
+                valid_until,
+                |text| text.parse::<Date>().ok(),
+                "is no day; write it as 2026-12-31",
+            ),
+        };
+        let earlier = match address.strip_prefix('@') {
+            // A domain's normal form is that of an address in it.
+            Some(domain) => EmailAddress::parse(&format!("x@{domain}")).map(|a| directory.add_domain(a.domain().to_owned(), customer)),
+            None => EmailAddress::parse(address).map(|address| directory.add_address(address, customer)),
+        };
+        match earlier {
+            Ok(None) => {}
+            Ok(Some(_)) => self.fault(line, "address", format!("'{address}' has an earlier row already; leave one of them")),
+            Err(wrong) => self.fault(line, "address", format!("'{address}' {wrong}; write name@domain, or @domain")),
+        }
+    }
+
+    fn optional<T>(&mut self, line: u64, column: &str, text: &str, read: impl Fn(&str) -> Option<T>, wrong: &str) -> Option<T> {
+        let value = if text.is_empty() { return None } else { read(text) };
+        if value.is_none() {
+            self.fault(line, column, format!("'{}' {wrong}", text.chars().take(40).collect::<String>()));
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ticket::Priority;
+    use std::fmt::Write as _;
+
+    fn tiers() -> Vec<Tier> {
+        let tier = |name: &str, plans: &[&str]| Tier {
+            name: name.to_owned(),
+            plans: plans.iter().map(|plan| (*plan).to_owned()).collect(),
+            priority: Priority::Medium,
+        };
+        vec![tier("basic", &[]), tier("advanced", &["extended"])]
+    }
+
+    fn read_text(text: &[u8]) -> (Directory, Vec<String>) {
+        let mut faults = Vec::new();
+        let directory = read("c.csv", BufReader::new(text), 0, &tiers(), &mut faults);
+        (directory, faults.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn rows_are_read_by_the_names_of_their_columns() {
+        let text =
+            "\u{feff}Plan, address ,name,valid_until\r\nextended,Ana@Acme.Example,\"Souza, Ana\",2026-12-31\r\n\r\n,@Bücher.example,,\r\n";
+        let (directory, faults) = read_text(text.as_bytes());
+        assert_eq!((faults, directory.len()), (Vec::new(), 2));
+        let (ana, row) = directory.find(&EmailAddress::parse("ana@acme.example").unwrap()).unwrap();
+        assert_eq!((ana.name.as_str(), ana.plan.as_str(), row), ("Souza, Ana", "extended", "address"));
+        assert_eq!(ana.valid_until, Some(jiff::civil::date(2026, 12, 31)));
+        assert!(directory.find(&EmailAddress::parse("x@bücher.example").unwrap()).is_some(), "domains in one form");
+    }
+
+    #[test]
+    fn spreadsheets_with_decimal_commas_are_read() {
+        let (directory, faults) = read_text("address;name\nana@acme.example;Souza, Ana\n".as_bytes());
+        assert_eq!((faults, directory.len()), (Vec::new(), 1));
+    }
+
+    #[test]
+    fn p12_each_fault_has_line_and_column() {
+        #[rustfmt::skip]
+        let table: &[(&str, &[&str], &str)] = &[
+            ("adress,name\n", &[
+                "c.csv:1: adress: unknown column 'adress'; did you mean 'address'? known are: address, name, organisation, plan, tier, language, valid_until",
+                "c.csv:1: address: this column is missing; the first line has to name the columns: address,name,organisation,plan,tier,language,valid_until",
+            ], "mistyped"),
+            ("address,name,Name\n", &["c.csv:1: name: this column is there twice"], "twice"),
+            ("", &["c.csv:1: address: this column is missing; the first line has to name the columns: address,name,organisation,plan,tier,language,valid_until"], "an empty file"),
+            ("address,name\na@b.example\n", &["c.csv:2: row: has 1 fields; the header has 2"], "a field too few"),
+            ("address\nana\n", &["c.csv:2: address: 'ana' is not of the form name@domain; write name@domain, or @domain"], "no address"),
+            ("address\n@\n", &["c.csv:2: address: '@' is not of the form name@domain; write name@domain, or @domain"], "no domain"),
+            ("address,name\na@b.example,\nc@b.example,\nA@b.example,\n", &["c.csv:4: address: 'A@b.example' has an earlier row already; leave one of them"], "twice; the later row"),
+            ("address,tier\na@b.example,advancd\n", &["c.csv:2: tier: unknown tier 'advancd'; did you mean 'advanced'? known are: basic, advanced"], "unknown tier"),
+            ("address,plan\na@b.example,extendd\n", &["c.csv:2: plan: unknown plan 'extendd'; did you mean 'extended'? known are: extended"], "unknown plan"),
+            ("address,language,valid_until\na@b.example,english,31.12.2026\n", &[
+                "c.csv:2: language: 'english' is no language; write two letters such as en",
+                "c.csv:2: valid_until: '31.12.2026' is no day; write it as 2026-12-31",
+            ], "all of a row"),
+            ("address,name\n\"a\nb@c.example\",\nx,\n", &[
+                "c.csv:2: address: 'a\nb@c.example' holds a character that an unquoted address cannot have; write name@domain, or @domain",
+                "c.csv:4: address: 'x' is not of the form name@domain; write name@domain, or @domain",
+            ], "rows over two lines are counted"),
+        ];
+        for (text, expect, why) in table {
+            assert_eq!(read_text(text.as_bytes()).1, *expect, "{why}");
+        }
+        let (directory, faults) = read_text(b"address,name\na@b.example,\xff\nc@b.example,x\n");
+        assert_eq!(faults, ["c.csv:2: row: is no UTF-8; save the file as UTF-8"]);
+        assert_eq!(directory.len(), 1, "the rows behind it are read");
+        let many = (0..1000).fold("address\n".to_owned(), |mut all, _| {
+            all.push_str("x\n");
+            all
+        });
+        assert_eq!(read_text(many.as_bytes()).1.len(), FAULTS_MAX);
+    }
+
+    #[test]
+    #[ignore = "a measurement, to be run by hand in release"]
+    fn a_million_rows() {
+        let mut text = "address,name,organisation,plan,tier,language,valid_until\n".to_owned();
+        for n in 0..1_000_000 {
+            let _ = writeln!(text, "user{n}@customer{}.example,Name {n},Organisation {},extended,,pt,2027-12-31", n / 7, n / 7);
+        }
+        let mut faults = Vec::new();
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(path.path(), text).unwrap();
+        let directory = load(path.path(), &tiers(), &mut faults).unwrap();
+        assert_eq!((directory.len(), faults.len()), (1_000_000, 0));
+    }
+}

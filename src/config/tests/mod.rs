@@ -1,0 +1,258 @@
+//! Configurations, right and wrong.
+
+mod policy;
+mod wrong;
+
+use super::*;
+use crate::config::settings::{After, MailboxSource, Relay, SignIn, Tls};
+use crate::domain::message::Language;
+use crate::domain::template::{NoticeFacts, Templates};
+use crate::domain::ticket::Priority;
+use jiff::SignedDuration;
+use secrecy::ExposeSecret as _;
+use std::fmt::Write as _;
+
+/// The least that works; [`wrong`] counts its lines.
+const LEAST: &str = "[desk]
+state_dir = 'state'
+[[mailbox]]
+name = 'support'
+address = 'support@acme.example'
+maildir = 'in'
+[smtp]
+maildir = 'out'
+[[team]]
+name = 'frontline'
+[[agent]]
+name = 'Ana'
+address = 'ana@acme.example'
+teams = 'frontline'
+";
+
+#[test]
+fn the_least_works() {
+    let settings = load_text("least.toml", LEAST, Path::new("/etc/guichet")).unwrap();
+    let policy = &settings.policy;
+    assert_eq!(settings.state_dir, Path::new("/etc/guichet/state"), "paths start from the directory of the configuration");
+    assert!(matches!(&settings.mailboxes[0].source, MailboxSource::Maildir(dir) if dir == Path::new("/etc/guichet/in")));
+    assert!(matches!(&settings.relay, Relay::Maildir(dir) if dir == Path::new("/etc/guichet/out")));
+    assert_eq!(
+        (policy.mailboxes[0].team.as_str(), policy.agents[0].handle.as_str()),
+        ("frontline", "ana"),
+        "the only team; the local part"
+    );
+    assert_eq!((policy.tiers[0].name.as_str(), policy.tiers[0].priority), ("standard", Priority::Medium));
+    assert!(policy.calendars["always"].is_always());
+    let sla = policy.sla("standard", Priority::Low);
+    assert_eq!(sla.first_response, Some(SignedDuration::from_hours(8)));
+    assert!(policy.calendar(&sla, "frontline").is_always());
+    assert!(settings.chat.is_none());
+}
+
+#[test]
+fn p12_every_example_is_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    std::fs::copy(config.join("customers.example.csv"), dir.path().join("customers.example.csv")).unwrap();
+    for (name, content) in [
+        ("imap.password", "one\n"),
+        ("smtp.password", "two\n"),
+        ("chat.key", "0123456789abcdef0123456789abcdef"),
+        ("ca.pem", "-----BEGIN CERTIFICATE-----\n"),
+        ("holidays.ics", "BEGIN:VCALENDAR\nEND:VCALENDAR\n"),
+    ] {
+        std::fs::write(dir.path().join(name), content).unwrap();
+    }
+    std::fs::create_dir(dir.path().join("templates")).unwrap();
+    for entry in std::fs::read_dir(config).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|end| end != "toml") {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        if name == "guichet.toml" {
+            // The examples in it: what stands behind a '#' at the start of a line.
+            text = text.lines().fold(String::new(), |mut all, line| {
+                let example = line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase()));
+                let _ = writeln!(all, "{}", example.unwrap_or(line));
+                all
+            });
+        }
+        std::fs::write(dir.path().join("tried.toml"), text).unwrap();
+        if let Err(faults) = load(&dir.path().join("tried.toml")) {
+            panic!("{name}: {}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
+
+const IMAP: &str = "[desk]
+state_dir = '/state'
+[[mailbox]]
+name = 'support'
+address = 'support@acme.example'
+imap = { host = 'imap.acme.example', user = 'a', password_file = 'password' }
+folder = 'Support'
+after = 'move:Done'
+[smtp]
+host = 'localhost'
+tls = 'none'
+[[team]]
+name = 'frontline'
+manager = 'carla@acme.example'
+";
+
+#[test]
+fn secrets_come_from_credentials_before_the_configuration() {
+    let (config, credentials) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(config.path().join("password"), "beside \r\n").unwrap();
+    let read = |credentials: Option<&Path>| {
+        let settings = load_layers(&[("g.toml".to_owned(), IMAP.to_owned())], Vec::new(), config.path(), credentials).unwrap();
+        let MailboxSource::Imap(account) = &settings.mailboxes[0].source else { panic!("no IMAP") };
+        assert_eq!((account.port, account.tls, &account.after), (993, Tls::Implicit, &After::Move("Done".to_owned())));
+        assert!(!format!("{settings:?}").contains("beside"), "a secret is never printed");
+        let SignIn::Password(password) = &account.sign_in else { panic!("no password") };
+        password.expose_secret().to_owned()
+    };
+    assert_eq!(read(Some(credentials.path())), "beside ", "only the line break is taken off");
+    std::fs::write(credentials.path().join("password"), "credential").unwrap();
+    assert_eq!(read(Some(credentials.path())), "credential");
+    assert_eq!(read(None), "beside ");
+}
+
+/// What comes of [`LEAST`] with an environment.
+fn with_environment(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+    let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    load_layers(&[("g.toml".to_owned(), LEAST.replace("maildir = 'out'", "host = 'localhost'"))], variables, Path::new("/x"), None)
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn the_environment_is_the_last_layer() {
+    let settings = with_environment(&[
+        ("GUICHET__SMTP__PORT", "2525"),
+        ("GUICHET__SMTP__HOST", "0123"),
+        ("GUICHET__SMTP__USER", "on"),
+        ("GUICHET__SMTP__PASSWORD", "1e3"),
+        ("GUICHET__DESK__LANGUAGES", "et, en"),
+        ("GUICHET__DESK__CLOSE_SOLVED_AFTER", "3d"),
+        ("GUICHET_LOG", "is none of ours"),
+        ("PATH", "neither"),
+    ])
+    .unwrap();
+    let Relay::Smtp(relay) = &settings.relay else { panic!("no SMTP") };
+    let (user, password) = relay.credentials.as_ref().unwrap();
+    assert_eq!((relay.port, relay.host.as_str(), user.as_str()), (2525, "0123", "on"), "numbers where numbers are wanted, texts elsewhere");
+    assert_eq!(password.expose_secret(), "1e3", "a password stays as it is");
+    assert_eq!(settings.policy.desk.languages, [Language::parse("et").unwrap(), Language::EN]);
+    assert_eq!(settings.policy.desk.close_solved_after, SignedDuration::from_hours(72));
+}
+
+#[test]
+fn p12_the_environment_is_checked_too() {
+    #[rustfmt::skip]
+    let table = [
+        ("GUICHET__SMTP__PROT", "25", "unknown key; did you mean 'port'?", "unknown"),
+        ("GUICHET__SMTP__PORT", "on", "is the text \"on\", but has to be a whole number from 0 to 65535", "not the number 1"),
+        ("GUICHET__SMTP__PORT", "99300", "is the text \"99300\", but has to be a whole number from 0 to 65535", "too large"),
+        ("GUICHET__SMTP", "x", "is the text \"x\", but has to be a table", "a section"),
+        ("GUICHET__SMTP__HOST", "a b", "'a b' is no name of a host; write it without scheme, port or path", "a fault of meaning"),
+        ("GUICHET__TEAM__NAME", "x", "is part of a list of tables, which the environment cannot reach; write it into a file", "a list"),
+    ];
+    for (name, value, expect, why) in table {
+        assert_eq!(with_environment(&[(name, value)]).unwrap_err(), [format!("environment: {name}: {expect}")], "{why}");
+    }
+}
+
+#[test]
+fn a_directory_is_read_in_the_order_of_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("10-main.toml", LEAST);
+    write("20-rules.toml", "[[rule]]\nname = 'first'\nthen = { priority = 'low' }\n[desk]\nname = 'One'\n");
+    write("30-rules.toml", "[[rule]]\nname = 'second'\nthen = { priority = 'high' }\n[desk]\nname = 'Two'\n");
+    write(".hidden.toml", "nonsense");
+    write("notes.txt", "nonsense");
+    let settings = load(dir.path()).unwrap();
+    let rules: Vec<&str> = settings.policy.rules.iter().map(|rule| rule.name.as_str()).collect();
+    assert_eq!(rules, ["first", "second"], "lists of all files, one after the other");
+    assert_eq!(settings.policy.desk.name, "Two", "a later value takes the place of an earlier one");
+
+    write("40-more.toml", "\n[[rule]]\nname = 'first'\nthen = { team = 'x' }\n[[agent]]\nadress = 'x'\n");
+    let faults: Vec<String> = load(dir.path()).unwrap_err().iter().map(ToString::to_string).collect();
+    let file = dir.path().join("40-more.toml").display().to_string();
+    let expect = [
+        "3: rule.name: there is another rule 'first' already; each needs a name of its own",
+        "4: rule.then.team: unknown team 'x'; known are: frontline",
+        "5: agent.name: is missing; write it as customers shall see it",
+        "5: agent.teams: is missing; write at least one team, or nothing ever reaches this agent",
+        "6: agent.adress: unknown key; did you mean 'address'?",
+    ];
+    assert_eq!(faults, expect.map(|fault| format!("{file}:{fault}")), "each in its own file");
+}
+
+#[test]
+fn p12_what_cannot_be_read_is_a_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = |path: &Path| load(path).unwrap_err()[0].message.clone();
+    assert_eq!(told(&dir.path().join("none.toml")), "cannot be read: No such file or directory (os error 2)");
+    assert_eq!(told(dir.path()), "is a directory without *.toml; put your configuration there, or name a file");
+    std::fs::write(dir.path().join("g.toml"), b"[desk]\nname = '\xff'").unwrap();
+    assert_eq!(told(dir.path()), "is no UTF-8 from octet 15 on");
+}
+
+#[test]
+fn texts_of_ones_own_take_the_place_of_built_in_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!("{LEAST}[desk]\nlanguages = ['en', 'de']\ntemplates = 'texts'\n").replacen("[desk]\nstate_dir = 'state'\n", "", 1);
+    let text = text.replacen("[desk]\n", "[desk]\nstate_dir = 'state'\n", 1);
+    let write = |language: &str, name: &str, text: &str| {
+        std::fs::create_dir_all(dir.path().join("texts").join(language)).unwrap();
+        std::fs::write(dir.path().join("texts").join(language).join(name), text).unwrap();
+    };
+    write("en", "ack.txt", "Subject: Got it\n\n{{ nmber }} of {{ customer }}\n");
+    write("en", "akc.txt", "Subject: Got it\n\nHello\n");
+    write("de", "ack.txt", "Subject: Da\n\n{{ number }}{% if %}\n");
+    let faults: Vec<String> = load_text("g.toml", &text, dir.path()).unwrap_err().iter().map(ToString::to_string).collect();
+    let dir_name = dir.path().display();
+    assert_eq!(
+        faults,
+        [
+            "g.toml:15: desk.languages: 'de' lacks texts in the directory of desk.templates: ack_unverified, breach, held, help, review, \
+             status, warning, brief, chat_expected, new_ticket_from_closed"
+                .to_owned(),
+            format!("{dir_name}/texts/de/ack.txt:3: templates.de.ack: syntax error: unexpected end of block"),
+            format!("{dir_name}/texts/en/ack.txt:3: templates.en.ack: unknown variable 'nmber'; did you mean 'number'?"),
+            format!("{dir_name}/texts/en/akc.txt:1: templates.en.akc: unknown text 'akc'; did you mean 'ack'?"),
+        ]
+    );
+}
+
+#[test]
+fn built_in_texts_read_well_whatever_is_known() {
+    let text = LEAST.replacen("[desk]\n", "[desk]\nlanguages = ['en', 'pt', 'et']\n", 1);
+    let templates = &load_text("g.toml", &text, Path::new("/x")).unwrap().policy.templates;
+    let [full, closed, empty] = NoticeFacts::samples();
+    let unpromised = NoticeFacts { due_text: String::new(), ..closed.clone() };
+    for language in ["en", "pt", "et"].map(|tag| Language::parse(tag).unwrap()) {
+        assert_eq!(templates.missing(language).count(), 0);
+        for name in Templates::names() {
+            // With nothing known at all it only has to come out.
+            templates.render(language, name, &empty).unwrap();
+            for facts in [&full, &closed, &unpromised] {
+                let filled = templates.render(language, name, facts).unwrap();
+                let shown = format!("{language}/{name}:\n{}\n\n{}", filled.subject, filled.text);
+                assert!(!filled.text.contains("\n\n\n"), "an empty line too many: {shown}");
+                let is_tidy = |line: &str| line.trim_end() == line && !line.contains("  (");
+                assert!(filled.text.lines().all(is_tidy), "stray spaces: {shown}");
+                assert!(!filled.subject.contains('_') && !filled.text.contains('_'), "a word of machines: {shown}");
+                match name {
+                    "ack_unverified" => assert!(!shown.contains("A question") && !shown.contains("Ana Souza"), "echoes nothing: {shown}"),
+                    "chat_expected" => assert_eq!(filled.text.lines().count(), 1, "one line: {shown}"),
+                    "ack" | "held" | "warning" => assert!(shown.contains(&facts.number), "{shown}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
