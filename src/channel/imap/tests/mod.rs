@@ -1,6 +1,6 @@
 //! The watcher against a server that is right until a test makes it odd: each way in which mail was once lost.
 
-pub(super) mod desk;
+pub(in crate::channel) mod desk;
 mod peer;
 
 use super::ledger::Delays;
@@ -437,11 +437,11 @@ async fn keep_goes_on_from_the_cursor() {
         }
         let watched = start(&peer, &desk, After::Keep);
         until(reason, || desk.accepted() == expected).await;
-        let uids = desk.sources().into_iter().map(|source| match source {
+        let mut uids = desk.sources().into_iter().map(|source| match source {
             Source::Imap { uid_validity: 7, uid, .. } => uid,
             other @ (Source::Imap { .. } | Source::Maildir { .. } | Source::Chat { .. }) => panic!("{other:?}"),
         });
-        assert_eq!(uids.last(), Some(3), "{reason}");
+        assert_eq!(uids.next_back(), Some(3), "{reason}");
         watched.stop().await;
     }
 }
