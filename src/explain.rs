@@ -48,10 +48,10 @@ pub fn explain(desk: &Desk, raw: &[u8]) -> Result<Explained, StoreFault> {
     let mailbox = desk.policy().mailboxes.first().map(|m| m.name.clone()).unwrap_or_default();
     let source = Source::Maildir { mailbox, file: String::new() };
     let received = Received { source, raw: raw.to_vec(), arrived: None, cut: None };
-    let (inbound, change) = desk.consider(received)?;
+    let (inbound, context, change) = desk.consider(received)?;
 
-    let outcome = match (change.landing, &change.quarantine, change.tickets.first()) {
-        (Some(_), None, None) => "duplicate",
+    let outcome = match (context.seen, &change.quarantine, change.tickets.first()) {
+        (Some(_), _, _) => "duplicate",
         (_, Some(_), _) => "quarantine",
         (_, None, Some(ticket)) if ticket.version == 0 => "new",
         (_, None, _) => "append",
@@ -73,7 +73,7 @@ pub fn explain(desk: &Desk, raw: &[u8]) -> Result<Explained, StoreFault> {
     };
     Ok(Explained {
         outcome: outcome.to_owned(),
-        ticket: ticket.or_else(|| seen(desk, change.landing)),
+        ticket: ticket.or_else(|| seen(desk, context.seen)),
         quarantine: change.quarantine.as_ref().map(|q| format!("{}: {}", q.reason, q.detail)),
         history: change.history.iter().map(|(_, line)| view::of_history(line)).collect(),
         outbox: change

@@ -190,7 +190,7 @@ impl Desk {
     ///
     /// # Errors
     /// The store's.
-    pub fn consider(&self, received: Received) -> Result<(Inbound, Change), StoreFault> {
+    pub fn consider(&self, received: Received) -> Result<(Inbound, Context, Change), StoreFault> {
         let mut parsed = normalise(&received.raw, &self.0.limits);
         let named = parts(received.raw, &mut parsed)
             .iter()
@@ -199,7 +199,7 @@ impl Desk {
         let inbound = self.assemble(received.source, parsed, named, received.cut);
         let context = self.facts(&inbound)?;
         let change = decide::on_message(&inbound, &context, &self.policy(), self.0.clock.now());
-        Ok((inbound, change))
+        Ok((inbound, context, change))
     }
 
     /// The parsed mail with its kept parts, and with what its tokens prove.

@@ -60,7 +60,6 @@ use crate::store::{OpenFault, OpenOptions, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -141,13 +140,14 @@ pub async fn run(
     let (policy_in, policy) = watch::channel(settings.policy.clone());
     let bells = Bells::default();
     let (desk, signer) = seat(&settings, policy, bells.clone())?;
-    let control_path = settings.state_dir.join(CONTROL_SOCKET);
-    let control = http::control::bind(&control_path).await.map_err(|fault| RunFault::Control(fault.to_string()))?;
+    let relay = relay(&settings)?;
     let listener = match &settings.chat {
-        Some(chat) => Some(TcpListener::bind(chat.listen).await.map_err(|fault| RunFault::Listen(chat.listen, fault))?),
+        Some(chat) => Some(http::listen(chat.listen).await.map_err(|fault| RunFault::Listen(chat.listen, fault))?),
         None => None,
     };
-    let relay = relay(&settings)?;
+    // Last of all: whoever finds the control socket finds a daemon that works.
+    let control_path = settings.state_dir.join(CONTROL_SOCKET);
+    let control = http::control::bind(&control_path).await.map_err(|fault| RunFault::Control(fault.to_string()))?;
     let metrics = recorder();
 
     let stop_in = stop.child_token();

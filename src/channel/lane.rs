@@ -158,3 +158,102 @@ async fn await_receipt(source: Source, receipt: Receipt, place: OwnedSemaphorePe
 async fn contained<T>(work: impl Future<Output = Result<T, HandoverFault>>) -> Result<T, HandoverFault> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(HandoverFault::Store("accepting panicked".into())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::imap::tests::desk::{Desk, until};
+
+    fn received(text: &str) -> Received {
+        let source = Source::Maildir { mailbox: "support".into(), file: text.into() };
+        Received { source, raw: text.as_bytes().to_vec(), arrived: None, cut: None }
+    }
+
+    fn file((source, landing): Settled) -> (String, bool) {
+        let Source::Maildir { file, .. } = source else { panic!("another source") };
+        (file, landing.is_ok())
+    }
+
+    #[tokio::test]
+    async fn p3_each_comes_out_once_and_a_fault_or_a_panic_concerns_its_own_message() {
+        let desk = Desk::new();
+        let mut lane = Lane::new(desk.clone(), Budget::new(1_000));
+        for text in ["a", "refuse", "panic", "b"] {
+            lane.push(received(text)).await;
+        }
+        let mut out = Vec::new();
+        while let Some(settled) = lane.settled().await {
+            out.push(file(settled));
+        }
+        out.sort();
+        assert_eq!(out, [("a".into(), true), ("b".into(), true), ("panic".into(), false), ("refuse".into(), false)]);
+        assert_eq!(desk.accepted(), ["a", "b"], "in order");
+        assert_eq!((lane.on_the_way(), lane.settled_now().is_none()), (0, true));
+    }
+
+    #[tokio::test]
+    async fn p1_a_receipt_that_is_late_does_not_hold_up_the_accepting() {
+        let desk = Desk::new();
+        let mut lane = Lane::new(desk.clone(), Budget::new(1_000));
+        lane.push(received("held")).await;
+        lane.push(received("next")).await;
+        assert_eq!(lane.settled().await.map(file), Some(("next".into(), true)));
+        assert_eq!(desk.accepted(), ["held", "next"], "accepted in order, many under one flush");
+        // Waiting may be given up without losing anything.
+        assert!(lane.settled().now_or_never().is_none(), "no receipt, not settled");
+        desk.release.send_replace(true);
+        assert_eq!(lane.settled().await.map(file), Some(("held".into(), true)));
+        assert_eq!(lane.settled().await.map(file), None);
+    }
+
+    #[tokio::test]
+    async fn p11_a_full_lane_waits() {
+        let desk = Desk::new();
+        let mut lane = Lane::new(desk.clone(), Budget::new(1_000_000));
+        for n in 0..LANE_MESSAGES_MAX {
+            lane.push(received(&format!("held {n}"))).await;
+        }
+        until("all are accepted", || desk.accepted().len() == LANE_MESSAGES_MAX).await;
+        assert!(lane.push(received("one too many")).now_or_never().is_none(), "no place until one has landed");
+        desk.release.send_replace(true);
+        lane.push(received("one more")).await;
+        assert_eq!(lane.on_the_way(), LANE_MESSAGES_MAX + 1, "what was given up was never taken");
+    }
+
+    #[tokio::test]
+    async fn p11_octets_are_given_back_when_prepared_and_one_large_mail_passes() {
+        let desk = Desk::new();
+        let budget = Budget::new(10);
+        let mut lane = Lane::new(desk.clone(), budget.clone());
+        for text in ["held, far larger than the budget", "0123456789", "and so on"] {
+            lane.push(received(text)).await;
+        }
+        until("all are accepted", || desk.accepted().len() == 3).await;
+        assert_eq!(budget.octets.available_permits(), 10, "though the first has no receipt yet");
+        let other = budget.take(10).await;
+        assert!(lane.push(received("x")).now_or_never().is_none(), "the budget is of all mailboxes");
+        drop(other);
+        lane.push(received("x")).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p3_a_preparation_that_never_ends_is_given_up() {
+        #[derive(Clone)]
+        struct Stuck;
+        impl Handover for Stuck {
+            type Prepared = ();
+            fn prepare(&self, _received: Received) -> futures_util::future::BoxFuture<'static, Result<(), HandoverFault>> {
+                std::future::pending().boxed()
+            }
+            fn accept(&self, (): ()) -> futures_util::future::BoxFuture<'static, Result<Receipt, HandoverFault>> {
+                std::future::pending().boxed()
+            }
+            fn cursor(&self, _mailbox: &str) -> futures_util::future::BoxFuture<'static, Option<(u32, u32)>> {
+                std::future::ready(None).boxed()
+            }
+        }
+        let mut lane = Lane::new(Stuck, Budget::new(10));
+        lane.push(received("stuck")).await;
+        assert_eq!(lane.settled().await.map(file), Some(("stuck".into(), false)));
+    }
+}

@@ -289,3 +289,93 @@ fn make(directory: &Path) -> io::Result<()> {
 fn sync(directory: &Path) -> io::Result<()> {
     std::fs::File::open(directory)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::imap::tests::desk::{Desk, surroundings, until};
+    use tokio::task::JoinHandle;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn files(directory: &Path, folder: &str) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(directory.join(folder))
+            .map(|all| all.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect())
+            .unwrap_or_default();
+        names.sort();
+        names
+    }
+
+    fn start(directory: &Path, desk: &Desk) -> (Surroundings, watch::Receiver<Health>, JoinHandle<()>) {
+        let (sender, health) = watch::channel(Health::default());
+        let around = surroundings();
+        let every = Duration::from_millis(10);
+        let watching = watch_maildir("local".into(), directory.to_owned(), every, desk.clone(), around.clone(), sender);
+        (around, health, tokio::spawn(watching))
+    }
+
+    #[test]
+    fn a_delivery_is_whole_and_its_name_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let maildir = directory.path().join("a/b");
+        let time = at("2026-11-22T10:00:00.000123Z");
+        let places: Vec<PathBuf> = (0..3).map(|n| deliver(&maildir, time, format!("mail {n}").as_bytes()).unwrap()).collect();
+        assert_eq!(files(&maildir, "new").len(), 3, "the same time three times");
+        assert_eq!(files(&maildir, "tmp"), [""; 0]);
+        assert_eq!(std::fs::read_to_string(&places[2]).unwrap(), "mail 2");
+        assert!(places[0].file_name().unwrap().to_str().unwrap().starts_with("1795341600.M123P"), "{places:?}");
+    }
+
+    #[tokio::test]
+    async fn p1_a_file_is_settled_once_it_has_its_receipt() {
+        let directory = tempfile::tempdir().unwrap();
+        let maildir = directory.path();
+        let desk = Desk::new();
+        deliver(maildir, at("2026-11-22T10:00:09Z"), b"second, held").unwrap();
+        deliver(maildir, at("2026-11-22T10:00:00Z"), b"first").unwrap();
+        let (around, health, watching) = start(maildir, &desk);
+        until("the first is settled", || files(maildir, "cur").len() == 1).await;
+        until("the second is accepted", || desk.accepted() == ["first", "second, held"]).await;
+        assert_eq!(files(maildir, "new").len(), 1, "no receipt, not settled");
+        desk.release.send_replace(true);
+        until("both are settled", || files(maildir, "new").is_empty()).await;
+        assert!(files(maildir, "cur").iter().all(|name| name.ends_with(".guichet:2,S")));
+        around.stop.cancel();
+        watching.await.unwrap();
+        assert_eq!(desk.prepared().len(), 2, "each was read once");
+        assert_eq!(health.borrow().last_fault, None);
+    }
+
+    #[tokio::test]
+    async fn p3_what_cannot_be_taken_holds_up_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let maildir = directory.path();
+        let desk = Desk::new();
+        let (around, health, watching) = start(maildir, &desk);
+        until("it is made", || maildir.join("cur").is_dir()).await;
+        std::fs::create_dir(maildir.join("new/folder")).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", maildir.join("new/link")).unwrap();
+        std::fs::write(maildir.join("new/.hidden"), "hidden").unwrap();
+        for (n, text) in ["refuse", "panic", "fine", &"x".repeat(2_000)].iter().enumerate() {
+            std::fs::write(maildir.join(format!("new/{n}.name")), text).unwrap();
+        }
+        until("the others are settled", || files(maildir, "cur") == ["2.name:2,S", "3.name:2,S"]).await;
+        assert_eq!(desk.cuts(), [None, Some(2_000)], "a large one is taken in by its start (P11)");
+        assert_eq!(files(maildir, "new"), [".hidden", "0.name", "1.name", "folder", "link"]);
+        assert_eq!(health.borrow().last_fault.clone().map(|(kind, ..)| kind), Some(FaultKind::Handover));
+        around.stop.cancel();
+        watching.await.unwrap();
+    }
+
+    #[test]
+    fn files_come_by_the_time_in_their_names() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["10.b", "9.c", "10.a", "no-time", "x.y"] {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let names: Vec<String> = list(directory.path()).unwrap().into_iter().map(|file| file.into_string().unwrap()).collect();
+        assert_eq!(names, ["9.c", "10.a", "10.b", "no-time", "x.y"]);
+    }
+}

@@ -20,11 +20,11 @@ use jiff::{Timestamp, ToSpan};
 /// Decides about one message.
 #[must_use]
 pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Timestamp) -> Change {
-    if let Some(landing) = context.seen {
-        // P2: nothing of it is done again; only the mailbox's cursor moves past this copy.
-        return Change { source: Some(inbound.source.clone()), landing: Some(landing), ..Change::default() };
-    }
     let mut change = Change { fingerprint: Some(inbound.fingerprint), source: Some(inbound.source.clone()), ..Change::default() };
+    if context.seen.is_some() {
+        // P2: nothing of it is done again; only the mailbox's cursor moves past this copy.
+        return change;
+    }
     match threading::place(inbound, context, policy) {
         Place::Quarantine { reason, detail } => quarantine(inbound, reason, &detail, &mut change),
         Place::Agent { ticket, agent, why } => agent_writes(inbound, ticket, agent, &why, context, policy, now, &mut change),

@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -66,6 +67,14 @@ pub fn router(health: health::Health, desk_name: &str, origins: &[String]) -> Ro
 /// Adds the headers that every answer has.
 pub fn guarded(router: Router) -> Router {
     router.layer(axum::middleware::map_response(page::guard))
+}
+
+/// Opens the public listener.
+///
+/// # Errors
+/// The system's, when the address is taken or not ours.
+pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
 }
 
 /// Something that accepts connections.

@@ -174,13 +174,13 @@ mod tests {
         let wish = |uid, size| Wish { uid, size: Some(size), alone: false, cut: false };
         let mb = 1 << 20;
         #[rustfmt::skip]
-        let cases: [(Vec<Wish>, &[&[u32]], &str); 6] = [
-            (vec![wish(1, mb), wish(2, mb), wish(3, 2 * mb), wish(4, 1)], &[&[1, 2, 3], &[4]], "4 MiB together, then the next"),
-            (vec![wish(1, 9 * mb), wish(2, 1)], &[&[1], &[2]], "larger than a batch: alone"),
-            (vec![wish(1, 1), wish(2, 11 * mb), wish(3, 1)], &[&[1], &[2], &[3]], "larger than the limit: cut, alone"),
-            (vec![wish(1, 1), Wish { alone: true, ..wish(2, 0) }, wish(3, 0)], &[&[1], &[2], &[3]], "a suspect goes alone"),
-            (vec![wish(1, 1), Wish { size: None, ..wish(2, 0) }, wish(3, 1)], &[&[1, 3]], "of unknown size: not now"),
-            (vec![], &[], "nothing"),
+        let cases = [
+            (vec![wish(1, mb), wish(2, mb), wish(3, 2 * mb), wish(4, 1)], vec![vec![1, 2, 3], vec![4]], "4 MiB together, then the next"),
+            (vec![wish(1, 9 * mb), wish(2, 1)], vec![vec![1], vec![2]], "larger than a batch: alone"),
+            (vec![wish(1, 1), wish(2, 11 * mb), wish(3, 1)], vec![vec![1], vec![2], vec![3]], "larger than the limit: cut, alone"),
+            (vec![wish(1, 1), Wish { alone: true, ..wish(2, 0) }, wish(3, 0)], vec![vec![1], vec![2], vec![3]], "a suspect goes alone"),
+            (vec![wish(1, 1), Wish { size: None, ..wish(2, 0) }, wish(3, 1)], vec![vec![1, 3]], "of unknown size: not now"),
+            (vec![], vec![], "nothing"),
         ];
         for (wishes, expected, reason) in cases {
             let batches = batches(&wishes, 10 << 20);

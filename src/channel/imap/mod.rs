@@ -24,7 +24,7 @@ mod ledger;
 mod session;
 mod settle;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use answer::Code;
 

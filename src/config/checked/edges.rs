@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Largest password, token or key, in octets (P11).
+/// Where mail goes that is safe here, unless something else is written.
+const PROCESSED: &str = "Processed";
 const SECRET_OCTETS_MAX: u64 = 64 << 10;
 /// Largest file of authorities: as large as those of whole systems.
 const CA_OCTETS_MAX: u64 = 4 << 20;
@@ -148,7 +150,9 @@ impl Check<'_> {
 
     fn after(&mut self, path: &str, written: Option<&str>, folder: &str) -> After {
         match written {
-            None | Some("flag") => After::Flag,
+            None if is_same_folder(PROCESSED, folder) => After::Flag,
+            None => After::Move(PROCESSED.to_owned()),
+            Some("flag") => After::Flag,
             Some("keep") => After::Keep,
             Some("delete") => After::Delete,
             Some(text) => match text.strip_prefix("move:").map(str::trim) {
