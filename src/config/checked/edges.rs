@@ -12,9 +12,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Largest password, token or key, in octets (P11).
 /// Where mail goes that is safe here, unless something else is written.
 const PROCESSED: &str = "Processed";
+/// Largest password, token or key, in octets (P11).
 const SECRET_OCTETS_MAX: u64 = 64 << 10;
 /// Largest file of authorities: as large as those of whole systems.
 const CA_OCTETS_MAX: u64 = 4 << 20;
