@@ -1,0 +1,246 @@
+//! An [`Outbound`] to the octets of RFC 5322. The same entry gives the same octets at each attempt (P5).
+//!
+//! Each value that came from outside is put on one line before the builder sees it, ids are written only if they are plain,
+//! and every part is encoded, so that nothing that somebody wrote can begin a header, a part or a second mail.
+
+use super::token::Signer;
+use crate::domain::address::{Contact, EmailAddress, one_line};
+use crate::domain::message::{Attachment, Bound, MessageId};
+use crate::domain::outbound::{Audience, Automatic, Outbound, Purpose};
+use crate::domain::ticket::{NAME_OCTETS_MAX, SUBJECT_OCTETS_MAX};
+use mail_builder::MessageBuilder;
+use mail_builder::headers::{HeaderType, address::Address, content_type::ContentType, date::Date, message_id::MessageId as Ids, raw::Raw};
+use mail_builder::mime::MimePart;
+
+/// Ids that are written to References; the newest.
+const REFERENCES_MAX: usize = 20;
+
+/// A mail that is ready to be handed to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Composed {
+    /// `None` is the null return path of automatic mail (RFC 3834 section 3.3).
+    pub envelope_from: Option<EmailAddress>,
+    pub envelope_to: EmailAddress,
+    pub message_id: MessageId,
+    /// CRLF line ends, no line over 998 octets, no dot stuffing.
+    pub octets: Vec<u8>,
+}
+
+/// Why a mail cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ComposeFault {
+    /// The entry goes to a chat visitor without an address.
+    #[error("has no recipient with an address")]
+    NoRecipient,
+}
+
+/// Writes a mail. `text` is its whole text, `attachments` the contents of the entry's files.
+///
+/// # Errors
+/// [`ComposeFault::NoRecipient`] where the entry names nobody with an address.
+pub fn compose(outbound: &Outbound, signer: &Signer, text: &str, attachments: &[(Attachment, Vec<u8>)]) -> Result<Composed, ComposeFault> {
+    let to = outbound.to.as_ref().ok_or(ComposeFault::NoRecipient)?;
+    let domain = outbound.from.domain();
+    let ticket = outbound.id.ticket;
+    let message_id = signer.message_id(outbound.id, &outbound.audience, domain);
+    let (reply_to, in_reply_to, references) = match &outbound.audience {
+        Audience::Customer => (
+            Some(signer.reply_address(&outbound.from, ticket, &Bound::Customer)),
+            outbound.in_reply_to.clone(),
+            outbound.references.clone(),
+        ),
+        Audience::Agent(agent) => {
+            let root = signer.thread_root(ticket, agent, domain);
+            (Some(signer.reply_address(&outbound.from, ticket, &Bound::Agent(agent.clone()))), Some(root.clone()), vec![root])
+        }
+        Audience::Informed => (None, outbound.in_reply_to.clone(), outbound.references.clone()),
+    };
+    let shown_to = if outbound.shown_to.is_empty() { std::slice::from_ref(to) } else { outbound.shown_to.as_slice() };
+    let mut mail = MessageBuilder::new()
+        .from(mailbox(&outbound.from_name, &outbound.from))
+        .to(Address::new_list(shown_to.iter().map(contact).collect()))
+        .reply_to(mailbox("", reply_to.as_ref().unwrap_or(&outbound.from)))
+        .subject(one_line(&outbound.subject, SUBJECT_OCTETS_MAX))
+        .date(Date::new(outbound.created.as_second()))
+        .message_id(message_id.as_str().to_owned());
+    if let Some(id) = in_reply_to.as_ref().filter(|id| is_plain(id)) {
+        mail = mail.in_reply_to(id.as_str().to_owned());
+    }
+    // RFC 5322 section 3.6.4: the references end with what is answered.
+    let mut chain: Vec<&MessageId> = references.iter().filter(|id| is_plain(id) && Some(*id) != in_reply_to.as_ref()).collect();
+    chain.extend(in_reply_to.as_ref().filter(|id| is_plain(id)));
+    let newest = chain.split_off(chain.len().saturating_sub(REFERENCES_MAX));
+    if !newest.is_empty() {
+        mail = mail.references(Ids::new_list(newest.into_iter().map(|id| id.as_str().to_owned())));
+    }
+    for (name, value) in marks(outbound, signer) {
+        mail = mail.header(name, HeaderType::Raw(Raw::new(value)));
+    }
+    let octets = mail.body(body(&message_id, text, attachments)).write_to_vec().unwrap_or_default();
+    Ok(Composed {
+        envelope_from: outbound.automatic.is_none().then(|| outbound.from.clone()),
+        envelope_to: to.address.clone(),
+        message_id,
+        octets,
+    })
+}
+
+/// The fields by which other machines know this for a machine's mail, and by which we know it again.
+fn marks(outbound: &Outbound, signer: &Signer) -> Vec<(&'static str, String)> {
+    let mut marks = Vec::new();
+    if let Some(automatic) = outbound.automatic {
+        let word = match automatic {
+            Automatic::Replied => "auto-replied",
+            Automatic::Generated => "auto-generated",
+        };
+        marks.push(("Auto-Submitted", word.to_owned()));
+        marks.push(("X-Auto-Response-Suppress", "All".to_owned()));
+    }
+    let is_answer = match outbound.purpose {
+        Purpose::Answer => true,
+        Purpose::Ack | Purpose::Notification | Purpose::Held | Purpose::Reply | Purpose::Warning | Purpose::Breach | Purpose::Review => {
+            false
+        }
+    };
+    if outbound.automatic.is_some() || !is_answer {
+        marks.push(("X-Guichet", signer.loop_mark()));
+    }
+    marks
+}
+
+fn contact(contact: &Contact) -> Address<'static> {
+    mailbox(&contact.name, &contact.address)
+}
+
+fn mailbox(name: &str, address: &EmailAddress) -> Address<'static> {
+    let name = one_line(name, NAME_OCTETS_MAX);
+    Address::new_address((!name.is_empty()).then_some(name), address.as_str().to_owned())
+}
+
+/// Ids of strangers may hold anything; only what cannot end the field or the brackets is repeated.
+fn is_plain(id: &MessageId) -> bool {
+    id.as_str().bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"' | b'\\' | b'(' | b')'))
+}
+
+fn body(id: &MessageId, text: &str, attachments: &[(Attachment, Vec<u8>)]) -> MimePart<'static> {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let page = html_of(&text);
+    let multipart = |kind: &'static str, parts: Vec<MimePart<'static>>| {
+        MimePart::new(ContentType::new(kind).attribute("boundary", boundary(id, kind)), parts)
+    };
+    let words = multipart("multipart/alternative", vec![MimePart::new("text/plain", text), MimePart::new("text/html", page)]);
+    if attachments.is_empty() {
+        return words;
+    }
+    let mut parts = vec![words];
+    parts.extend(attachments.iter().map(|(about, content)| file(about, content)));
+    multipart("multipart/mixed", parts)
+}
+
+/// The builder's own boundaries are random; ours are the same at each attempt. `=_` occurs in no encoded text.
+fn boundary(id: &MessageId, kind: &str) -> String {
+    let hash = blake3::hash(format!("{kind} {id}").as_bytes()).to_hex();
+    format!("=_{}", &hash.as_str()[..32])
+}
+
+/// Always base64: what was sent is what arrives.
+fn file(about: &Attachment, content: &[u8]) -> MimePart<'static> {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b);
+    let is_usable = about.media_type.split_once('/').is_some_and(|(kind, rest)| {
+        // RFC 2046 sections 5.1 and 5.2: these must not be encoded.
+        !matches!(kind, "multipart" | "message") && [kind, rest].iter().all(|s| !s.is_empty() && s.len() <= 63 && s.bytes().all(is_token))
+    });
+    let media_type = if is_usable { about.media_type.clone() } else { "application/octet-stream".to_owned() };
+    const FILE_NAME_OCTETS_MAX: usize = 255;
+    let name = one_line(&about.name, FILE_NAME_OCTETS_MAX);
+    let name = if name.is_empty() { "attachment".to_owned() } else { name };
+    MimePart::new(ContentType::new(media_type), data_encoding::BASE64_MIME.encode(content)).attachment(name).transfer_encoding("base64")
+}
+
+/// A plain page of the text: escaped, quotes as blocks, addresses as links.
+fn html_of(text: &str) -> String {
+    /// Quotes inside of quotes that are shown as such.
+    const QUOTES_MAX: usize = 5;
+    let mut page = String::with_capacity(text.len() * 2);
+    page.push_str("<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head><body>\n");
+    let mut depth = 0;
+    for line in text.lines() {
+        let (quotes, words) = unquoted(line);
+        let quotes = quotes.min(QUOTES_MAX);
+        while depth < quotes {
+            page.push_str("<blockquote style=\"margin:0 0 0 0.8ex;border-left:1px solid #ccc;padding-left:1ex\">\n");
+            depth += 1;
+        }
+        while depth > quotes {
+            page.push_str("</blockquote>\n");
+            depth -= 1;
+        }
+        push_linked(&mut page, words);
+        page.push_str("<br>\n");
+    }
+    page.push_str(&"</blockquote>\n".repeat(depth));
+    page.push_str("</body></html>\n");
+    page
+}
+
+/// How deep a line is quoted (RFC 3676 section 4.5), and what it says.
+fn unquoted(line: &str) -> (usize, &str) {
+    let mut depth = 0;
+    let mut rest = line;
+    while let Some(inner) = rest.strip_prefix('>') {
+        depth += 1;
+        rest = inner.strip_prefix(' ').unwrap_or(inner);
+    }
+    (depth, rest)
+}
+
+/// Words, escaped; http, https and mailto addresses become links, no other scheme ever does.
+fn push_linked(page: &mut String, words: &str) {
+    let mut rest = words;
+    let mut from = 0;
+    while let Some(colon) = rest[from..].find(':').map(|at| from + at) {
+        let scheme = ["https", "http", "mailto"].into_iter().find(|scheme| rest[..colon].ends_with(scheme));
+        let behind = &rest[colon + 1..];
+        let (Some(scheme), true) = (scheme, behind.starts_with("//") || scheme == Some("mailto")) else {
+            from = colon + 1;
+            continue;
+        };
+        let (before, link) = rest.split_at(colon - scheme.len());
+        let end = link.find(|c: char| {
+            c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '\'' | '`' | '\\' | '^' | '{' | '}' | '|')
+        });
+        let link = link[..end.unwrap_or(link.len())].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']']);
+        let begins_word = before.chars().next_back().is_none_or(|c| !c.is_alphanumeric());
+        if begins_word && link.len() > scheme.len() + 3 {
+            push_escaped(page, before);
+            page.push_str("<a rel=\"noopener noreferrer nofollow\" href=\"");
+            push_escaped(page, link);
+            page.push_str("\">");
+            push_escaped(page, link);
+            page.push_str("</a>");
+            rest = &rest[before.len() + link.len()..];
+            from = 0;
+        } else {
+            from = colon + 1;
+        }
+    }
+    push_escaped(page, rest);
+}
+
+fn push_escaped(page: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => page.push_str("&amp;"),
+            '<' => page.push_str("&lt;"),
+            '>' => page.push_str("&gt;"),
+            '"' => page.push_str("&quot;"),
+            '\'' => page.push_str("&#39;"),
+            '\t' => page.push(' '),
+            c if c.is_control() => page.push(char::REPLACEMENT_CHARACTER),
+            c => page.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

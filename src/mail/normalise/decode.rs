@@ -1,0 +1,187 @@
+//! Transfer encodings and character sets: lenient, linear, and never a refusal.
+
+use mail_parser::decoders::charsets::map::charset_decoder;
+use std::borrow::Cow;
+
+/// How a part's octets are written (RFC 2045 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transfer {
+    Plain,
+    QuotedPrintable,
+    Base64,
+    /// Not known: the octets are kept as they are.
+    Unknown,
+}
+
+impl Transfer {
+    /// Reads the value of Content-Transfer-Encoding.
+    pub(super) fn parse(value: &str) -> Self {
+        let word = value.split(['(', ';']).next().unwrap_or_default().trim();
+        match word.to_ascii_lowercase().as_str() {
+            "" | "7bit" | "8bit" | "binary" => Self::Plain,
+            "quoted-printable" => Self::QuotedPrintable,
+            "base64" => Self::Base64,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The octets that were meant.
+    pub(super) fn decode(self, octets: &[u8]) -> Cow<'_, [u8]> {
+        match self {
+            Self::Plain | Self::Unknown => Cow::Borrowed(octets),
+            Self::QuotedPrintable => Cow::Owned(quoted_printable(octets)),
+            Self::Base64 => Cow::Owned(base64(octets)),
+        }
+    }
+}
+
+/// RFC 2045 section 6.8: characters outside of the alphabet are passed over; what follows padding begins anew, since some
+/// programs join pieces that were encoded apart.
+fn base64(octets: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(octets.len() / 4 * 3 + 3);
+    let (mut bits, mut count) = (0u32, 0u32);
+    for &b in octets {
+        let value = match b {
+            b'A'..=b'Z' => b - b'A',
+            b'a'..=b'z' => b - b'a' + 26,
+            b'0'..=b'9' => b - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b'=' => {
+                (bits, count) = (0, 0);
+                continue;
+            }
+            _ => continue,
+        };
+        bits = (bits << 6) | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push(u8::try_from((bits >> count) & 0xff).unwrap_or_default());
+        }
+    }
+    out
+}
+
+/// RFC 2045 section 6.7: a bad escape stays as it is, white space before a line end goes.
+fn quoted_printable(octets: &[u8]) -> Vec<u8> {
+    let hex = |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+    let mut out = Vec::with_capacity(octets.len());
+    let mut at = 0;
+    while at < octets.len() {
+        let (line, next) = super::structure::line_at(octets, at);
+        let ended = octets.get(next.wrapping_sub(1)) == Some(&b'\n') && next > at;
+        let text = line.trim_ascii_end();
+        let soft = text.last() == Some(&b'=');
+        let text = if soft { &text[..text.len() - 1] } else { text };
+        let mut i = 0;
+        while i < text.len() {
+            if text[i] == b'='
+                && let (Some(high), Some(low)) = (hex(text.get(i + 1)), hex(text.get(i + 2)))
+            {
+                out.push(high << 4 | low);
+                i += 3;
+            } else {
+                out.push(text[i]);
+                i += 1;
+            }
+        }
+        if ended && !soft {
+            out.extend_from_slice(b"\r\n");
+        } else if !ended && !soft {
+            // The last line: its white space may be meant.
+            out.extend_from_slice(&line[text.len()..]);
+        }
+        at = next;
+    }
+    out
+}
+
+/// Text of octets under the label that came with them; says so if the label could not be believed.
+pub(super) fn text(octets: &[u8], label: Option<&str>) -> (String, Option<&'static str>) {
+    let label = label.map(|l| l.trim().trim_matches(['"', '\'']).to_ascii_lowercase()).unwrap_or_default();
+    match label.as_str() {
+        // ASCII with eight-bit octets is mostly UTF-8 from a program that did not look.
+        "" | "utf-8" | "utf8" | "us-ascii" | "ascii" | "ansi_x3.4-1968" | "unknown-8bit" | "x-unknown" | "default"
+        | "unicode-1-1-utf-8" => utf8_or_western(octets),
+        _ => match charset_decoder(known_label(&label).as_bytes()) {
+            Some(decode) => (decode(octets), None),
+            None => (utf8_or_western(octets).0, Some("unknown_charset")),
+        },
+    }
+}
+
+/// UTF-8 if it is, windows-1252 if nothing in it looks like UTF-8 (it was labelled wrongly), else UTF-8 with replacement.
+pub(super) fn utf8_or_western(octets: &[u8]) -> (String, Option<&'static str>) {
+    match std::str::from_utf8(octets) {
+        Ok(text) => (text.to_owned(), None),
+        Err(_) => {
+            let multibyte = octets.utf8_chunks().any(|chunk| !chunk.valid().is_ascii());
+            match charset_decoder(b"windows-1252") {
+                Some(decode) if !multibyte => (decode(octets), Some("wrong_charset")),
+                _ => (String::from_utf8_lossy(octets).into_owned(), Some("wrong_charset")),
+            }
+        }
+    }
+}
+
+/// Names that real mailers use and the decoder's table lacks.
+fn known_label(label: &str) -> &str {
+    match label {
+        "cp932" | "ms932" | "windows-31j" | "windows-932" | "x-sjis" | "x-ms-cp932" | "ms_kanji" | "sjis" | "shift-jis" => "shift_jis",
+        "cp936" | "ms936" | "windows-936" | "x-gbk" | "gb_2312-80" | "gb2312-80" | "euc-cn" => "gbk",
+        "cp949" | "ms949" | "windows-949" | "uhc" | "ks_c_5601" | "ksc5601" | "ks_c_5601-1989" => "euc-kr",
+        "cp950" | "ms950" | "windows-950" | "x-big5" => "big5",
+        "gb18030-2000" | "gb18030-2005" => "gb18030",
+        "cp874" | "tis-620" | "tis620" | "iso-8859-11" => "windows-874",
+        "cp20127" | "iso-646-us" => "us-ascii",
+        "iso-8859-8-i" | "iso-8859-8-e" => "iso-8859-8",
+        "cp51932" | "eucjp" | "x-euc-jp" | "x-euc" => "euc-jp",
+        "cp50220" | "cp50221" | "iso-2022-jp-ms" | "iso-2022-jp-1" | "iso-2022-jp-2" => "iso-2022-jp",
+        "x-windows-1250" | "win-1250" | "win1250" => "windows-1250",
+        "x-windows-1251" | "win-1251" | "win1251" | "windows1251" => "windows-1251",
+        "x-windows-1252" | "win-1252" | "ansi" | "windows1252" | "iso-8859-1-windows-3.1-latin-1" => "windows-1252",
+        "x-windows-1257" | "win-1257" | "windows1257" => "windows-1257",
+        "macroman" | "x-mac-roman" | "x-macintosh" => "macintosh",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transfer_encodings_are_read_leniently() {
+        for (kind, given, expect, why) in [
+            (Transfer::Base64, &b"aGVsbG8="[..], &b"hello"[..], "plain"),
+            (Transfer::Base64, b"aGVs\r\n bG8", b"hello", "white space, no padding"),
+            (Transfer::Base64, b"aGk=aGk=", b"hihi", "two pieces joined"),
+            (Transfer::Base64, b"!!a$G k", b"hi", "garbage is passed over"),
+            (Transfer::QuotedPrintable, b"a=3Db =\r\nc  \r\nd", b"a=b c\r\nd", "soft line end, trailing blanks"),
+            (Transfer::QuotedPrintable, b"=ZZ =4 =\r\n=\r\n==3D=\r\nend=", b"=ZZ =4 ==end", "bad escapes stay"),
+            (Transfer::QuotedPrintable, b"a ", b"a ", "the last line keeps its blank"),
+            (Transfer::Unknown, b"uryyb", b"uryyb", "unknown: as it is"),
+        ] {
+            assert_eq!(kind.decode(given).as_ref(), expect, "{why}");
+        }
+        assert_eq!(Transfer::parse(" BASE64 (yes)"), Transfer::Base64);
+        assert_eq!(Transfer::parse("base64 base64"), Transfer::Unknown);
+    }
+
+    #[test]
+    fn character_sets_are_read_by_label_or_by_look() {
+        for (octets, label, expect, why) in [
+            (&b"Gr\xfc\xdfe 100 \x80"[..], Some("utf-8"), "Grüße 100 €", "labelled wrongly: nothing of it is UTF-8"),
+            ("héllo \u{20ac}".as_bytes(), Some("us-ascii"), "héllo €", "UTF-8 under ASCII"),
+            (b"\xc3\xa4 \xff", None, "ä \u{fffd}", "UTF-8 with one bad octet"),
+            (b"\x82\xb1", Some("cp932"), "こ", "label that the table lacks"),
+            (b"\x1b$B$3$s", Some("iso-2022-jp"), "こん", "left in shifted state"),
+            (b"+ADw-", Some("utf-7"), "<", "utf-7 by label only"),
+            (b"+ADw-", None, "+ADw-", "never by its look"),
+            (b"hello", Some("../../../etc/passwd"), "hello", "hostile label"),
+        ] {
+            assert_eq!(text(octets, label).0, expect, "{why}");
+        }
+    }
+}

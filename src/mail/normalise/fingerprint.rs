@@ -1,0 +1,91 @@
+//! What makes two deliveries the same message (P2): everything that the sender wrote and nothing that the way added.
+
+use super::structure::{fields, line_at, unfold};
+use crate::domain::message::Fingerprint;
+
+/// Fields that the sender's program writes once and that relays leave alone.
+const SENDERS_OWN: [&str; 4] = ["Message-ID", "Date", "From", "Subject"];
+
+/// BLAKE3 over the sender's fields and the body, each with its length. Without a Message-ID two short mails may be equal
+/// in all of that and still be two, so then every other field counts as well.
+pub(super) fn of(head: &[u8], body: &[u8], has_message_id: bool) -> Fingerprint {
+    let mut hash = blake3::Hasher::new();
+    hash.update(b"guichet mail 1");
+    let mut field = |name: &str, value: &[u8]| {
+        let value = unfold(value);
+        hash.update(&u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(name.to_ascii_lowercase().as_bytes());
+        hash.update(&u64::try_from(value.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(&value);
+    };
+    for name in SENDERS_OWN {
+        for found in fields(head).filter(|f| f.name.eq_ignore_ascii_case(name)) {
+            field(name, found.value);
+        }
+    }
+    if !has_message_id {
+        for found in fields(head).filter(|f| !SENDERS_OWN.iter().any(|name| f.name.eq_ignore_ascii_case(name))) {
+            field(found.name, found.value);
+        }
+    }
+    hash.update(&u64::MAX.to_be_bytes());
+    // Line ends differ between IMAP, Maildir and mbox, and so do empty lines at the end.
+    let body = trim_line_ends(body);
+    let mut at = 0;
+    while at < body.len() {
+        let (line, next) = line_at(body, at);
+        hash.update(line);
+        hash.update(b"\n");
+        at = next;
+    }
+    let mut short = [0u8; 16];
+    short.copy_from_slice(&hash.finalize().as_bytes()[..16]);
+    Fingerprint(short)
+}
+
+fn trim_line_ends(mut octets: &[u8]) -> &[u8] {
+    while let Some(rest) = octets.strip_suffix(b"\n").or_else(|| octets.strip_suffix(b"\r")) {
+        octets = rest;
+    }
+    octets
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::mail::normalise::{NormaliseLimits, normalise};
+
+    fn print(mail: &str) -> String {
+        format!("{:?}", normalise(mail.as_bytes(), &NormaliseLimits::default()).fingerprint)
+    }
+
+    #[test]
+    fn p2_copies_are_one_and_others_are_not() {
+        let mail = "From: a@x.example\r\nSubject: long\r\n folded\r\nDate: Tue, 14 Oct 2025 09:30:00 +0000\r\nMessage-ID: <1@x>\r\n\r\nHi\r\nthere\r\n";
+        let same = [
+            (mail.replace("\r\n", "\n"), "LF for CRLF"),
+            (format!("Return-Path: <a@x.example>\r\nReceived: by mx; now\r\nX-Spam: no\r\nDelivered-To: b@y\r\n{mail}"), "trace fields"),
+            (format!("From a@x.example Tue Oct 14 09:30:00 2025\n{}\n", mail.replace("\r\n", "\n")), "from an mbox"),
+            (format!("\r\n{mail}\r\n"), "empty lines around"),
+        ];
+        for (other, why) in same {
+            assert_eq!(print(&other), print(mail), "{why}");
+        }
+        let differs = [
+            (mail.replace("Hi", "Ho"), "other text"),
+            (mail.replace("From: a@", "From: b@"), "other sender, same Message-ID"),
+            (mail.replace("<1@x>", "<2@x>"), "other Message-ID"),
+            (mail.replace("Subject: long", "Subject: lang"), "other subject"),
+            (mail.replace("Hi\r\nthere", "Hi\r\n\r\nthere"), "an empty line more"),
+        ];
+        for (other, why) in differs {
+            assert_ne!(print(&other), print(mail), "{why}");
+        }
+    }
+
+    #[test]
+    fn p2_short_mails_without_an_id_stay_two() {
+        let one = "Received: by mx id 1; t\r\nFrom: a@x.example\r\nSubject: up?\r\n\r\nok\r\n";
+        assert_ne!(print(one), print(&one.replace("id 1", "id 2")), "another delivery of equal words");
+        assert_eq!(print(one), print(&one.replace("\r\n", "\n")), "the same delivery");
+    }
+}

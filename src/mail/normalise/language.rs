@@ -1,0 +1,236 @@
+//! Language of a text, only where it is certain enough to answer in.
+
+use crate::domain::message::Language;
+use whatlang::Lang;
+
+/// Octets that are looked at; more does not make it more certain.
+const LOOK_OCTETS_MAX: usize = 4096;
+
+/// The language that a text is written in.
+pub(super) fn of(text: &str) -> Option<Language> {
+    let mut end = text.len().min(LOOK_OCTETS_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &text[..end];
+    let found = whatlang::detect(text)?;
+    if found.is_reliable() { Language::parse(two_letters(found.lang())?) } else { by_small_words(text) }
+}
+
+/// Small words that other languages of this table have not. Letter statistics alone are seldom sure of English or Spanish.
+const SMALL_WORDS: [(&str, &[&str]); 8] = [
+    (
+        "en",
+        &[
+            "the", "and", "is", "are", "you", "your", "my", "have", "not", "that", "this", "with", "please", "can", "could", "would",
+            "what", "when", "for", "it", "i'm", "thanks", "how", "which", "been", "from", "help",
+        ],
+    ),
+    (
+        "pt",
+        &[
+            "não",
+            "você",
+            "uma",
+            "meu",
+            "minha",
+            "obrigado",
+            "obrigada",
+            "com",
+            "estou",
+            "muito",
+            "até",
+            "são",
+            "também",
+            "já",
+            "ao",
+            "pelo",
+            "pela",
+            "está",
+            "por favor",
+            "bom",
+            "olá",
+            "os",
+            "em",
+            "isso",
+        ],
+    ),
+    (
+        "et",
+        &[
+            "ma", "ei", "ja", "kui", "mis", "palun", "minu", "see", "tere", "aitäh", "saa", "kas", "oma", "et", "aga", "olen", "siis",
+            "meie", "teie", "või", "ka", "tööta", "mul",
+        ],
+    ),
+    (
+        "es",
+        &[
+            "el", "los", "las", "una", "mi", "gracias", "por", "hola", "muy", "estoy", "pero", "usted", "está", "puedo", "cuando", "desde",
+            "buenos", "días", "y", "ayer", "del", "favor",
+        ],
+    ),
+    (
+        "de",
+        &[
+            "ich", "und", "nicht", "der", "die", "das", "ist", "bitte", "mit", "mein", "meine", "wir", "sie", "ein", "eine", "auf",
+            "danke", "habe", "für", "wie", "hallo",
+        ],
+    ),
+    (
+        "fr",
+        &[
+            "je", "vous", "et", "est", "les", "des", "une", "mon", "ma", "pas", "merci", "bonjour", "pour", "avec", "nous", "suis", "ne",
+            "votre", "cette", "plus",
+        ],
+    ),
+    (
+        "it",
+        &[
+            "il",
+            "non",
+            "che",
+            "di",
+            "sono",
+            "grazie",
+            "per",
+            "mio",
+            "della",
+            "buongiorno",
+            "ho",
+            "una",
+            "con",
+            "mi",
+            "è",
+            "anche",
+            "questo",
+            "ciao",
+        ],
+    ),
+    (
+        "nl",
+        &[
+            "ik", "niet", "het", "een", "van", "mijn", "kunt", "graag", "bedankt", "met", "dat", "op", "voor", "wij", "hallo", "meer", "u",
+            "en",
+        ],
+    ),
+];
+
+/// The language whose small words clearly outnumber those of all others.
+fn by_small_words(text: &str) -> Option<Language> {
+    const COUNT_MIN: usize = 3;
+    let text = text.to_lowercase();
+    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty()).collect();
+    let mut counts: Vec<(usize, &str)> =
+        SMALL_WORDS.iter().map(|(language, known)| (words.iter().filter(|w| known.contains(*w)).count(), *language)).collect();
+    counts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    let (best, second) = (counts.first()?, counts.get(1)?);
+    if best.0 >= COUNT_MIN && best.0 >= 2 * second.0 { Language::parse(best.1) } else { None }
+}
+
+/// ISO 639-1 of the languages that can be told; `None` for those that have no two letters.
+fn two_letters(lang: Lang) -> Option<&'static str> {
+    Some(match lang.code() {
+        "afr" => "af",
+        "aka" => "ak",
+        "amh" => "am",
+        "ara" => "ar",
+        "aze" => "az",
+        "bel" => "be",
+        "ben" => "bn",
+        "bul" => "bg",
+        "cat" => "ca",
+        "ces" => "cs",
+        "cmn" => "zh",
+        "cym" => "cy",
+        "dan" => "da",
+        "deu" => "de",
+        "ell" => "el",
+        "eng" => "en",
+        "epo" => "eo",
+        "est" => "et",
+        "fin" => "fi",
+        "fra" => "fr",
+        "guj" => "gu",
+        "heb" => "he",
+        "hin" => "hi",
+        "hrv" => "hr",
+        "hun" => "hu",
+        "hye" => "hy",
+        "ind" => "id",
+        "ita" => "it",
+        "jav" => "jv",
+        "jpn" => "ja",
+        "kan" => "kn",
+        "kat" => "ka",
+        "khm" => "km",
+        "kor" => "ko",
+        "lat" => "la",
+        "lav" => "lv",
+        "lit" => "lt",
+        "mal" => "ml",
+        "mar" => "mr",
+        "mkd" => "mk",
+        "mya" => "my",
+        "nep" => "ne",
+        "nld" => "nl",
+        "nob" => "no",
+        "ori" => "or",
+        "pan" => "pa",
+        "pes" => "fa",
+        "pol" => "pl",
+        "por" => "pt",
+        "ron" => "ro",
+        "rus" => "ru",
+        "sin" => "si",
+        "slk" => "sk",
+        "slv" => "sl",
+        "sna" => "sn",
+        "spa" => "es",
+        "srp" => "sr",
+        "swe" => "sv",
+        "tam" => "ta",
+        "tel" => "te",
+        "tgl" => "tl",
+        "tha" => "th",
+        "tuk" => "tk",
+        "tur" => "tr",
+        "ukr" => "uk",
+        "urd" => "ur",
+        "uzb" => "uz",
+        "vie" => "vi",
+        "yid" => "yi",
+        "zul" => "zu",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_certain() {
+        for (text, expect, why) in [
+            ("Hello, I have a question about the invoice that you sent me last week, could you please check it?", Some("en"), "English"),
+            (
+                "Bom dia, não consigo entrar na minha conta desde ontem, podem ajudar-me por favor? Obrigado pela atenção.",
+                Some("pt"),
+                "Portuguese",
+            ),
+            (
+                "Tere, ma ei saa eilsest saadik oma kontole sisse logida, kas saaksite mind palun aidata? Aitäh juba ette.",
+                Some("et"),
+                "Estonian",
+            ),
+            ("My printer does not work. Could you please help me with this?", Some("en"), "short English"),
+            ("Buenos días, no puedo acceder a mi cuenta desde ayer. ¿Podrían ayudarme, por favor?", Some("es"), "Spanish"),
+            ("Hallo, ik kan sinds gisteren niet meer inloggen. Kunt u mij helpen met mijn account?", Some("nl"), "Dutch"),
+            ("error 0x80070005 at line 12 foo.bar.baz null pointer", None, "no language"),
+            ("ok", None, "too short to tell"),
+            ("", None, "nothing"),
+            ("12345 67890", None, "no words"),
+        ] {
+            assert_eq!(of(text).map(|l| l.as_str().to_owned()).as_deref(), expect, "{why}");
+        }
+    }
+}
