@@ -1,1 +1,9 @@
+//! The store against the real engine, in directories of their own.
 
+mod conformance;
+mod crash;
+mod damage;
+mod durability;
+mod measure;
+mod packs;
+mod support;
