@@ -131,7 +131,14 @@ impl Explained {
             let _ = writeln!(out, "  {:<16} {}\n  {:<16}   because {}", line.by, line.what, "", line.why);
         }
         for mail in &self.outbox {
-            let _ = writeln!(out, "\nwould send ({}, by {}) to {}\n  Subject: {}", mail.purpose, mail.by, mail.to.as_deref().unwrap_or("-"), mail.subject);
+            let _ = writeln!(
+                out,
+                "\nwould send ({}, by {}) to {}\n  Subject: {}",
+                mail.purpose,
+                mail.by,
+                mail.to.as_deref().unwrap_or("-"),
+                mail.subject
+            );
             for line in mail.text.lines() {
                 let _ = writeln!(out, "  | {line}");
             }

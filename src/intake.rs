@@ -50,12 +50,23 @@ pub struct Bells {
 pub enum Prepared {
     Inbound(Box<Inbound>),
     /// The parser gave up on it: kept whole (P3).
-    Unreadable { source: Source, fingerprint: Fingerprint, raw: BlobRef },
+    Unreadable {
+        source: Source,
+        fingerprint: Fingerprint,
+        raw: BlobRef,
+    },
 }
 
 impl Desk {
     #[must_use]
-    pub fn new(store: Store, policy: watch::Receiver<Arc<Policy>>, signer: Signer, clock: Clock, limits: NormaliseLimits, bells: Bells) -> Self {
+    pub fn new(
+        store: Store,
+        policy: watch::Receiver<Arc<Policy>>,
+        signer: Signer,
+        clock: Clock,
+        limits: NormaliseLimits,
+        bells: Bells,
+    ) -> Self {
         Self(Arc::new(Parts { store, policy, signer, clock, limits, turn: Mutex::new(()), bells }))
     }
 
@@ -89,15 +100,14 @@ impl Desk {
         // Parsing is pure work on a thread of its own: it holds up no socket, and a panic in it ends nothing else.
         let parsed = tokio::task::spawn_blocking(move || normalise(&octets, &limits)).await;
         let raw = Arc::try_unwrap(raw).unwrap_or_else(|shared| shared.to_vec());
-        match parsed {
-            Ok(parsed) => Ok(Prepared::Inbound(Box::new(self.keep(source, raw, parsed, cut).await?))),
-            Err(_) => {
-                let fingerprint = fingerprint_of(&[b"unreadable", &raw]);
-                let kept = self.0.store.keep(vec![raw]).await.map_err(fault)?;
-                let raw = kept.into_iter().next().ok_or_else(|| HandoverFault::Store("kept nothing".to_owned()))?;
-                Ok(Prepared::Unreadable { source, fingerprint, raw })
-            }
+        if let Ok(parsed) = parsed {
+            return Ok(Prepared::Inbound(Box::new(self.keep(source, raw, parsed, cut).await?)));
         }
+        tracing::error!(mailbox = source.mailbox(), octets = raw.len(), "the parser panicked: the mail goes to quarantine");
+        let fingerprint = fingerprint_of(&[b"unreadable", &raw]);
+        let kept = self.0.store.keep(vec![raw]).await?;
+        let raw = kept.into_iter().next().ok_or_else(|| HandoverFault::Store("kept nothing".to_owned()))?;
+        Ok(Prepared::Unreadable { source, fingerprint, raw })
     }
 
     /// One turn: facts, decision, commit, wake.
@@ -112,9 +122,9 @@ impl Desk {
             },
             Prepared::Unreadable { source, fingerprint, raw } => self.set_aside(&source, fingerprint, Some(raw), "unreadable").await,
         }
-        .map_err(fault)?;
+        .map_err(HandoverFault::from)?;
         Ok(async move {
-            receipt.await.map_err(fault)?;
+            receipt.await?;
             Ok(outcome)
         }
         .boxed())
@@ -182,7 +192,7 @@ impl Desk {
     /// Raw octets, attachments and a long text go to disk together, under one sync.
     async fn keep(&self, source: Source, raw: Vec<u8>, mut parsed: Parsed, cut: Option<u64>) -> Result<Inbound, HandoverFault> {
         let parts = parts(raw, &mut parsed);
-        let kept = self.0.store.keep(parts).await.map_err(fault)?;
+        let kept = self.0.store.keep(parts).await?;
         Ok(self.assemble(source, parsed, kept, cut))
     }
 
@@ -365,6 +375,8 @@ pub fn fingerprint_of(parts: &[&[u8]]) -> Fingerprint {
     Fingerprint(short)
 }
 
-fn fault(fault: StoreFault) -> HandoverFault {
-    HandoverFault::Store(fault.to_string())
+impl From<StoreFault> for HandoverFault {
+    fn from(fault: StoreFault) -> Self {
+        Self::Store(fault.to_string())
+    }
 }

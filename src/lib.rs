@@ -157,9 +157,10 @@ pub async fn run(
 
     let hub = Hub::new();
     let health = watch_mailboxes(&settings, &desk, &coming_in, &stop_in);
-    let chat = settings.chat.clone().map(|chat| {
-        Chat::new(desk.clone(), hub.clone(), chat, settings.limits, desk.clock().clone(), stop_in.clone())
-    });
+    let chat = settings
+        .chat
+        .clone()
+        .map(|chat| Chat::new(desk.clone(), hub.clone(), chat, settings.limits, desk.clock().clone(), stop_in.clone()));
     let attempt_limit = match &settings.relay {
         config::settings::Relay::Smtp(account) => account.time_limit + Duration::from_secs(5),
         config::settings::Relay::Maildir(_) => Duration::from_secs(30),
@@ -213,7 +214,12 @@ fn relay(settings: &Settings) -> Result<Relay, RunFault> {
 }
 
 /// One task a mailbox: one that hangs delays no other.
-fn watch_mailboxes(settings: &Settings, desk: &Desk, tasks: &TaskTracker, stop: &CancellationToken) -> Vec<(String, watch::Receiver<Health>)> {
+fn watch_mailboxes(
+    settings: &Settings,
+    desk: &Desk,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Vec<(String, watch::Receiver<Health>)> {
     let around = Surroundings {
         limits: settings.limits,
         budget: Budget::new(settings.limits.intake_octets_max),

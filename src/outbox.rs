@@ -197,9 +197,10 @@ impl Outbox {
         }
         let mut attachments = Vec::with_capacity(outbound.attachments.len());
         for attachment in &outbound.attachments {
-            match store.blob(attachment.blob.id).await? {
-                Some(content) => attachments.push((attachment.clone(), content)),
-                None => tracing::error!(id = %outbound.id, "an attachment is missing from the store"),
+            if let Some(content) = store.blob(attachment.blob.id).await? {
+                attachments.push((attachment.clone(), content));
+            } else {
+                tracing::error!(id = %outbound.id, "an attachment is missing from the store");
             }
         }
         Ok(compose(outbound, &self.signer, &text, &attachments).ok())
@@ -235,7 +236,9 @@ fn verdict(entry: &OutboxEntry, made: Attempt, now: Timestamp) -> Settled {
         Attempt::Retry { why, .. } | Attempt::Uncertain { why } if too_long => {
             Settled::Failed { why: format!("tried for {} hours: {why}", GIVE_UP_AFTER.as_hours()) }
         }
-        Attempt::Retry { why, of_route } => Settled::Retry { at: delay(if of_route { entry.attempts.min(4) } else { entry.attempts }), why },
+        Attempt::Retry { why, of_route } => {
+            Settled::Retry { at: delay(if of_route { entry.attempts.min(4) } else { entry.attempts }), why }
+        }
         Attempt::Uncertain { why } => Settled::Uncertain { at: delay(entry.attempts.max(2)), why },
     }
 }
@@ -286,9 +289,30 @@ mod tests {
         for (route, attempts, made, now, expect, reason) in [
             (Route::Mail, 1, Attempt::Done, 0, Settled::Sent, "taken"),
             (Route::Mail, 1, Attempt::Retry { why: why(), of_route: false }, 0, Settled::Retry { at: at(5), why: why() }, "soon at first"),
-            (Route::Mail, 9, Attempt::Retry { why: why(), of_route: false }, 0, Settled::Retry { at: at(14_400), why: why() }, "seldom later"),
-            (Route::Mail, 99, Attempt::Retry { why: why(), of_route: true }, 0, Settled::Retry { at: at(300), why: why() }, "a relay comes back for all"),
-            (Route::Mail, 1, Attempt::Uncertain { why: why() }, 0, Settled::Uncertain { at: at(15), why: why() }, "again, with the same id"),
+            (
+                Route::Mail,
+                9,
+                Attempt::Retry { why: why(), of_route: false },
+                0,
+                Settled::Retry { at: at(14_400), why: why() },
+                "seldom later",
+            ),
+            (
+                Route::Mail,
+                99,
+                Attempt::Retry { why: why(), of_route: true },
+                0,
+                Settled::Retry { at: at(300), why: why() },
+                "a relay comes back for all",
+            ),
+            (
+                Route::Mail,
+                1,
+                Attempt::Uncertain { why: why() },
+                0,
+                Settled::Uncertain { at: at(15), why: why() },
+                "again, with the same id",
+            ),
             (Route::Mail, 1, Attempt::GiveUp { why: why() }, 0, Settled::Failed { why: why() }, "refused for good"),
             (window(true), 1, Attempt::Offline, 0, Settled::ByMail, "the window is closed, the address known"),
             (window(false), 1, Attempt::Offline, 0, Settled::Sent, "it waits in the session"),

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// A suspended machine or a stepped clock costs at most this.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+const SLEEP_MAX: Duration = Duration::from_mins(1);
 /// Tickets decided in one round.
 const ROUND_MAX: usize = 256;
 /// After a fault of the store.
@@ -22,7 +22,8 @@ const FAULT_REST: Duration = Duration::from_secs(5);
 pub async fn run(desk: Desk, bell: Arc<Notify>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let rest = match round(&desk, &stop).await {
-            Ok(next) => next.map_or(SLEEP_MAX, |next| Duration::try_from(next.duration_since(desk.clock().now())).unwrap_or_default().min(SLEEP_MAX)),
+            Ok(next) => next
+                .map_or(SLEEP_MAX, |next| Duration::try_from(next.duration_since(desk.clock().now())).unwrap_or_default().min(SLEEP_MAX)),
             Err(fault) => {
                 tracing::error!(%fault, "failed to look after the clocks");
                 FAULT_REST

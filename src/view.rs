@@ -263,7 +263,8 @@ impl TicketView {
             .filter(|c| c.state == "running" || c.state == "warned" || c.state == "breached")
             .min_by(|a, b| a.due.cmp(&b.due))
             .map_or(String::new(), |c| format!("{} {} {}", c.kind, c.state, c.due));
-        let who = if self.requester.name.is_empty() { self.requester.address.clone().unwrap_or_default() } else { self.requester.name.clone() };
+        let who =
+            if self.requester.name.is_empty() { self.requester.address.clone().unwrap_or_default() } else { self.requester.name.clone() };
         let subject: String = self.subject.chars().take(60).collect();
         for_terminal(&format!(
             "#{:<6} {:<8} {:<9} {:<10} {:<12} {:<10} {:<20} {subject}  [{next}]",

@@ -1,7 +1,7 @@
 //! What a chat window asks of the desk: to take what the visitor says, to show what he has not seen.
 
-use crate::channel::chat::{ChatDesk, ChatFault, Said, SessionState, Shown, Speaker, Took, Visitor};
 use crate::channel::HandoverFault;
+use crate::channel::chat::{ChatDesk, ChatFault, Said, SessionState, Shown, Speaker, Took, Visitor};
 use crate::domain::address::{Contact, one_line};
 use crate::domain::change::{Actor, Change, History, Landing, Need};
 use crate::domain::message::{Author, Body, Channel, Inbound, Message, SessionId, Source, TicketNumber, Visibility};
@@ -18,10 +18,10 @@ impl ChatDesk for Desk {
         async move {
             let session = said.session;
             let inbound = desk.heard(said).await?;
-            let receipt = desk.accept_said(inbound).await.map_err(handover)?;
-            match receipt.await.map_err(handover)? {
+            let receipt = desk.accept_said(inbound).await?;
+            match receipt.await? {
                 Landing::Ticket { number, seq } => {
-                    let message = desk.store().message(number, seq).map_err(store)?;
+                    let message = desk.store().message(number, seq)?;
                     let seq = message.and_then(|m| m.chat_seq).unwrap_or_default();
                     tracing::info!(ticket = number.0, seq, ?session, "chat message taken");
                     Ok(Took { seq, ticket: number })
@@ -35,7 +35,7 @@ impl ChatDesk for Desk {
     fn since(&self, session: SessionId, after: u32, limit: usize) -> BoxFuture<'static, Result<Vec<Shown>, ChatFault>> {
         let desk = self.clone();
         async move {
-            let messages = desk.store().chat_since(session, after, limit).map_err(store)?;
+            let messages = desk.store().chat_since(session, after, limit)?;
             Ok(messages.into_iter().filter_map(|m| shown(&m, &desk.policy().desk.name)).collect())
         }
         .boxed()
@@ -44,7 +44,7 @@ impl ChatDesk for Desk {
     fn session(&self, session: SessionId) -> BoxFuture<'static, Result<Option<SessionState>, ChatFault>> {
         let desk = self.clone();
         async move {
-            let known = desk.store().session(session).map_err(store)?;
+            let known = desk.store().session(session)?;
             Ok(known.map(|s| SessionState { ticket: s.ticket, last_seq: s.last_seq }))
         }
         .boxed()
@@ -75,11 +75,8 @@ impl Desk {
     async fn heard(&self, said: Said) -> Result<Inbound, ChatFault> {
         let Said { session, client_id, text, visitor } = said;
         let fingerprint = fingerprint_of(&[b"chat", &session.0, client_id.as_bytes()]);
-        let kept = if text.len() > TEXT_OCTETS_MAX {
-            self.store().keep(vec![text.clone().into_bytes()]).await.map_err(store)?.into_iter().next()
-        } else {
-            None
-        };
+        let kept =
+            if text.len() > TEXT_OCTETS_MAX { self.store().keep(vec![text.clone().into_bytes()]).await?.into_iter().next() } else { None };
         let name = one_line(&visitor.name, NAME_OCTETS_MAX);
         Ok(Inbound {
             source: Source::Chat { session, client_id },
@@ -108,7 +105,7 @@ impl Desk {
     async fn on_session(&self, session: SessionId, what: &str, why: &str, ends: bool) -> Result<Option<TicketNumber>, ChatFault> {
         loop {
             let need = Need { session: Some(session), ..Need::default() };
-            let context = self.store().context(&need).map_err(store)?;
+            let context = self.store().context(&need)?;
             let Some(state) = context.session else { return Ok(None) };
             let Some(number) = state.ticket else { return Ok(None) };
             let Some(mut ticket) = context.tickets.into_iter().find(|t| t.number == number) else { return Ok(None) };
@@ -119,10 +116,10 @@ impl Desk {
             if ends {
                 change.session = Some(crate::domain::change::ChatSession { ticket: None, ..state });
             }
-            let committed = self.store().commit(change).await.map_err(store)?;
+            let committed = self.store().commit(change).await?;
             match committed.outcome {
                 Outcome::Committed(_) | Outcome::Duplicate(_) => {
-                    committed.receipt.await.map_err(store)?;
+                    committed.receipt.await?;
                     return Ok(Some(number));
                 }
                 Outcome::Stale => {}
@@ -142,16 +139,27 @@ fn shown(message: &Message, desk: &str) -> Option<Shown> {
         Author::Desk => (Speaker::Desk, desk.to_owned()),
         Author::ThirdParty(_) => return None,
     };
-    Some(Shown { seq: message.chat_seq?, author, name, text: message.body.new_text(), at: message.at, client_id: message.client_id.clone() })
+    Some(Shown {
+        seq: message.chat_seq?,
+        author,
+        name,
+        text: message.body.new_text(),
+        at: message.at,
+        client_id: message.client_id.clone(),
+    })
 }
 
-fn store(fault: StoreFault) -> ChatFault {
-    ChatFault::Store(fault.to_string())
+impl From<StoreFault> for ChatFault {
+    fn from(fault: StoreFault) -> Self {
+        Self::Store(fault.to_string())
+    }
 }
 
-fn handover(fault: HandoverFault) -> ChatFault {
-    match fault {
-        HandoverFault::Store(why) => ChatFault::Store(why),
-        HandoverFault::Stopping => ChatFault::Stopping,
+impl From<HandoverFault> for ChatFault {
+    fn from(fault: HandoverFault) -> Self {
+        match fault {
+            HandoverFault::Store(why) => Self::Store(why),
+            HandoverFault::Stopping => Self::Stopping,
+        }
     }
 }

@@ -53,9 +53,14 @@ pub(super) fn demo(dir: Option<PathBuf>, listen: SocketAddr, once: bool) -> Resu
     runtime.block_on(async {
         let (tell, started) = tokio::sync::oneshot::channel();
         let reload_from = config.clone();
-        let daemon = tokio::spawn(crate::run(settings, move || crate::config::load(&reload_from), stop.clone(), |started| {
-            let _ = tell.send(started);
-        }));
+        let daemon = tokio::spawn(crate::run(
+            settings,
+            move || crate::config::load(&reload_from),
+            stop.clone(),
+            |started| {
+                let _ = tell.send(started);
+            },
+        ));
         let Ok(started) = started.await else {
             daemon.await??;
             return Ok(());
@@ -87,7 +92,8 @@ impl Show {
             self.arrives(mail.as_bytes()).await?;
         }
         say("── Ana answers Mary from her mail client, and solves it with one line");
-        self.ana_answers("mary", "#solve\n\nHello Mary,\n\nyour account was locked after three wrong passwords. I have unlocked it.\n").await?;
+        self.ana_answers("mary", "#solve\n\nHello Mary,\n\nyour account was locked after three wrong passwords. I have unlocked it.\n")
+            .await?;
         say("── Ana mistypes a command: nothing goes to the customer, she gets her text back");
         self.ana_answers("joão", "#sovle\n\nBom dia João, já estornamos uma das faturas.\n").await?;
 
@@ -186,7 +192,9 @@ impl Show {
                 if for_ana && chat && !answered && is_chat(&self.started, &mail) {
                     sleep(AGENT_THINKS).await;
                     let said: String = mail.body.new_text().lines().next().unwrap_or_default().chars().take(60).collect();
-                    let text = format!("Hello, this is Ana. You wrote “{said}”. In this demo I answer at once; in real life I would look into it.\n");
+                    let text = format!(
+                        "Hello, this is Ana. You wrote “{said}”. In this demo I answer at once; in real life I would look into it.\n"
+                    );
                     let now = self.started.desk.clock().now();
                     maildir::deliver(&self.dir.join("in"), now, reply(&mail, &text).as_bytes()).context("failed to put a mail into in/")?;
                     say("   ⇠ Ana answers the chat from her mail client");
@@ -221,10 +229,11 @@ fn is_chat(started: &Started, mail: &Parsed) -> bool {
 fn reply(mail: &Parsed, text: &str) -> String {
     let to = mail.reply_to.first().or(mail.from.as_ref()).map(|c| c.address.to_string()).unwrap_or_default();
     let id = mail.message_id.as_ref().map(ToString::to_string).unwrap_or_default();
-    let quoted: String = mail.body.text.lines().take(6).map(|l| format!("> {l}\n")).collect();
+    let quoted: Vec<String> = mail.body.text.lines().take(6).map(|l| format!("> {l}")).collect();
+    let quoted = quoted.join("\n");
     format!(
         "From: Ana Souza <ana@acme.example>\nTo: {to}\nSubject: Re: your ticket\nMessage-ID: <re.{id}>\nIn-Reply-To: <{id}>\nMIME-Version: 1.0\n\
-         Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{text}\nOn Monday, Acme Support wrote:\n{quoted}"
+         Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{text}\nOn Monday, Acme Support wrote:\n{quoted}\n"
     )
 }
 

@@ -21,7 +21,12 @@ use std::process::ExitCode;
 /// guichet: the ticket window. Takes in every customer message by mail and by live chat, makes it part of a ticket
 /// with clocks, tells the customer what to expect, and lets agents do their work from the mail client that they have.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 try again later.")]
+#[command(
+    version,
+    about,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 try again later."
+)]
 pub struct Arguments {
     /// Configuration: a file, or a directory whose *.toml are read in order.
     #[arg(long, global = true, env = "GUICHET_CONFIG", default_value = "/etc/guichet", value_name = "PATH")]

@@ -4,15 +4,10 @@ use super::{Ended, ask, say};
 use crate::domain::ticket::Status;
 use crate::http::api::{self, Filter};
 use crate::view::TicketView;
+use std::fmt::Write as _;
 use std::path::Path;
 
-pub(super) fn tickets(
-    config: &Path,
-    status: Option<String>,
-    team: Option<String>,
-    tier: Option<String>,
-    json: bool,
-) -> Result<(), Ended> {
+pub(super) fn tickets(config: &Path, status: Option<String>, team: Option<String>, tier: Option<String>, json: bool) -> Result<(), Ended> {
     let settings = super::settings(config)?;
     let filter = Filter { status, team, tier };
     let query: Vec<String> = [("status", &filter.status), ("team", &filter.team), ("tier", &filter.tier)]
@@ -27,7 +22,10 @@ pub(super) fn tickets(
             say("no tickets");
         } else {
             let head = ["number", "status", "priority", "tier", "team", "assignee", "requester"];
-            say(&format!("{:<7} {:<8} {:<9} {:<10} {:<12} {:<10} {:<20} subject  [next]", head[0], head[1], head[2], head[3], head[4], head[5], head[6]));
+            say(&format!(
+                "{:<7} {:<8} {:<9} {:<10} {:<12} {:<10} {:<20} subject  [next]",
+                head[0], head[1], head[2], head[3], head[4], head[5], head[6]
+            ));
         }
     }
     for ticket in &found {
@@ -52,7 +50,7 @@ fn encoded(value: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

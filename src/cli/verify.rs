@@ -18,7 +18,11 @@ pub(super) fn verify(config: &Path, json: bool) -> Result<(), Ended> {
         for fault in &report.faults {
             say(&format!("broken: {fault}"));
         }
-        say(if report.ok { "every promise that the store can prove holds" } else { "the store breaks its promises: keep a copy of it before anything else" });
+        say(if report.ok {
+            "every promise that the store can prove holds"
+        } else {
+            "the store breaks its promises: keep a copy of it before anything else"
+        });
     }
     if report.ok { Ok(()) } else { Err(Ended::Said) }
 }

@@ -4,9 +4,7 @@ use super::address::{Contact, EmailAddress};
 use super::calendar::{Calendar, Shift};
 use super::change::{Change, ChatSession, Context, EarlierTicket, Landing};
 use super::customer::{Customer, Directory};
-use super::message::{
-    Body, Bound, Channel, Claim, Fingerprint, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber,
-};
+use super::message::{Body, Bound, Channel, Claim, Fingerprint, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber};
 use super::outbound::{Audience, Outbound, Purpose};
 use super::policy::{Agent, ChatDesk, Desk, Mailbox, Policy, Sla, Team, Tier};
 use super::template::Templates;
@@ -181,13 +179,10 @@ impl World {
 
     /// What the store would answer.
     pub(crate) fn context(&self, inbound: &Inbound) -> Context {
-        let known_ids: Vec<_> = self
-            .ids
-            .iter()
-            .filter(|(id, _)| inbound.in_reply_to.contains(id) || inbound.references.contains(id))
-            .cloned()
-            .collect();
-        let mut numbers: BTreeSet<TicketNumber> = inbound.claims.iter().map(|c| c.ticket).chain(known_ids.iter().map(|(_, n)| *n)).collect();
+        let known_ids: Vec<_> =
+            self.ids.iter().filter(|(id, _)| inbound.in_reply_to.contains(id) || inbound.references.contains(id)).cloned().collect();
+        let mut numbers: BTreeSet<TicketNumber> =
+            inbound.claims.iter().map(|c| c.ticket).chain(known_ids.iter().map(|(_, n)| *n)).collect();
         let session = inbound.session().and_then(|s| self.sessions.get(&s).cloned());
         numbers.extend(session.as_ref().and_then(|s| s.ticket));
         let tickets: Vec<Ticket> = numbers.iter().filter_map(|n| self.tickets.get(n).cloned()).collect();

@@ -30,7 +30,6 @@ pub struct Filter {
 }
 
 /// The routes below `/api/v1`. `mail_octets_max` bounds what `explain` takes.
-#[must_use]
 pub fn router(desk: Desk, signer: Signer, mail_octets_max: usize) -> Router {
     Router::new()
         .route("/api/v1/tickets", get(tickets))

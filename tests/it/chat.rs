@@ -73,13 +73,20 @@ async fn p1_p2_a_chat_survives_kill_9_and_is_answered_by_mail() {
     assert_eq!(window.says("c1", "Olá, a fatura está errada.").await["seq"], 1);
     assert_eq!(window.says("c2", "É urgente.").await["seq"], 2);
     let ticket = desk.ticket(1).await;
-    assert_eq!((ticket["messages"].as_u64(), ticket["channel"].as_str(), ticket["team"].as_str()), (Some(2), Some("chat"), Some("billing")));
+    assert_eq!(
+        (ticket["messages"].as_u64(), ticket["channel"].as_str(), ticket["team"].as_str()),
+        (Some(2), Some("chat"), Some("billing"))
+    );
 
     let told = desk.dovecot.wait_for("ana", "INBOX", 2).await;
-    let told = told.iter().find(|m| text(m).starts_with("Olá, a fatura está errada.")).expect("her notification, sent before or after the kill");
+    let told =
+        told.iter().find(|m| text(m).starts_with("Olá, a fatura está errada.")).expect("her notification, sent before or after the kill");
     desk.answer("Ana Souza <ana@acme.example>", told, "#assign me\n\nJá corrigi.\n\nOn Monday, Visitor wrote:\n> Olá\n").await;
     let answer = window.next("message").await;
-    assert_eq!((answer["author"].as_str(), answer["text"].as_str(), answer["name"].as_str()), (Some("agent"), Some("Já corrigi."), Some("Ana Souza")));
+    assert_eq!(
+        (answer["author"].as_str(), answer["text"].as_str(), answer["name"].as_str()),
+        (Some("agent"), Some("Já corrigi."), Some("Ana Souza"))
+    );
 
     // The window closes; what is said meanwhile is shown when it comes back.
     drop(window);
@@ -114,7 +121,10 @@ async fn p11_a_bad_frame_gets_an_error_and_the_window_goes_on() {
     assert_eq!(window.next("error").await["fatal"], false);
     window.say(json!({"type": "message", "id": "c1", "text": "x".repeat(200_000)})).await;
     let error = tokio::time::timeout(Duration::from_secs(20), window.0.next()).await.unwrap();
-    assert!(format!("{error:?}").contains("too_large") || format!("{error:?}").contains("1009") || format!("{error:?}").contains("Size"), "{error:?}");
+    assert!(
+        format!("{error:?}").contains("too_large") || format!("{error:?}").contains("1009") || format!("{error:?}").contains("Size"),
+        "{error:?}"
+    );
     let (mut window, _) = Window::hello(desk.chat_port, None, 0, "").await;
     assert_eq!(window.says("c1", "still here").await["seq"], 1);
 }

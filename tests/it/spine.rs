@@ -26,7 +26,9 @@ async fn p1_p5_p7_a_mail_becomes_a_ticket_and_an_answer_comes_back() {
     assert_eq!(desk.dovecot.count("support", "INBOX"), 0, "settled");
 
     let quoted: String = text(&told).lines().map(|l| format!("> {l}\n")).collect();
-    let reply = format!("#solve\n#tag login\n\nDear Mary,\n\nit works again.\n\n-- \nAna Souza\n+55 11 5555\n\nOn Monday, Mary Hill wrote:\n{quoted}");
+    let reply = format!(
+        "#solve\n#tag login\n\nDear Mary,\n\nit works again.\n\n-- \nAna Souza\n+55 11 5555\n\nOn Monday, Mary Hill wrote:\n{quoted}"
+    );
     desk.answer("Ana Souza <ana@acme.example>", &told, &reply).await;
     let answer = desk.nth_mail("mary", 2).await;
     let all = whole(&answer);
@@ -73,7 +75,10 @@ async fn p10_three_tiers_in_three_languages() {
         assert!(text(&ack).contains(greeting), "{language}: {}", text(&ack));
         assert!(subject(&ack).contains(&format!("[#{number}]")));
         let ticket = desk.ticket(number).await;
-        assert_eq!((ticket["tier"].as_str(), ticket["language"].as_str(), ticket["team"].as_str()), (Some(tier), Some(language), Some(team)));
+        assert_eq!(
+            (ticket["tier"].as_str(), ticket["language"].as_str(), ticket["team"].as_str()),
+            (Some(tier), Some(language), Some(team))
+        );
     }
     let joao = desk.ticket(2).await;
     let why: Vec<_> = joao["history"].as_array().unwrap().iter().map(|h| h["why"].as_str().unwrap().to_owned()).collect();
@@ -114,7 +119,9 @@ async fn p8_orders_without_proof_are_not_carried_out() {
     assert!(text(&held).contains("> This must not go out."), "his text back: {}", text(&held));
     // The held notice bears his token: he corrects it by answering it.
     desk.answer("Ana Souza <ana@acme.example>", &held, "#note\nOnly for us.\n").await;
-    let ticket = desk.ticket_when(1, "the note", |t| t["thread"].as_array().is_some_and(|m| m.last().is_some_and(|m| m["text"] == "Only for us."))).await;
+    let ticket = desk
+        .ticket_when(1, "the note", |t| t["thread"].as_array().is_some_and(|m| m.last().is_some_and(|m| m["text"] == "Only for us.")))
+        .await;
     assert_eq!(ticket["thread"].as_array().unwrap().last().unwrap()["visibility"], "internal");
     assert_eq!(ticket["status"], "new");
     desk.answer("Ana Souza <ana@acme.example>", &told, "#assign ben\n\nBen will look at it.\n").await;
@@ -157,7 +164,10 @@ async fn p2_the_same_mail_twice_is_one_message() {
     let mail = desk.write("Mary <mary@shop.example>", "Twice", "Once.").await;
     desk.nth_mail("mary", 1).await;
     desk.send("mary@shop.example", "support@acme.example", &mail).await;
-    let other = MailText::new("mary@shop.example", "support@acme.example").subject("Twice").text("Another text.").header("Message-ID", &mail.message_id());
+    let other = MailText::new("mary@shop.example", "support@acme.example")
+        .subject("Twice")
+        .text("Another text.")
+        .header("Message-ID", &mail.message_id());
     desk.send("mary@shop.example", "support@acme.example", &other).await;
     desk.ticket_when(2, "other content under the same id to be a message of its own", |t| t["thread"][0]["text"] == "Another text.").await;
     assert_eq!(desk.tickets().await.len(), 2);
@@ -168,7 +178,11 @@ async fn p2_the_same_mail_twice_is_one_message() {
 async fn attachments_come_along_and_are_kept() {
     let desk = Desk::start(Setup::default()).await;
     let picture: Vec<u8> = (0..40_000_u32).map(|n| (n % 251) as u8).collect();
-    let mail = MailText::new("mary@shop.example", "support@acme.example").subject("Screenshot").attach("../screen shot.png", "image/png", &picture);
+    let mail = MailText::new("mary@shop.example", "support@acme.example").subject("Screenshot").attach(
+        "../screen shot.png",
+        "image/png",
+        &picture,
+    );
     desk.send("mary@shop.example", "support@acme.example", &mail).await;
     let told = desk.nth_mail("ana", 1).await;
     let parsed = crate::support::mail::parse(&told);

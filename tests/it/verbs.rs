@@ -27,7 +27,10 @@ maildir = "@STATE@/out"
 
 #[tokio::test]
 async fn p12_a_wrong_configuration_names_file_line_and_key_and_never_runs() {
-    let mut daemon = Daemon::new(&[("guichet.toml", &maildirs("[[agent]]\nname = \"X\"\naddress = \"x@acme.example\"\nteams = [\"bilingl\"]\n")), ("customers.csv", CUSTOMERS)]);
+    let mut daemon = Daemon::new(&[
+        ("guichet.toml", &maildirs("[[agent]]\nname = \"X\"\naddress = \"x@acme.example\"\nteams = [\"bilingl\"]\n")),
+        ("customers.csv", CUSTOMERS),
+    ]);
     let checked = daemon.cli(&["check"]).await;
     assert_eq!(checked.status.code(), Some(2));
     let said = String::from_utf8_lossy(&checked.stderr).into_owned();

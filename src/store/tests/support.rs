@@ -92,6 +92,7 @@ pub(super) fn message(n: u64, seq: u32, text: &str) -> Message {
         machine: None,
         defects: Vec::new(),
         chat_seq: None,
+        client_id: None,
         outbox: Vec::new(),
     }
 }

@@ -163,6 +163,7 @@ fn message() -> impl Strategy<Value = Message> {
             machine: c.0,
             defects: c.1.into_iter().map(|name| Defect { name, detail: "…".to_owned() }).collect(),
             chat_seq: c.2,
+            client_id: c.2.map(|n| format!("c{n}")),
             outbox: c.3.into_iter().map(|(own, n)| OutboxId { ticket: TicketNumber(if own { a.0 } else { a.0 ^ 1 }), n }).collect(),
         })
 }
