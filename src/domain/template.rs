@@ -465,7 +465,7 @@ mod tests {
             "a first response"
         );
         assert!(both.render(pt, "ack", &facts()).unwrap_err().to_string().ends_with("no language has it"));
-        assert_eq!(both.missing(Language::EN).count(), 10);
+        assert_eq!(both.missing(Language::EN).count(), 11);
     }
 
     #[test]

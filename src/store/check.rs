@@ -103,8 +103,9 @@ impl fmt::Display for Report {
 
 /// Walks the whole store.
 pub(super) fn verify(engine: &Engine, deep: bool) -> Result<Report, StoreFault> {
-    let _one_moment = engine.one_moment();
     let mut walk = Walk { engine, deep, report: Report::default(), named: HashSet::new(), indexed: Vec::new(), run: None };
+    // Changes wait while the rows are walked; contents are never taken away, so that looking at them keeps nobody waiting.
+    let one_moment = engine.one_moment();
     for row in engine.all() {
         let row = row?;
         // A record that cannot be read is one fault more, not the end of the walk; a disk that cannot be read is.
@@ -114,6 +115,7 @@ pub(super) fn verify(engine: &Engine, deep: bool) -> Result<Report, StoreFault> 
             Err(fault) => walk.report.fault("record", fault.to_string()),
         }
     }
+    drop(one_moment);
     walk.contents();
     Ok(walk.report)
 }

@@ -5,6 +5,8 @@
 //! its [`Receipt`], once it is **on disk**. Only then may a message be settled at its source (P1). Every write can be asked
 //! for again without harm (P2).
 //!
+//! Times are stored in milliseconds, which is what the desk's clock gives; anything finer is cut off.
+//!
 //! What is large (raw mails, attachments, long texts) is kept beside the records by [`Store::keep`], before the change
 //! that names it.
 //!
@@ -292,8 +294,8 @@ impl Store {
         self.0.engine.quarantine()
     }
 
-    /// Checks every index against the rows, both ways; with `deep` also every content against its hash. Blocks, and holds
-    /// changes back meanwhile.
+    /// Checks every index against the rows, both ways; with `deep` also every content against its hash. Blocks; changes
+    /// wait while the rows are walked.
     pub fn verify(&self, deep: bool) -> Result<Report, StoreFault> {
         check::verify(&self.0.engine, deep)
     }

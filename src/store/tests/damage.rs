@@ -30,11 +30,12 @@ fn remove(store: &Store, key: keys::Key) {
 
 fn open_fault(dir: &Path) -> OpenFault {
     loop {
-        match Store::open(dir, &OpenOptions::default()).unwrap_err() {
-            // See `open_with`.
-            OpenFault::Locked => std::thread::yield_now(),
-            fault => return fault,
+        let fault = Store::open(dir, &OpenOptions::default()).unwrap_err();
+        // See `open_with`.
+        if !matches!(fault, OpenFault::Locked) {
+            return fault;
         }
+        std::thread::yield_now();
     }
 }
 
