@@ -122,7 +122,8 @@ impl Ledger {
         }
     }
 
-    /// The next messages to ask for, in the order of the folder.
+    /// The next messages to ask for, in the order of the folder; last those over which connections ended: a message that
+    /// does so each time must not be the first thing of each connection (P3).
     pub(super) fn wishes(&self, now: Instant, count_max: usize) -> Vec<Wish> {
         let due = |entry: &Entry| match entry.state {
             State::Wanted => true,
@@ -131,7 +132,9 @@ impl Ledger {
         };
         let wish =
             |(&uid, entry): (&u32, &Entry)| Wish { uid, size: entry.size, alone: entry.suspect, cut: entry.strikes >= STRIKES_BEFORE_CUT };
-        self.entries.iter().filter(|(_, entry)| due(entry)).map(wish).take(count_max).collect()
+        let harmless = self.entries.iter().filter(|(_, entry)| due(entry) && entry.strikes == 0);
+        let struck = self.entries.iter().filter(|(_, entry)| due(entry) && entry.strikes > 0);
+        harmless.chain(struck).map(wish).take(count_max).collect()
     }
 
     /// When the first message that waits is due.
@@ -330,7 +333,12 @@ mod tests {
             assert_eq!(uids(&ledger, now), [1, 3], "the one to blame waits");
             now += Duration::from_mins(1);
         }
-        assert!(ledger.wishes(now, 9)[1].cut, "then its start must do");
+        let wishes = ledger.wishes(now, 9);
+        assert_eq!(
+            wishes.iter().map(|wish| (wish.uid, wish.cut)).collect::<Vec<_>>(),
+            [(1, false), (3, false), (2, true)],
+            "then, last, its start"
+        );
     }
 
     #[test]
