@@ -323,6 +323,8 @@ pub struct Inbound {
     pub source: Source,
     pub channel: Channel,
     pub fingerprint: Fingerprint,
+    /// How far its IMAP folder had landed without a gap when it came: the mailbox's cursor moves so far.
+    pub landed_to: Option<u32>,
     /// The octets as they came; `None` for chat, whose text is all there is.
     pub raw: Option<BlobRef>,
     /// When the daemon took it in. Order and clocks use this, never the sender's date.
@@ -359,6 +361,17 @@ impl Inbound {
 }
 
 impl Inbound {
+    /// Where its mailbox's cursor may stand once this is committed.
+    #[must_use]
+    pub fn cursor(&self) -> Option<Source> {
+        match (&self.source, self.landed_to) {
+            (Source::Imap { mailbox, uid_validity, .. }, Some(uid)) => {
+                Some(Source::Imap { mailbox: mailbox.clone(), uid_validity: *uid_validity, uid })
+            }
+            (Source::Imap { .. } | Source::Maildir { .. } | Source::Chat { .. }, _) => None,
+        }
+    }
+
     /// The window's own name for what its visitor said.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {

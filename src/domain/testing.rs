@@ -113,6 +113,7 @@ pub(crate) fn mail(n: u32, from: &str, subject: &str, text: &str) -> Inbound {
         source: Source::Imap { mailbox: "support".to_owned(), uid_validity: 1, uid: n },
         channel: Channel::Mail,
         fingerprint: Fingerprint(fingerprint),
+        landed_to: Some(n),
         raw: None,
         received_at: Timestamp::UNIX_EPOCH,
         sent_at: None,
