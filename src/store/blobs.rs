@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 /// Largest content (P11); limits of the channels are far below.
@@ -35,6 +36,10 @@ const PACK_OCTETS_MAX: u64 = 256 << 20;
 /// One sync serves at most this much, so that the first of many does not wait for all.
 const GROUP_OCTETS_MAX: u64 = 32 << 20;
 const GROUP_REQUESTS_MAX: usize = 256;
+/// While contents come in a stream, as from a full mailbox, a sync waits so long for the next, until it serves so many: a sync for
+/// each would be most of the work.
+const LINGER_IN_STREAM: Duration = Duration::from_millis(1);
+const GROUP_IN_STREAM: usize = 16;
 /// Who finds this many before him waits outside the queue.
 const QUEUE_REQUESTS_MAX: usize = 256;
 
@@ -307,15 +312,19 @@ impl Packs {
     }
 
     fn run(mut self, requests: &mpsc::Receiver<Request>) {
+        let mut requests_before = 0;
         while let Ok(first) = requests.recv() {
             let octets_of = |request: &Request| request.parts.iter().map(|part| part.payload.len() as u64).sum::<u64>();
             let mut octets = octets_of(&first);
             let mut group = vec![first];
             while octets < GROUP_OCTETS_MAX && group.len() < GROUP_REQUESTS_MAX {
-                let Ok(request) = requests.try_recv() else { break };
+                let waits = requests_before > 1 && group.len() < GROUP_IN_STREAM;
+                let next = if waits { requests.recv_timeout(LINGER_IN_STREAM).ok() } else { requests.try_recv().ok() };
+                let Some(request) = next else { break };
                 octets += octets_of(&request);
                 group.push(request);
             }
+            requests_before = group.len();
             let outcome = self.append(group.iter().flat_map(|request| &request.parts));
             for request in group {
                 // Whoever has stopped waiting loses nothing: the content stays.

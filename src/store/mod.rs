@@ -34,7 +34,7 @@ pub use fault::{Advice, OpenFault, StoreFault};
 pub use outbox::{Attempts, DeliveryState, OutboxFilter, Settled};
 
 use self::sled::engine::Engine;
-use self::sled::writer::{Request, Writer};
+use self::sled::writer::{Claim, News, Request, Update, Writer};
 use crate::domain::change::{Change, ChatSession, Context, History, Landing, Need, Quarantined};
 use crate::domain::message::{BlobId, BlobRef, Message, Seq, SessionId, TicketNumber};
 use crate::domain::outbound::{Delivery, OutboxEntry, OutboxId};
@@ -221,18 +221,22 @@ impl Store {
     /// Outbox entries that are due, earliest first. Each one's attempt is on disk before this returns, and it is not due again
     /// before `lease` is over: a crash costs one delay, never a storm.
     pub async fn claim_outbox(&self, now: Timestamp, lease: SignedDuration, limit: usize) -> Result<Vec<OutboxEntry>, StoreFault> {
-        self.0.writer.ask(|answer| Request::Claim { now, lease, limit, answer }).await
+        self.0.writer.ask(|answer| Request::Claim { claim: Claim { now, lease, limit }, answer }).await
     }
 
     /// Writes down what came of an attempt. Visible on return; the receipt tells when it is on disk.
     pub async fn settle_outbox(&self, id: OutboxId, verdict: Settled, now: Timestamp) -> Result<Receipt, StoreFault> {
-        self.0.writer.ask(|answer| Request::Settle { id, verdict, now, answer }).await
+        self.update(Update { id, news: News::Settled(verdict), now }).await
     }
 
     /// Writes down what somebody else knows of a delivery: a bounce report (`Bounced`), ops (`Failed` drops it; `Queued` makes it due
     /// again at `now`).
     pub async fn mark_delivery(&self, id: OutboxId, delivery: Delivery, now: Timestamp) -> Result<Receipt, StoreFault> {
-        self.0.writer.ask(|answer| Request::Mark { id, delivery, now, answer }).await
+        self.update(Update { id, news: News::Marked(delivery), now }).await
+    }
+
+    async fn update(&self, update: Update) -> Result<Receipt, StoreFault> {
+        self.0.writer.ask(|answer| Request::Update { update, answer }).await
     }
 
     /// When the outbox next has something due.

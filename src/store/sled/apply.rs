@@ -7,6 +7,7 @@ use super::record::{
     self, AttemptsRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, Encoded, Encoder, HistoryRecord, IndexedRecord,
     LandingRecord, MessageRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TicketRecord,
 };
+use super::writer::{Claim, News, Update};
 use crate::domain::change::{Change, Landing};
 use crate::domain::message::{BlobId, Message, SessionId, Source, TicketNumber};
 use crate::domain::outbound::{Delivery, OutboxEntry, OutboxId};
@@ -17,7 +18,7 @@ use crate::store::fail_points::Place;
 use crate::store::fault::StoreFault;
 use crate::store::outbox::{Attempts, Settled};
 use ::sled::{Batch, IVec};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -86,7 +87,7 @@ impl Applier {
 
     /// Records the attempts of what is due, and returns it. An entry that cannot be read is given up, so that it does not stop
     /// those behind it.
-    pub(super) fn claim(&mut self, now: Timestamp, lease: SignedDuration, limit: usize) -> Result<Vec<OutboxEntry>, Failed> {
+    pub(super) fn claim(&mut self, &Claim { now, lease, limit }: &Claim) -> Result<Vec<OutboxEntry>, Failed> {
         let (mut rows, mut claimed) = (Rows::new(), Vec::new());
         for row in self.engine.scan(&Key::of(Kind::OutboxDue)) {
             let (key, _) = row?;
@@ -113,31 +114,43 @@ impl Applier {
         Ok(claimed)
     }
 
-    /// Writes down what came of an attempt.
-    pub(super) fn settle(&mut self, id: OutboxId, verdict: Settled, now: Timestamp) -> Result<bool, Failed> {
-        self.update(id, |attempts| {
-            // Ops may have dropped it, or a report of its failure come, while the attempt ran; only a success overrides the former.
-            let overrides = attempts.delivery == Delivery::Failed && verdict == Settled::Sent;
-            if !attempts.delivery.is_final() || overrides {
-                attempts.settle(verdict, now);
+    /// Writes down how deliveries stand, one after the other and, as far as they are different ones, in one batch. The first answer
+    /// has the refusal of each that is refused; nothing of such a one is written.
+    pub(super) fn update(&mut self, updates: &[Update]) -> Result<(Vec<Option<StoreFault>>, bool), Failed> {
+        let (mut refusals, mut wrote) = (Vec::with_capacity(updates.len()), false);
+        let (mut rows, mut ids) = (Rows::new(), BTreeSet::new());
+        for update in updates {
+            if !ids.insert(update.id) {
+                // What is there decides: first make it so.
+                wrote |= self.apply(std::mem::replace(&mut rows, Rows::new()))?;
+                ids = BTreeSet::from([update.id]);
             }
-        })
+            refusals.push(self.update_one(update).map(|mut of_one| rows.0.append(&mut of_one.0)).err());
+        }
+        wrote |= self.apply(rows)?;
+        Ok((refusals, wrote))
     }
 
-    /// Writes down what somebody else knows of a delivery.
-    pub(super) fn mark(&mut self, id: OutboxId, delivery: Delivery, now: Timestamp) -> Result<bool, Failed> {
-        self.update(id, |attempts| attempts.mark(delivery, now))
-    }
-
-    fn update(&mut self, id: OutboxId, change: impl FnOnce(&mut Attempts)) -> Result<bool, Failed> {
+    fn update_one(&mut self, update: &Update) -> Result<Rows, StoreFault> {
+        let id = update.id;
         let mut attempts = self.engine.attempts(id)?.ok_or(StoreFault::NoSuchEntry(id))?;
         let mut rows = Rows::new();
         if let Some(at) = attempts.next_attempt {
             rows.remove(keys::outbox_due(at, id));
         }
-        change(&mut attempts);
+        match &update.news {
+            News::Settled(verdict) => {
+                // Ops may have dropped it, or a report of its failure come, while the attempt ran; only a success overrides the
+                // former.
+                let overrides = attempts.delivery == Delivery::Failed && *verdict == Settled::Sent;
+                if !attempts.delivery.is_final() || overrides {
+                    attempts.settle(verdict.clone(), update.now);
+                }
+            }
+            News::Marked(delivery) => attempts.mark(*delivery, update.now),
+        }
         self.put_attempts(&mut rows, id, &attempts)?;
-        self.apply(rows)
+        Ok(rows)
     }
 
     /// Where the change's message already is.

@@ -24,6 +24,9 @@ use tokio::time::Instant;
 
 /// How long a group waits for the next change: a decision takes less, a sync of the disk several times more.
 const LINGER: Duration = Duration::from_micros(250);
+/// The same while decisions come in a stream, as from a full mailbox: each comes only after the one before is visible, and on a
+/// busy machine it may take its time. A sync for each would be most of the work.
+const LINGER_IN_STREAM: Duration = Duration::from_millis(2);
 /// How long and how large a group may grow before those in it get their sync.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(5);
 const GROUP_CHANGES_MAX: usize = 256;
@@ -40,23 +43,48 @@ pub(in crate::store) enum Request {
     },
     /// Answered once the attempts are on disk.
     Claim {
-        now: Timestamp,
-        lease: SignedDuration,
-        limit: usize,
+        claim: Claim,
         answer: Answer<Vec<OutboxEntry>>,
     },
-    Settle {
-        id: OutboxId,
-        verdict: Settled,
-        now: Timestamp,
+    /// Answered once it is visible.
+    Update {
+        update: Update,
         answer: Answer<Receipt>,
     },
-    Mark {
-        id: OutboxId,
-        delivery: Delivery,
-        now: Timestamp,
-        answer: Answer<Receipt>,
-    },
+}
+
+/// Whoever asks for what is due.
+pub(in crate::store) struct Claim {
+    pub(in crate::store) now: Timestamp,
+    pub(in crate::store) lease: SignedDuration,
+    pub(in crate::store) limit: usize,
+}
+
+/// How a delivery stands.
+pub(in crate::store) struct Update {
+    pub(in crate::store) id: OutboxId,
+    pub(in crate::store) news: News,
+    pub(in crate::store) now: Timestamp,
+}
+
+/// Who knows it.
+pub(in crate::store) enum News {
+    /// Who made the attempt.
+    Settled(Settled),
+    /// Somebody else.
+    Marked(Delivery),
+}
+
+impl Group {
+    const fn has_work(&self) -> bool {
+        self.dirty || !self.updates.is_empty() || !self.claims.is_empty()
+    }
+}
+
+impl Request {
+    const fn is_commit(&self) -> bool {
+        matches!(self, Self::Commit { .. })
+    }
 }
 
 /// The way to the thread.
@@ -120,22 +148,39 @@ struct Group {
     /// Whether anything is visible that is not durable.
     dirty: bool,
     receipts: Vec<Answer<()>>,
-    claims: Vec<(Answer<Vec<OutboxEntry>>, Vec<OutboxEntry>)>,
+    /// Nobody decides on how a delivery stands, so that these can wait for the end of the group and share a batch: each batch
+    /// costs the engine two writes of its own, however little is in it.
+    updates: Vec<(Update, Answer<Receipt>)>,
+    /// In the end, too: they are answered only once they are durable.
+    claims: Vec<(Claim, Answer<Vec<OutboxEntry>>)>,
 }
 
 impl Thread {
     fn run(mut self) {
-        while let Ok(first) = self.requests.recv() {
-            self.serve(first);
+        let mut commits_before = 0;
+        loop {
+            let (first, has_waited) = match self.requests.try_recv() {
+                Ok(first) => (first, true),
+                Err(_) => match self.requests.recv() {
+                    Ok(first) => (first, false),
+                    Err(_) => return,
+                },
+            };
+            // More than one decision in a group, or one that came during the last sync: more are likely to follow.
+            let in_stream = commits_before > 1 || (has_waited && first.is_commit());
+            let linger = if in_stream { LINGER_IN_STREAM } else { LINGER };
             let end = Instant::now() + GROUP_TIME_MAX;
-            let mut served = 1;
-            while self.group.dirty && served < GROUP_CHANGES_MAX {
-                let wait = LINGER.min(end.saturating_duration_since(Instant::now()));
+            let (mut served, mut commits) = (1, usize::from(first.is_commit()));
+            self.serve(first);
+            while self.group.has_work() && served < GROUP_CHANGES_MAX {
+                let wait = linger.min(end.saturating_duration_since(Instant::now()));
                 let Ok(next) = self.requests.recv_timeout(wait) else { break };
-                self.serve(next);
                 served += 1;
+                commits += usize::from(next.is_commit());
+                self.serve(next);
             }
-            self.sync();
+            commits_before = commits;
+            self.finish();
         }
     }
 
@@ -146,25 +191,59 @@ impl Thread {
                 let served = served.map(|outcome| Committed { outcome, receipt: self.receipt() });
                 let _ = answer.send(served);
             }
-            Request::Claim { now, lease, limit, answer } => {
+            Request::Update { update, answer } => self.group.updates.push((update, answer)),
+            Request::Claim { claim, answer } => self.group.claims.push((claim, answer)),
+        }
+    }
+
+    /// Does what was left for the end, syncs, and gives all receipts.
+    fn finish(&mut self) {
+        self.update();
+        let claims = std::mem::take(&mut self.group.claims);
+        let claimed: Vec<_> = claims
+            .into_iter()
+            .map(|(claim, answer)| {
                 let claimed = self.write(|applier| {
-                    applier.claim(now, lease, limit).map(|claimed| {
+                    applier.claim(&claim).map(|claimed| {
                         let any = !claimed.is_empty();
                         (claimed, any)
                     })
                 });
-                match claimed {
-                    Ok(claimed) if self.group.dirty => self.group.claims.push((answer, claimed)),
-                    claimed => drop(answer.send(claimed)),
+                (answer, claimed)
+            })
+            .collect();
+        let group = std::mem::take(&mut self.group);
+        let outcome = match &self.broken {
+            Some(fault) => Err(fault.clone()),
+            None if group.dirty => self.applier.engine.make_durable().map_err(|fault| self.give_up(&fault.to_string())),
+            None => Ok(()),
+        };
+        for answer in group.receipts {
+            let _ = answer.send(outcome.clone());
+        }
+        for (answer, claimed) in claimed {
+            let _ = answer.send(outcome.clone().and(claimed));
+        }
+    }
+
+    /// Applies all updates of the group in one batch. One that is refused is alone in that.
+    fn update(&mut self) {
+        let updates = std::mem::take(&mut self.group.updates);
+        if updates.is_empty() {
+            return;
+        }
+        let (asked, answers): (Vec<_>, Vec<_>) = updates.into_iter().unzip();
+        let refusals = self.write(|applier| applier.update(&asked));
+        match refusals {
+            Ok(refusals) => {
+                for (answer, refusal) in answers.into_iter().zip(refusals) {
+                    let _ = answer.send(refusal.map_or_else(|| Ok(self.receipt()), Err));
                 }
             }
-            Request::Settle { id, verdict, now, answer } => {
-                let served = self.write(|applier| applier.settle(id, verdict, now).map(|wrote| ((), wrote)));
-                let _ = answer.send(served.map(|()| self.receipt()));
-            }
-            Request::Mark { id, delivery, now, answer } => {
-                let served = self.write(|applier| applier.mark(id, delivery, now).map(|wrote| ((), wrote)));
-                let _ = answer.send(served.map(|()| self.receipt()));
+            Err(fault) => {
+                for answer in answers {
+                    let _ = answer.send(Err(fault.clone()));
+                }
             }
         }
     }
@@ -193,21 +272,6 @@ impl Thread {
         let (answer, receipt) = Receipt::promised();
         self.group.receipts.push(answer);
         receipt
-    }
-
-    fn sync(&mut self) {
-        let group = std::mem::take(&mut self.group);
-        let outcome = match &self.broken {
-            Some(fault) => Err(fault.clone()),
-            None if group.dirty => self.applier.engine.make_durable().map_err(|fault| self.give_up(&fault.to_string())),
-            None => Ok(()),
-        };
-        for answer in group.receipts {
-            let _ = answer.send(outcome.clone());
-        }
-        for (answer, claimed) in group.claims {
-            let _ = answer.send(outcome.clone().map(|()| claimed));
-        }
     }
 
     fn give_up(&mut self, why: &str) -> StoreFault {
