@@ -24,7 +24,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
@@ -38,7 +39,7 @@ const GROUP_OCTETS_MAX: u64 = 32 << 20;
 const GROUP_REQUESTS_MAX: usize = 256;
 /// While contents come in a stream, as from a full mailbox, a sync waits so long for the next, until it serves so many: a sync for
 /// each would be most of the work.
-const LINGER_IN_STREAM: Duration = Duration::from_millis(1);
+const LINGER_IN_STREAM: Duration = Duration::from_millis(3);
 const GROUP_IN_STREAM: usize = 16;
 /// Who finds this many before him waits outside the queue.
 const QUEUE_REQUESTS_MAX: usize = 256;
@@ -312,19 +313,28 @@ impl Packs {
     }
 
     fn run(mut self, requests: &mpsc::Receiver<Request>) {
-        let mut requests_before = 0;
-        while let Ok(first) = requests.recv() {
+        let mut in_stream = false;
+        loop {
+            let patience = if in_stream { LINGER_IN_STREAM } else { Duration::ZERO };
+            let first = match requests.recv_timeout(patience) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    in_stream = false;
+                    let Ok(first) = requests.recv() else { return };
+                    first
+                }
+            };
             let octets_of = |request: &Request| request.parts.iter().map(|part| part.payload.len() as u64).sum::<u64>();
             let mut octets = octets_of(&first);
             let mut group = vec![first];
             while octets < GROUP_OCTETS_MAX && group.len() < GROUP_REQUESTS_MAX {
-                let waits = requests_before > 1 && group.len() < GROUP_IN_STREAM;
-                let next = if waits { requests.recv_timeout(LINGER_IN_STREAM).ok() } else { requests.try_recv().ok() };
-                let Some(request) = next else { break };
+                let patience = if in_stream && group.len() < GROUP_IN_STREAM { LINGER_IN_STREAM } else { Duration::ZERO };
+                let Ok(request) = requests.recv_timeout(patience) else { break };
                 octets += octets_of(&request);
                 group.push(request);
             }
-            requests_before = group.len();
+            in_stream = group.len() > 1;
             let outcome = self.append(group.iter().flat_map(|request| &request.parts));
             for request in group {
                 // Whoever has stopped waiting loses nothing: the content stays.

@@ -35,32 +35,52 @@ impl Transfer {
     }
 }
 
+/// What each octet stands for in base64; [`NO_VALUE`] outside of the alphabet.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_VALUE; 256];
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut value = 0;
+    while value < 64 {
+        values[alphabet[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+/// Has a bit that no value has.
+const NO_VALUE: u8 = 0x80;
+
 /// RFC 2045 section 6.8: characters outside of the alphabet are passed over; what follows padding begins anew, since some
 /// programs join pieces that were encoded apart.
 fn base64(octets: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(octets.len() / 4 * 3 + 3);
     let (mut bits, mut count) = (0u32, 0u32);
-    for &b in octets {
-        let value = match b {
-            b'A'..=b'Z' => b - b'A',
-            b'a'..=b'z' => b - b'a' + 26,
-            b'0'..=b'9' => b - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => {
-                (bits, count) = (0, 0);
-                continue;
+    let mut rest = octets;
+    loop {
+        // Four characters that make three octets: nearly all there is.
+        while count == 0
+            && let Some((four, behind)) = rest.split_first_chunk::<4>()
+        {
+            let [a, b, c, d] = four.map(|octet| VALUES[usize::from(octet)]);
+            if (a | b | c | d) & NO_VALUE != 0 {
+                break;
             }
-            _ => continue,
-        };
-        bits = (bits << 6) | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push(u8::try_from((bits >> count) & 0xff).unwrap_or_default());
+            out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
+            rest = behind;
+        }
+        let Some((&octet, behind)) = rest.split_first() else { return out };
+        rest = behind;
+        let value = VALUES[usize::from(octet)];
+        if octet == b'=' {
+            (bits, count) = (0, 0);
+        } else if value != NO_VALUE {
+            bits = (bits << 6) | u32::from(value);
+            count += 6;
+            if count >= 8 {
+                count -= 8;
+                out.push(u8::try_from((bits >> count) & 0xff).unwrap_or_default());
+            }
         }
     }
-    out
 }
 
 /// RFC 2045 section 6.7: a bad escape stays as it is, white space before a line end goes.
@@ -150,6 +170,7 @@ fn known_label(label: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn transfer_encodings_are_read_leniently() {
@@ -158,6 +179,9 @@ mod tests {
             (Transfer::Base64, b"aGVs\r\n bG8", b"hello", "white space, no padding"),
             (Transfer::Base64, b"aGk=aGk=", b"hihi", "two pieces joined"),
             (Transfer::Base64, b"!!a$G k", b"hi", "garbage is passed over"),
+            (Transfer::Base64, b"aGVsbG8gd29ybGQ", b"hello world", "several groups, the last without padding"),
+            (Transfer::Base64, b"aGV\nsbG8\n=aGVs", b"hellohel", "a line that ends within a group, a new beginning"),
+            (Transfer::Base64, b"+/+/\xff////", b"\xfb\xff\xbf\xff\xff\xff", "the ends of the alphabet and beyond"),
             (Transfer::QuotedPrintable, b"a=3Db =\r\nc  \r\nd", b"a=b c\r\nd", "soft line end, trailing blanks"),
             (Transfer::QuotedPrintable, b"=ZZ =4 =\r\n=\r\n==3D=\r\nend=", b"=ZZ =4 ==end", "bad escapes stay"),
             (Transfer::QuotedPrintable, b"a ", b"a ", "the last line keeps its blank"),
@@ -167,6 +191,22 @@ mod tests {
         }
         assert_eq!(Transfer::parse(" BASE64 (yes)"), Transfer::Base64);
         assert_eq!(Transfer::parse("base64 base64"), Transfer::Unknown);
+    }
+
+    proptest! {
+        #[test]
+        fn base64_comes_back_however_it_is_broken_into_lines(
+            octets in proptest::collection::vec(any::<u8>(), 0..300),
+            breaks in proptest::collection::vec((0usize..400, any::<u8>()), 0..20),
+        ) {
+            let mut encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &octets).into_bytes();
+            for (at, noise) in breaks {
+                if VALUES[usize::from(noise)] == NO_VALUE && noise != b'=' {
+                    encoded.insert(at.min(encoded.len()), noise);
+                }
+            }
+            prop_assert_eq!(super::base64(&encoded), octets);
+        }
     }
 
     #[test]

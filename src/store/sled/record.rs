@@ -18,6 +18,7 @@ use crate::store::fault::StoreFault;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 
 /// Most octets of a value in the tree; a longer record goes to the packs and the value only names it. The engine puts
 /// up to 20 neighbours into one page and a page of more than 128 KiB into a file of its own, which is what its recovery
@@ -112,12 +113,23 @@ pub(in crate::store) fn decode<R: Record>(value: &[u8]) -> Result<Decoded<R>, St
             if length > RECORD_OCTETS_MAX {
                 return Err(damaged(R::KIND, format!("claims {length} octets")));
             }
-            let plain = zstd::bulk::decompress(frame, length).map_err(|fault| damaged(R::KIND, fault.to_string()))?;
+            let plain = unpack(frame, length).map_err(|fault| damaged(R::KIND, fault.to_string()))?;
             from_postcard(&plain).map(Decoded::Record)
         }
         FORM_SPILLED => spilled_blob(value).map(Decoded::Spilled).ok_or_else(|| damaged(R::KIND, "names no blob")),
         other => Err(damaged(R::KIND, format!("has form {other}"))),
     }
+}
+
+/// With a decompressor for each thread, as to make one costs more than to use it.
+fn unpack(frame: &[u8], length: usize) -> std::io::Result<Vec<u8>> {
+    thread_local! {
+        static KEPT: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    KEPT.with_borrow_mut(|kept| match kept {
+        Some(decompressor) => decompressor.decompress(frame, length),
+        none => none.insert(zstd::bulk::Decompressor::new()?).decompress(frame, length),
+    })
 }
 
 /// Where a value's record is, if it is in the packs, whatever its kind.

@@ -16,7 +16,8 @@ use crate::store::outbox::Settled;
 use crate::store::{Committed, Receipt};
 use jiff::{SignedDuration, Timestamp};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
@@ -26,9 +27,9 @@ use tokio::time::Instant;
 const LINGER: Duration = Duration::from_micros(250);
 /// The same while decisions come in a stream, as from a full mailbox: each comes only after the one before is visible, and on a
 /// busy machine it may take its time. A sync for each would be most of the work.
-const LINGER_IN_STREAM: Duration = Duration::from_millis(2);
+const LINGER_IN_STREAM: Duration = Duration::from_millis(4);
 /// How long and how large a group may grow before those in it get their sync.
-const GROUP_TIME_MAX: Duration = Duration::from_millis(5);
+const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
 const GROUP_CHANGES_MAX: usize = 256;
 /// Who finds this many before him waits outside the queue.
 const QUEUE_REQUESTS_MAX: usize = 256;
@@ -157,17 +158,22 @@ struct Group {
 
 impl Thread {
     fn run(mut self) {
-        let mut commits_before = 0;
+        let mut in_stream = false;
         loop {
-            let (first, has_waited) = match self.requests.try_recv() {
-                Ok(first) => (first, true),
-                Err(_) => match self.requests.recv() {
-                    Ok(first) => (first, false),
-                    Err(_) => return,
-                },
+            // A decision that came while the disk was synced: more are likely to follow.
+            let patience = if in_stream { LINGER_IN_STREAM } else { Duration::ZERO };
+            let first = match self.requests.recv_timeout(patience) {
+                Ok(first) => {
+                    in_stream |= first.is_commit();
+                    first
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    in_stream = false;
+                    let Ok(first) = self.requests.recv() else { return };
+                    first
+                }
             };
-            // More than one decision in a group, or one that came during the last sync: more are likely to follow.
-            let in_stream = commits_before > 1 || (has_waited && first.is_commit());
             let linger = if in_stream { LINGER_IN_STREAM } else { LINGER };
             let end = Instant::now() + GROUP_TIME_MAX;
             let (mut served, mut commits) = (1, usize::from(first.is_commit()));
@@ -179,7 +185,7 @@ impl Thread {
                 commits += usize::from(next.is_commit());
                 self.serve(next);
             }
-            commits_before = commits;
+            in_stream = commits > 1;
             self.finish();
         }
     }
