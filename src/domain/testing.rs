@@ -90,6 +90,7 @@ pub(crate) fn policy() -> Policy {
             close_solved_after: SignedDuration::from_hours(24 * 7),
             review_after: SignedDuration::from_hours(24),
             acks_per_hour_max: 3,
+            acks_per_hour_known_max: 5,
             attached_octets_max: 1000,
         },
         mailboxes: vec![Mailbox { name: "support".to_owned(), address: address("support@acme.example"), team: "frontline".to_owned() }],
