@@ -114,8 +114,9 @@ fn with_rules(page: &str) -> String {
         let tag = &rest[at + 1..];
         let is_rule =
             tag.get(..2).is_some_and(|name| name.eq_ignore_ascii_case("hr")) && !tag[2..].starts_with(|c: char| c.is_alphanumeric());
-        let end = if is_rule { tag.find('>').map(|end| at + 1 + end + 1) } else { None };
-        if let Some(end) = end {
+        if is_rule {
+            // An element that never ends: so does the page.
+            let Some(end) = tag.find('>').map(|end| at + 1 + end + 1) else { break };
             with.push_str(&rest[..at]);
             with.push_str(RULE);
             rest = &rest[end..];
