@@ -48,13 +48,23 @@ impl MessageId {
     /// Cleans what stands in a header; `None` if nothing usable stays.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let mut id: String =
-            text.trim().trim_start_matches('<').trim_end_matches('>').chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+        let id = Self::cleaned(text.trim().trim_start_matches('<').trim_end_matches('>'));
+        // RFC 5322 section 3.6.4: an id has two sides; words of a sentence ("Your", "message") have not.
+        (id.len() > 2 && id.contains('@')).then_some(Self(id))
+    }
+
+    /// An id of our own making, from its two sides.
+    #[must_use]
+    pub fn of_sides(local: &str, domain: &str) -> Self {
+        Self(Self::cleaned(&format!("{local}@{domain}")))
+    }
+
+    fn cleaned(text: &str) -> String {
+        let mut id: String = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
         while id.len() > Self::OCTETS_MAX {
             id.pop();
         }
-        // RFC 5322 section 3.6.4: an id has two sides; words of a sentence ("Your", "message") have not.
-        (id.len() > 2 && id.contains('@')).then_some(Self(id))
+        id
     }
 
     /// Without angle brackets.

@@ -60,11 +60,11 @@ fn visible_text_agrees_with_others() {
             let text = String::from_utf8_lossy(&std::fs::read(crisp.join(name)).unwrap()).into_owned();
             let body = Body { spans: visible::spans(&text), text, kept: None };
             let got = words(&body.new_text());
-            let missed = got != words(expect);
-            if missed {
+            let differs = got != words(expect);
+            if differs {
                 println!("crisp {name}:\n  got    {got}\n  expect {}", words(expect));
             }
-            missed
+            differs
         })
         .map(|(name, _)| name)
         .collect();
@@ -78,13 +78,13 @@ fn visible_text_agrees_with_others() {
         .filter(|(name, expect)| {
             let parsed = normalise(&std::fs::read(talon.join(name)).unwrap(), &NormaliseLimits::default());
             // There a signature is not told apart: all that is not quoted is the reply.
-            let spans = parsed.body.spans.iter().filter(|s| s.kind != crate::domain::message::SpanKind::Quoted);
-            let got: String = spans.map(|s| &parsed.body.text[s.start as usize..s.end as usize]).collect();
-            let missed = words(&got) != words(expect);
-            if missed {
+            let shown = parsed.body.spans.iter().filter(|s| s.kind != crate::domain::message::SpanKind::Quoted);
+            let got: String = shown.map(|s| &parsed.body.text[s.start as usize..s.end as usize]).collect();
+            let differs = words(&got) != words(expect);
+            if differs {
                 println!("talon {name}:\n  got    {}\n  expect {}", words(&got), words(expect));
             }
-            missed
+            differs
         })
         .map(|(name, _)| name)
         .collect();

@@ -103,7 +103,6 @@ impl<'a> Reader<'a> {
                 continue;
             }
             match self.begin(at) {
-                None => at += 1,
                 Some(Begin::Attribution(count)) => {
                     let next = (at + count..self.lines.len()).find(|i| !self.is_blank(*i));
                     if next.is_some_and(|next| self.is_quoted(next)) {
@@ -115,9 +114,8 @@ impl<'a> Reader<'a> {
                     }
                 }
                 Some(Begin::All) => return self.quote_from(at),
-                Some(Begin::Brief) if self.doubt == Doubt::Cut => return self.quote_from(at),
-                Some(Begin::Forward) if self.doubt == Doubt::Cut => return self.quote_from(at),
-                Some(Begin::Brief | Begin::Forward) => at += 1,
+                Some(Begin::Brief | Begin::Forward) if self.doubt == Doubt::Cut => return self.quote_from(at),
+                Some(Begin::Brief | Begin::Forward) | None => at += 1,
             }
         }
     }
@@ -210,9 +208,8 @@ impl<'a> Reader<'a> {
                 found.push(heading);
             }
         }
-        let count = found.iter().filter(|h| **h != Heading::Cc).count();
-        // Three of four; with From, Date and an address two are enough: a note to self has no To.
-        count >= 3
+        // Three of From, Date, To and Subject: one or two stand in many a sentence.
+        found.iter().filter(|h| **h != Heading::Cc).count() >= 3
     }
 
     fn mark_signatures(&mut self) {

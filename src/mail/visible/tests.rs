@@ -33,8 +33,16 @@ fn what_is_new_in_a_customers_reply() {
         ("Hi\n\nKind regards,\n\nAna Souza\nAcme\n", "Hi", "a name below a closing phrase"),
         ("Hi\n\nKind regards,\nAna\n\nPS: and the other one?\n", "Hi Kind regards, Ana PS: and the other one?", "words below the name"),
         ("Kind regards,\nAna\n", "Kind regards, Ana", "nothing above it"),
-        ("> Which of the versions that we sent you do you use at your office?\nthe newest one\n> And where?\n", "the newest one", "an answer in lower case"),
-        ("x\n> Which of the versions that we sent you do you use at your off\nice in town\n> And where?\n", "x", "the rest of a broken line"),
+        (
+            "> Which of the versions that we sent you do you use at your office?\nthe newest one\n> And where?\n",
+            "the newest one",
+            "an answer in lower case",
+        ),
+        (
+            "x\n> Which of the versions that we sent you do you use at your off\nice in town\n> And where?\n",
+            "x",
+            "the rest of a broken line",
+        ),
         ("Hi\nOn Tue, 14 Oct 2025 at 09:30 Help <s@h.example> wrote:\n> old\n", "Hi", "no empty line above"),
         ("Hi\n\ntir. 14. okt. 2025 kl. 09:30 skrev Help <s@h.example\n>:\n\n> gammel\n", "Hi", "bracket wrapped"),
         ("Hi\n\nSent from my iPhone\n", "Hi", "telephone"),
