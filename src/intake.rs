@@ -229,7 +229,7 @@ impl Desk {
             .zip(kept)
             .map(|(a, blob)| Attachment { name: a.name, media_type: a.media_type, blob, content_id: a.content_id })
             .collect();
-        let ids: Vec<_> = parsed.in_reply_to.iter().chain(&parsed.references).cloned().collect();
+        let ids: Vec<_> = parsed.in_reply_to.iter().chain(parsed.references.iter().rev()).cloned().collect();
         let claims = self.0.signer.claims(parsed.from.as_ref().map(|f| &f.address), &parsed.addressed, &ids);
         // An agent's mail goes on to a customer: what is in doubt is cut, where a customer's is kept.
         let by_agent = claims.iter().any(|c| matches!(c.bound_to, Bound::Agent(_)));
@@ -239,8 +239,10 @@ impl Desk {
             defects.push(Defect { name: "too_large", detail: format!("{whole} octets: only its beginning was fetched") });
         }
         // Our own id on a mail that comes in: it was sent by us and has come back (RFC 3834 section 3).
-        let own = parsed.message_id.as_ref().is_some_and(|id| self.0.signer.is_ours(id).is_some());
-        let machine = if own { Some((Machine::Ourselves, "it bears a Message-ID of ours".to_owned())) } else { parsed.machine };
+        let signer = &self.0.signer;
+        let own_id = parsed.message_id.as_ref().is_some_and(|id| signer.is_ours(id).is_some());
+        let own = own_id || parsed.loop_marks.contains(&signer.loop_mark());
+        let machine = if own { Some((Machine::Ourselves, "it bears a mark of ours".to_owned())) } else { parsed.machine };
         Inbound {
             source,
             landed_to: None,
