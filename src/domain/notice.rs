@@ -63,7 +63,8 @@ impl<'a> Voice<'a> {
             return silent(&format!("{recent} automatic mails went to that address within an hour"));
         }
         // Nothing of the mail is repeated to somebody whom we do not know: the sender may be forged (P6).
-        let template = if self.policy.customers.find(&from.address).is_some() { "ack" } else { "ack_unverified" };
+        let is_known = self.policy.customers.find(&from.address).is_some();
+        let template = if is_known { "ack" } else { "ack_unverified" };
         let clock = ticket.clocks.iter().find(|c| c.kind == ClockKind::FirstResponse);
         let (due, calendar) = (clock.map(|c| c.due), clock.map_or_else(String::new, |c| c.calendar.clone()));
         let language = ticket.language;
@@ -79,7 +80,7 @@ impl<'a> Voice<'a> {
                 purpose: Purpose::Ack,
                 audience: Audience::Customer,
                 from_name: self.policy.desk.name.clone(),
-                to: Contact { name: from.name.clone(), address: from.address.clone() },
+                to: Contact { name: if is_known { from.name.clone() } else { String::new() }, address: from.address.clone() },
                 subject,
                 body: vec![Piece::Text(text.clone())],
                 attachments: Vec::new(),
