@@ -47,7 +47,7 @@ pub struct MailView {
 pub fn explain(desk: &Desk, raw: &[u8]) -> Result<Explained, StoreFault> {
     let mailbox = desk.policy().mailboxes.first().map(|m| m.name.clone()).unwrap_or_default();
     let source = Source::Maildir { mailbox, file: String::new() };
-    let received = Received { source, raw: raw.to_vec(), arrived: None, cut: None };
+    let received = Received { source, raw: raw.to_vec(), arrived: None, cut: None, landed_to: None };
     let (inbound, context, change) = desk.consider(received)?;
 
     let outcome = match (context.seen, &change.quarantine, change.tickets.first()) {

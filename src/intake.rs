@@ -93,7 +93,7 @@ impl Desk {
     /// # Errors
     /// The store's, when it cannot keep the octets.
     pub async fn prepare(&self, received: Received) -> Result<Prepared, HandoverFault> {
-        let Received { source, raw, cut, .. } = received;
+        let Received { source, raw, cut, landed_to, .. } = received;
         let limits = self.0.limits.clone();
         let raw = Arc::new(raw);
         let octets = raw.clone();
@@ -101,7 +101,7 @@ impl Desk {
         let parsed = tokio::task::spawn_blocking(move || normalise(&octets, &limits)).await;
         let raw = Arc::try_unwrap(raw).unwrap_or_else(|shared| shared.to_vec());
         if let Ok(parsed) = parsed {
-            return Ok(Prepared::Inbound(Box::new(self.keep(source, raw, parsed, cut).await?)));
+            return Ok(Prepared::Inbound(Box::new(self.keep(source, raw, parsed, cut, landed_to).await?)));
         }
         tracing::error!(mailbox = source.mailbox(), octets = raw.len(), "the parser panicked: the mail goes to quarantine");
         let fingerprint = fingerprint_of(&[b"unreadable", &raw]);
@@ -171,7 +171,6 @@ impl Desk {
     ) -> Result<(Landing, crate::store::Receipt), StoreFault> {
         let change = Change {
             fingerprint: Some(fingerprint),
-            source: Some(source.clone()),
             quarantine: Some(Quarantined {
                 at: self.0.clock.now(),
                 source: source.clone(),
@@ -190,10 +189,17 @@ impl Desk {
     }
 
     /// Raw octets, attachments and a long text go to disk together, under one sync.
-    async fn keep(&self, source: Source, raw: Vec<u8>, mut parsed: Parsed, cut: Option<u64>) -> Result<Inbound, HandoverFault> {
+    async fn keep(
+        &self,
+        source: Source,
+        raw: Vec<u8>,
+        mut parsed: Parsed,
+        cut: Option<u64>,
+        landed_to: Option<u32>,
+    ) -> Result<Inbound, HandoverFault> {
         let parts = parts(raw, &mut parsed);
         let kept = self.0.store.keep(parts).await?;
-        Ok(self.assemble(source, parsed, kept, cut))
+        Ok(Inbound { landed_to, ..self.assemble(source, parsed, kept, cut) })
     }
 
     /// What would be decided about a mail now; nothing is kept or committed.
@@ -223,7 +229,7 @@ impl Desk {
             .zip(kept)
             .map(|(a, blob)| Attachment { name: a.name, media_type: a.media_type, blob, content_id: a.content_id })
             .collect();
-        let ids: Vec<_> = parsed.in_reply_to.iter().chain(&parsed.references).cloned().collect();
+        let ids: Vec<_> = parsed.in_reply_to.iter().chain(parsed.references.iter().rev()).cloned().collect();
         let claims = self.0.signer.claims(parsed.from.as_ref().map(|f| &f.address), &parsed.addressed, &ids);
         // An agent's mail goes on to a customer: what is in doubt is cut, where a customer's is kept.
         let by_agent = claims.iter().any(|c| matches!(c.bound_to, Bound::Agent(_)));
@@ -233,10 +239,13 @@ impl Desk {
             defects.push(Defect { name: "too_large", detail: format!("{whole} octets: only its beginning was fetched") });
         }
         // Our own id on a mail that comes in: it was sent by us and has come back (RFC 3834 section 3).
-        let own = parsed.message_id.as_ref().is_some_and(|id| self.0.signer.is_ours(id).is_some());
-        let machine = if own { Some((Machine::Ourselves, "it bears a Message-ID of ours".to_owned())) } else { parsed.machine };
+        let signer = &self.0.signer;
+        let own_id = parsed.message_id.as_ref().is_some_and(|id| signer.is_ours(id).is_some());
+        let own = own_id || parsed.loop_marks.contains(&signer.loop_mark());
+        let machine = if own { Some((Machine::Ourselves, "it bears a mark of ours".to_owned())) } else { parsed.machine };
         Inbound {
             source,
+            landed_to: None,
             channel: Channel::Mail,
             fingerprint: parsed.fingerprint,
             raw,

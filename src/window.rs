@@ -82,6 +82,7 @@ impl Desk {
             source: Source::Chat { session, client_id },
             channel: Channel::Chat,
             fingerprint,
+            landed_to: None,
             raw: None,
             received_at: self.clock().now(),
             sent_at: None,

@@ -13,21 +13,16 @@ use std::process::Command;
 const LINES_MAX: usize = 900;
 
 /// What the top level may hold beside dot-files, and whether it must.
-const TOP_LEVEL: [(&str, bool); 13] = [
+const TOP_LEVEL: [(&str, bool); 9] = [
     ("Cargo.toml", true),
     ("Cargo.lock", true),
     ("LICENSE", true),
-    ("README.md", false),
-    ("CHANGELOG.md", false),
+    ("README.md", true),
     ("src", true),
-    ("config", false),
+    ("config", true),
     ("tests", true),
     ("deploy", true),
-    ("benches", false),
-    // Settings of the tools of .ci/run, which look for them here.
-    ("clippy.toml", false),
-    ("rustfmt.toml", false),
-    ("deny.toml", false),
+    ("benches", true),
 ];
 
 /// Crates that domain code may use: values and arithmetic, no I/O.

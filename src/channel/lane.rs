@@ -166,7 +166,7 @@ mod tests {
 
     fn received(text: &str) -> Received {
         let source = Source::Maildir { mailbox: "support".into(), file: text.into() };
-        Received { source, raw: text.as_bytes().to_vec(), arrived: None, cut: None }
+        Received { source, raw: text.as_bytes().to_vec(), arrived: None, cut: None, landed_to: None }
     }
 
     fn file((source, landing): Settled) -> (String, bool) {

@@ -118,7 +118,7 @@ impl<H: Handover> Mailbox<H> {
             match read(&self.directory.join("new").join(&file), self.around.limits.message_octets_max).await {
                 Ok(Some(read)) => {
                     let source = Source::Maildir { mailbox: self.name.clone(), file: name.clone() };
-                    self.lane.push(Received { source, raw: read.raw, arrived: read.arrived, cut: read.cut }).await;
+                    self.lane.push(Received { source, raw: read.raw, arrived: read.arrived, cut: read.cut, landed_to: None }).await;
                     let known = self.known.entry(name).or_insert(Known { file, state: State::InLane, failures: 0 });
                     known.state = State::InLane;
                 }

@@ -28,6 +28,9 @@ pub struct Received {
     /// `raw` is only the start of a mail that is too large, or that cannot be had whole; here is the size of all of it,
     /// in octets, as the source claims it.
     pub cut: Option<u64>,
+    /// Of an IMAP folder: the UID up to which every message had landed when this one was handed over. The mailbox's cursor
+    /// moves so far and no further: past a message that could not be taken in, it would lose it.
+    pub landed_to: Option<u32>,
 }
 
 /// Why a message could not be taken over. It stays where it is and is handed over again later.

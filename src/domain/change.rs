@@ -104,7 +104,7 @@ pub struct Quarantined {
 pub struct Change {
     /// The message that is dealt with by this change; taken in once.
     pub fingerprint: Option<Fingerprint>,
-    /// Moves the mailbox's cursor.
+    /// Where the mailbox's cursor stands afterwards, if it moves.
     pub source: Option<Source>,
     pub landing: Option<Landing>,
     /// The tickets as they are afterwards, each with the version that it was read at (0: new).

@@ -20,7 +20,7 @@ use jiff::{Timestamp, ToSpan};
 /// Decides about one message.
 #[must_use]
 pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Timestamp) -> Change {
-    let mut change = Change { fingerprint: Some(inbound.fingerprint), source: Some(inbound.source.clone()), ..Change::default() };
+    let mut change = Change { fingerprint: Some(inbound.fingerprint), source: inbound.cursor(), ..Change::default() };
     if context.seen.is_some() {
         // P2: nothing of it is done again; only the mailbox's cursor moves past this copy.
         return change;

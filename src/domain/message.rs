@@ -48,14 +48,25 @@ impl MessageId {
     /// Cleans what stands in a header; `None` if nothing usable stays.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        let id = Self::cleaned(text);
+        // RFC 5322 section 3.6.4: an id has two sides; words of a sentence ("Your", "message") have not.
+        (id.len() > 2 && id.contains('@')).then_some(Self(id))
+    }
+
+    /// An id of our own making, from its two sides.
+    #[must_use]
+    pub fn of_sides(local: &str, domain: &str) -> Self {
+        Self(Self::cleaned(&format!("{local}@{domain}")))
+    }
+
+    fn cleaned(text: &str) -> String {
         // Cleaned first, then cut, so that what was parsed once parses to itself again: it is stored as text.
         let clean: String = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
         let mut id = clean.trim_start_matches('<').trim_end_matches('>').to_owned();
         while id.len() > Self::OCTETS_MAX || id.ends_with('>') {
             id.pop();
         }
-        // RFC 5322 section 3.6.4: an id has two sides; words of a sentence ("Your", "message") have not.
-        (id.len() > 2 && id.contains('@')).then_some(Self(id))
+        id
     }
 
     /// Without angle brackets.
@@ -323,6 +334,8 @@ pub struct Inbound {
     pub source: Source,
     pub channel: Channel,
     pub fingerprint: Fingerprint,
+    /// How far its IMAP folder had landed without a gap when it came: the mailbox's cursor moves so far.
+    pub landed_to: Option<u32>,
     /// The octets as they came; `None` for chat, whose text is all there is.
     pub raw: Option<BlobRef>,
     /// When the daemon took it in. Order and clocks use this, never the sender's date.
@@ -359,6 +372,17 @@ impl Inbound {
 }
 
 impl Inbound {
+    /// Where its mailbox's cursor may stand once this is committed.
+    #[must_use]
+    pub fn cursor(&self) -> Option<Source> {
+        match (&self.source, self.landed_to) {
+            (Source::Imap { mailbox, uid_validity, .. }, Some(uid)) => {
+                Some(Source::Imap { mailbox: mailbox.clone(), uid_validity: *uid_validity, uid })
+            }
+            (Source::Imap { .. } | Source::Maildir { .. } | Source::Chat { .. }, _) => None,
+        }
+    }
+
     /// The window's own name for what its visitor said.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {

@@ -59,12 +59,13 @@ impl<'a> Voice<'a> {
         let Some(from) = &inbound.from else { return silent("nobody to send it to") };
         let hour_ago = self.now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
         let recent = context.acks.iter().filter(|at| **at > hour_ago).count();
-        if recent >= self.policy.desk.acks_per_hour_max as usize {
+        let in_file = self.policy.customers.find(&from.address).is_some();
+        let most = if in_file { self.policy.desk.acks_per_hour_known_max } else { self.policy.desk.acks_per_hour_max };
+        if recent >= most as usize {
             return silent(&format!("{recent} automatic mails went to that address within an hour"));
         }
         // Nothing of the mail is repeated to somebody whom we do not know: the sender may be forged (P6).
-        let is_known = self.policy.customers.find(&from.address).is_some();
-        let template = if is_known { "ack" } else { "ack_unverified" };
+        let template = if in_file { "ack" } else { "ack_unverified" };
         let clock = ticket.clocks.iter().find(|c| c.kind == ClockKind::FirstResponse);
         let (due, calendar) = (clock.map(|c| c.due), clock.map_or_else(String::new, |c| c.calendar.clone()));
         let language = ticket.language;
@@ -80,7 +81,7 @@ impl<'a> Voice<'a> {
                 purpose: Purpose::Ack,
                 audience: Audience::Customer,
                 from_name: self.policy.desk.name.clone(),
-                to: Contact { name: if is_known { from.name.clone() } else { String::new() }, address: from.address.clone() },
+                to: Contact { name: if in_file { from.name.clone() } else { String::new() }, address: from.address.clone() },
                 subject,
                 body: vec![Piece::Text(text.clone())],
                 attachments: Vec::new(),

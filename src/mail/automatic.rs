@@ -51,7 +51,7 @@ impl<'a> Fields<'a> {
 
 /// The word in front of parameters and comments, lower case.
 fn keyword(value: &str) -> String {
-    value.trim().split(|c: char| c == ';' || c == '(' || c.is_whitespace()).next().unwrap_or_default().to_ascii_lowercase()
+    value.trim().split(|c: char| matches!(c, ';' | '(') || c.is_whitespace()).next().unwrap_or_default().to_ascii_lowercase()
 }
 
 fn shown(value: &str) -> String {
@@ -106,7 +106,7 @@ fn mail_system(fields: &Fields<'_>, from: Option<&EmailAddress>, return_path: Op
     ];
     let local = from.map(EmailAddress::local);
     // `From: MAILER-DAEMON` without a domain is no usable address, but a clear word.
-    let bare = fields.first("from").map(|v| v.to_ascii_lowercase()).filter(|_| from.is_none()).unwrap_or_default();
+    let bare = fields.first("from").map(str::to_ascii_lowercase).filter(|_| from.is_none()).unwrap_or_default();
     if local == Some("mailer-daemon") || bare.contains("mailer-daemon") {
         return Some((Machine::Bounce, "sender mailer-daemon".to_owned()));
     }

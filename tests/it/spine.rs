@@ -17,7 +17,7 @@ async fn p1_p5_p7_a_mail_becomes_a_ticket_and_an_answer_comes_back() {
     assert!(text(&ack).contains("#1"), "{}", text(&ack));
 
     let told = desk.nth_mail("ana", 1).await;
-    assert_eq!(desk.nth_mail("ben", 1).await.is_empty(), false, "the whole team hears of it");
+    assert!(!desk.nth_mail("ben", 1).await.is_empty(), "the whole team hears of it");
     assert!(text(&told).trim_start().starts_with("Hello,\nI cannot log in."), "the customer's words first: {}", text(&told));
     assert!(text(&told).contains("— guichet #1"), "then the brief");
     assert!(address(&told, "Reply-To").unwrap().starts_with("support+"));
@@ -25,7 +25,7 @@ async fn p1_p5_p7_a_mail_becomes_a_ticket_and_an_answer_comes_back() {
     desk.dovecot.wait_for("support", "Processed", 1).await;
     assert_eq!(desk.dovecot.count("support", "INBOX"), 0, "settled");
 
-    let quoted: String = text(&told).lines().map(|l| format!("> {l}\n")).collect();
+    let quoted = format!("> {}", text(&told).replace('\n', "\n> "));
     let reply = format!(
         "#solve\n#tag login\n\nDear Mary,\n\nit works again.\n\n-- \nAna Souza\n+55 11 5555\n\nOn Monday, Mary Hill wrote:\n{quoted}"
     );

@@ -121,6 +121,7 @@ pub(super) async fn next_batch<H: Handover>(wire: &mut Wire, wishes: &[Wish], ta
                     raw,
                     arrived: item.arrived,
                     cut: is_cut.then(|| item.size.map_or(octets, u64::from).max(octets)),
+                    landed_to: Some(task.ledger.floor()).filter(|floor| *floor > 0),
                 };
                 task.lane.push(received).await;
                 task.ledger.taken(item.uid);

@@ -202,4 +202,6 @@ fn skip_prologue(raw: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
+mod corpora;
+#[cfg(test)]
 mod tests;
