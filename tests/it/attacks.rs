@@ -279,7 +279,8 @@ impl Books {
 
     /// The mail that carried an entry out.
     fn mail_of(&self, id: OutboxId) -> Vec<Vec<u8>> {
-        let is_it = |mail: &&Vec<u8>| header(mail, "Message-ID").and_then(|text| MessageId::parse(&text)).and_then(|m| self.signer.is_ours(&m));
+        let is_it =
+            |mail: &&Vec<u8>| header(mail, "Message-ID").and_then(|text| MessageId::parse(&text)).and_then(|m| self.signer.is_ours(&m));
         self.sent.iter().filter(|mail| is_it(mail) == Some(id)).cloned().collect()
     }
 }
@@ -296,7 +297,8 @@ struct Verdict {
 #[tokio::test]
 async fn p3_p6_p7_p8_hostile_mail_ends_as_it_must() {
     let mut cases = cases();
-    let known: String = cases.iter().map(|case| format!("@{}.customer.example,,,,,,\n", world(&case.id))).collect::<BTreeSet<_>>().into_iter().collect();
+    let known: String =
+        cases.iter().map(|case| format!("@{}.customer.example,,,,,,\n", world(&case.id))).collect::<BTreeSet<_>>().into_iter().collect();
     let mut desk = Desk::start(&format!("address,name,organisation,plan,tier,language,valid_until\n{known}")).await;
 
     let mut openers: Vec<(usize, String)> = Vec::new();
@@ -382,7 +384,9 @@ fn judge(case: &Case, books: &Books) -> Verdict {
         (Landing::Quarantine { id }, _) => (format!("quarantine {}", books.quarantine[&id]), &["hold", "none"]),
         _ if is_twin => ("known already".to_owned(), &["none"]),
         (Landing::Ticket { number, seq: 1 }, _) => (format!("new {number}"), &["new"]),
-        (Landing::Ticket { number, .. }, Some(m)) if m.visibility == Visibility::Internal => (format!("internal {number}"), &["append", "hold"]),
+        (Landing::Ticket { number, .. }, Some(m)) if m.visibility == Visibility::Internal => {
+            (format!("internal {number}"), &["append", "hold"])
+        }
         (Landing::Ticket { number, .. }, _) => (format!("append {number}"), &["append"]),
     };
 
@@ -405,7 +409,8 @@ fn judge(case: &Case, books: &Books) -> Verdict {
         if !ticket.participants.is_empty() {
             harms.push(format!("participants were added: {:?} (P7)", ticket.participants));
         }
-        let acts: Vec<String> = books.store.history(number).unwrap().into_iter().filter(|h| matches!(h.by, Actor::Agent(_))).map(|h| h.what).collect();
+        let acts: Vec<String> =
+            books.store.history(number).unwrap().into_iter().filter(|h| matches!(h.by, Actor::Agent(_))).map(|h| h.what).collect();
         let acted = acts.iter().any(|what| what != "held");
         if expect("as_agent") == false && (acted || (author_is_agent && is_public)) {
             harms.push(format!("it was believed to be an agent's: {acts:?} (P8)"));
@@ -609,7 +614,8 @@ fn assert_nobody_else_is_written_to(books: &Books) {
 /// Mail of others, beside the project where it is there: too much and not ours to keep a copy of.
 fn mail_of_others() -> Option<Vec<PathBuf>> {
     const KINDS: [&str; 4] = ["eml", "msg", "raw", "mail"];
-    let open = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.ancestors().map(|above| above.join("shared/mail/open")).find(|p| p.is_dir())?;
+    let open =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.ancestors().map(|above| above.join("shared/mail/open")).find(|p| p.is_dir())?;
     let mut mails = Vec::new();
     let mut folders = vec![open];
     while let Some(folder) = folders.pop() {
