@@ -81,7 +81,7 @@ impl<'a> Voice<'a> {
                 purpose: Purpose::Ack,
                 audience: Audience::Customer,
                 from_name: self.policy.desk.name.clone(),
-                to: Contact { name: from.name.clone(), address: from.address.clone() },
+                to: Contact { name: if in_file { from.name.clone() } else { String::new() }, address: from.address.clone() },
                 subject,
                 body: vec![Piece::Text(text.clone())],
                 attachments: Vec::new(),
