@@ -48,7 +48,7 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
     if inbound.session().is_some() {
         let window = context.session.as_ref().and_then(|s| s.ticket).and_then(ticket);
         return match window {
-            Some(ticket) => joins(ticket, "the chat window's ticket".to_owned()),
+            Some(ticket) => joins(inbound, ticket, "the chat window's ticket".to_owned()),
             None => Place::Opens { continues: None, why: "a new chat".to_owned() },
         };
     }
@@ -72,8 +72,10 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
             }
             Bound::Customer => {
                 return match policy.agent(&from.address) {
-                    _ if ticket.is_participant(&from.address) => joins(ticket, why),
+                    _ if ticket.is_participant(&from.address) => joins(inbound, ticket, why),
                     Some(agent) => Place::AgentOnCustomerSide { ticket, agent, why },
+                    // Nobody looks at a closed ticket any more (P4): his word there would be forgotten.
+                    None if is_closed(ticket) && inbound.machine.is_none() => joins(inbound, ticket, why),
                     // RFC 3834 section 4: a machine's answer may come from another address than was written to.
                     None => Place::ThirdParty { ticket, why },
                 };
@@ -85,7 +87,7 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
     for id in inbound.in_reply_to.iter().chain(inbound.references.iter().rev()) {
         for (_, number) in context.known_ids.iter().filter(|(known, _)| known == id) {
             if let Some(ticket) = ticket(*number).filter(|t| t.is_participant(&from.address)) {
-                return joins(ticket, format!("answers a message of {} by one of its participants", ticket.number));
+                return joins(inbound, ticket, format!("answers a message of {} by one of its participants", ticket.number));
             }
         }
     }
@@ -114,11 +116,33 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
     }
 }
 
-fn joins(ticket: &Ticket, why: String) -> Place<'_> {
+fn joins<'a>(inbound: &Inbound, ticket: &'a Ticket, why: String) -> Place<'a> {
+    // A machine that answers our last mail opens nothing: each answer with #close would lead to a new ticket (P6).
+    if is_closed(ticket) && !matches!(inbound.machine, Some((Machine::AutoReply | Machine::Bounce | Machine::Bulk | Machine::Ourselves, _)))
+    {
+        return Place::Opens { continues: Some(ticket.number), why: format!("{why}, which is closed") };
+    }
+    Place::Customer { ticket, why }
+}
+
+const fn is_closed(ticket: &Ticket) -> bool {
     match ticket.status {
-        Status::Closed { .. } => Place::Opens { continues: Some(ticket.number), why: format!("{why}, which is closed") },
-        Status::New | Status::Open | Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. } => {
-            Place::Customer { ticket, why }
+        Status::Closed { .. } => true,
+        Status::New | Status::Open | Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. } => false,
+    }
+}
+
+impl Place<'_> {
+    /// The ticket that the message becomes a part of.
+    #[must_use]
+    pub const fn ticket(&self) -> Option<&Ticket> {
+        match self {
+            Self::Agent { ticket, .. }
+            | Self::AgentOnCustomerSide { ticket, .. }
+            | Self::Customer { ticket, .. }
+            | Self::ThirdParty { ticket, .. }
+            | Self::Report { ticket, .. } => Some(ticket),
+            Self::Quarantine { .. } | Self::Opens { .. } => None,
         }
     }
 }
