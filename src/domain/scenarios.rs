@@ -238,6 +238,10 @@ fn a_solved_ticket_reopens_closes_by_itself_and_then_starts_anew() {
     let change = world.hears(proven(mail(5, "joao@padaria.example", "Re: x", "Again"), 1, false));
     assert_eq!(world.tickets.len(), 2);
     assert!(change.history.iter().any(|(_, l)| l.what == "continues #1"));
+    let mut away = proven(mail(6, "joao@padaria.example", "Away", "Back on Monday"), 1, false);
+    away.machine = Some((Machine::AutoReply, "because".to_owned()));
+    world.hears(away);
+    assert_eq!((world.tickets.len(), world.quarantined.concat().as_str()), (2, "machine"), "P6: a machine starts nothing anew");
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
     if inbound.session().is_some() {
         let window = context.session.as_ref().and_then(|s| s.ticket).and_then(ticket);
         return match window {
-            Some(ticket) => joins(ticket, "the chat window's ticket".to_owned()),
+            Some(ticket) => joins(inbound, ticket, "the chat window's ticket".to_owned()),
             None => Place::Opens { continues: None, why: "a new chat".to_owned() },
         };
     }
@@ -54,7 +54,10 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
         let detail = detail.map_or("the mail names no single usable sender".to_owned(), |d| d.detail.clone());
         return Place::Quarantine { reason: "no_sender", detail };
     };
-    if policy.is_ours(&from.address) || matches!(inbound.machine, Some((Machine::Ourselves, _))) {
+    if let Some((Machine::Ourselves, why)) = &inbound.machine {
+        return Place::Quarantine { reason: "own_mail", detail: format!("it has been here before ({why})") };
+    }
+    if policy.is_ours(&from.address) {
         return Place::Quarantine { reason: "own_mail", detail: "it comes from one of the desk's own addresses".to_owned() };
     }
 
@@ -69,7 +72,7 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
             }
             Bound::Customer => {
                 return match policy.agent(&from.address) {
-                    _ if ticket.is_participant(&from.address) => joins(ticket, why),
+                    _ if ticket.is_participant(&from.address) => joins(inbound, ticket, why),
                     Some(agent) => Place::AgentOnCustomerSide { ticket, agent, why },
                     // RFC 3834 section 4: a machine's answer may come from another address than was written to.
                     None => Place::ThirdParty { ticket, why },
@@ -82,7 +85,7 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
     for id in inbound.in_reply_to.iter().chain(inbound.references.iter().rev()) {
         for (_, number) in context.known_ids.iter().filter(|(known, _)| known == id) {
             if let Some(ticket) = ticket(*number).filter(|t| t.is_participant(&from.address)) {
-                return joins(ticket, format!("answers a message of {} by one of its participants", ticket.number));
+                return joins(inbound, ticket, format!("answers a message of {} by one of its participants", ticket.number));
             }
         }
     }
@@ -92,21 +95,28 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
                       customer's address or in the chat window";
         return Place::Quarantine { reason: "unproven_agent", detail: detail.to_owned() };
     }
+    machine_alone(inbound).unwrap_or_else(|| {
+        let stranger = !context.known_ids.is_empty();
+        let why = if stranger { "answers a ticket that its sender has no part in" } else { "a new matter" };
+        Place::Opens { continues: None, why: why.to_owned() }
+    })
+}
+
+/// What a machine wrote for nobody opens nothing (P6). One that reports on its own account may.
+fn machine_alone<'a>(inbound: &Inbound) -> Option<Place<'a>> {
     match &inbound.machine {
         Some((Machine::AutoReply | Machine::Bounce | Machine::Bulk | Machine::Ourselves, why)) => {
-            Place::Quarantine { reason: "machine", detail: format!("a machine wrote it ({why}) and it belongs to no ticket") }
+            let detail = format!("a machine wrote it ({why}) and it belongs to no ticket that is open");
+            Some(Place::Quarantine { reason: "machine", detail })
         }
-        Some((Machine::Generated, _)) | None => {
-            let stranger = !context.known_ids.is_empty();
-            let why = if stranger { "answers a ticket that its sender has no part in" } else { "a new matter" };
-            Place::Opens { continues: None, why: why.to_owned() }
-        }
+        Some((Machine::Generated, _)) | None => None,
     }
 }
 
-fn joins(ticket: &Ticket, why: String) -> Place<'_> {
+fn joins<'a>(inbound: &Inbound, ticket: &'a Ticket, why: String) -> Place<'a> {
     match ticket.status {
-        Status::Closed { .. } => Place::Opens { continues: Some(ticket.number), why: format!("{why}, which is closed") },
+        Status::Closed { .. } => machine_alone(inbound)
+            .unwrap_or_else(|| Place::Opens { continues: Some(ticket.number), why: format!("{why}, which is closed") }),
         Status::New | Status::Open | Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. } => {
             Place::Customer { ticket, why }
         }
