@@ -33,7 +33,7 @@ pub struct Context {
     pub session: Option<ChatSession>,
     /// The sender's tickets, newest first, at most ten.
     pub earlier: Vec<EarlierTicket>,
-    /// When the sender's address last got automatic mail, oldest first, at most the store's bound.
+    /// When the sender's address, tags apart, last got automatic mail, oldest first, at most the store's bound.
     pub acks: Vec<Timestamp>,
 }
 

@@ -53,6 +53,8 @@ fn p6_nothing_is_said_to_machines_nor_in_bulk() {
     }
     assert_eq!(world.told(Purpose::Ack).len(), 3, "the cap holds, whatever the sender forges");
     assert_eq!(world.tickets.len(), 10, "but each is a ticket (P3)");
+    world.hears(mail(12, "victim+12@b.example", "x", "y"));
+    assert_eq!(world.told(Purpose::Ack).len(), 3, "a tag makes no other person");
     world.waits(MIN(61));
     world.hears(mail(11, "victim@b.example", "x", "y"));
     assert_eq!(world.told(Purpose::Ack).len(), 4, "an hour later there is one more");
