@@ -11,9 +11,10 @@ use crate::channel::{Handover, HandoverFault, Receipt, Received};
 use crate::clock::Clock;
 use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
 use crate::domain::decide;
-use crate::domain::message::{Attachment, BlobId, BlobRef, Body, Bound, Channel, Defect, Fingerprint, Inbound, Machine, Source};
+use crate::domain::message::{Attachment, BlobId, BlobRef, Body, Bounce, Bound, Channel, Defect, Fingerprint, Inbound, Machine, Source};
 use crate::domain::outbound::OutboxEntry;
 use crate::domain::policy::Policy;
+use crate::mail::bounce::{Action, Report};
 use crate::mail::normalise::{NormaliseLimits, Parsed, normalise};
 use crate::mail::token::Signer;
 use crate::mail::visible;
@@ -240,6 +241,7 @@ impl Desk {
         }
         // Our own id on a mail that comes in: it was sent by us and has come back (RFC 3834 section 3).
         let signer = &self.0.signer;
+        let bounce = parsed.report.as_ref().and_then(|report| bounce(report, signer));
         let own_id = parsed.message_id.as_ref().is_some_and(|id| signer.is_ours(id).is_some());
         let own = own_id || parsed.loop_marks.contains(&signer.loop_mark());
         let machine = if own { Some((Machine::Ourselves, "it bears a mark of ours".to_owned())) } else { parsed.machine };
@@ -262,6 +264,7 @@ impl Desk {
             body: Body { text: parsed.body.text, spans, kept: text },
             attachments,
             machine,
+            bounce,
             language: parsed.language,
             defects,
         }
@@ -359,6 +362,22 @@ fn parts(raw: Vec<u8>, parsed: &mut Parsed) -> Vec<Vec<u8>> {
     parts
 }
 
+/// A report about exactly one recipient of a mail of ours; what names more than the mail had is a forgery.
+fn bounce(report: &Report, signer: &Signer) -> Option<Bounce> {
+    let about = signer.is_ours(report.original_message_id.as_ref()?)?;
+    let [recipient] = report.recipients.as_slice() else { return None };
+    if report.recipients_named != 1 {
+        return None;
+    }
+    let permanent = match recipient.action {
+        Action::Failed => true,
+        Action::Delayed => false,
+        Action::Delivered | Action::Relayed | Action::Expanded => return None,
+    };
+    let detail = format!("{} {}", recipient.status, recipient.diagnostic);
+    Some(Bounce { about, recipient: recipient.final_recipient.clone(), permanent, detail })
+}
+
 /// What the decision about a message asks of the store.
 #[must_use]
 pub fn need(inbound: &Inbound) -> Need {
@@ -368,6 +387,7 @@ pub fn need(inbound: &Inbound) -> Need {
         message_ids: inbound.in_reply_to.iter().chain(&inbound.references).cloned().collect(),
         session: inbound.session(),
         sender: inbound.from.as_ref().map(|f| f.address.clone()),
+        report: inbound.bounce.as_ref().map(|b| b.about),
     }
 }
 

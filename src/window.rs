@@ -97,6 +97,7 @@ impl Desk {
             body: Body { kept, ..Body::all_new(text) },
             attachments: Vec::new(),
             machine: None,
+            bounce: None,
             language: visitor.language,
             defects: Vec::new(),
         })

@@ -2,7 +2,7 @@
 
 use super::address::EmailAddress;
 use super::message::{BlobRef, Fingerprint, Message, MessageId, Seq, SessionId, Source, TicketNumber};
-use super::outbound::Outbound;
+use super::outbound::{Outbound, OutboxEntry, OutboxId};
 use super::ticket::Ticket;
 use jiff::Timestamp;
 
@@ -17,6 +17,8 @@ pub struct Need {
     pub session: Option<SessionId>,
     /// Whose earlier tickets and acks are wanted.
     pub sender: Option<EmailAddress>,
+    /// The mail that a report speaks of, with its ticket.
+    pub report: Option<OutboxId>,
 }
 
 /// All that a decision may see of the store, read at one moment.
@@ -33,6 +35,8 @@ pub struct Context {
     pub session: Option<ChatSession>,
     /// The sender's tickets, newest first, at most ten.
     pub earlier: Vec<EarlierTicket>,
+    /// The mail that a report is about, as the outbox holds it.
+    pub reported: Option<OutboxEntry>,
     /// When the sender's address, tags apart, last got automatic mail, oldest first, at most the store's bound.
     pub acks: Vec<Timestamp>,
 }
@@ -117,6 +121,8 @@ pub struct Change {
     /// The session as it is afterwards, with the version that it was read at (0: new).
     pub session: Option<ChatSession>,
     pub quarantine: Option<Quarantined>,
+    /// A mail that was sent and has come back as undeliverable, and when that was learned.
+    pub bounced: Option<(OutboxId, Timestamp)>,
     /// Automatic mail to an address, counted against its cap.
     pub acked: Option<(EmailAddress, Timestamp)>,
 }

@@ -7,9 +7,9 @@ use super::address::one_line;
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command};
 use super::lifecycle::{self, Passed};
-use super::message::{Author, Inbound, Message, TicketNumber, Visibility};
+use super::message::{Author, Bounce, Inbound, Message, TicketNumber, Visibility};
 use super::notice::{self, Voice};
-use super::outbound::Purpose;
+use super::outbound::{Delivery, Purpose};
 use super::policy::{Agent, Policy};
 use super::route;
 use super::sla::{ClockEvent, ClockKind};
@@ -36,6 +36,7 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
         }
         Place::Customer { ticket, why } => customer_writes(inbound, ticket, &why, context, policy, now, &mut change),
         Place::ThirdParty { ticket, why } => third_party_writes(inbound, ticket, &why, policy, now, &mut change),
+        Place::Report { ticket, bounce } => report(inbound, ticket, &bounce, context, policy, now, &mut change),
         Place::Opens { continues, why } => opens(inbound, continues, &why, context, policy, now, &mut change),
     }
     change
@@ -208,6 +209,25 @@ fn quiet_note(inbound: &Inbound, ticket: &mut Ticket, why: &str, now: Timestamp,
     record(change, ticket, lines);
     change.messages.push(message);
     change.tickets.push(ticket.clone());
+}
+
+/// A mail of ours did not arrive: noted on its ticket; whoever looks after it hears of what is final.
+fn report(inbound: &Inbound, ticket: &Ticket, bounce: &Bounce, context: &Context, policy: &Policy, now: Timestamp, change: &mut Change) {
+    let mut ticket = ticket.clone();
+    let what = if bounce.permanent { "a mail came back" } else { "a mail is delayed" };
+    let lines = vec![line(now, Actor::Desk, what, &format!("report about {}: {}", bounce.about, one_line(&bounce.detail, 300)))];
+    let author = inbound.from.clone().map_or(Author::Desk, Author::ThirdParty);
+    let message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
+    let mut voice = Voice::new(policy, now);
+    let known_already = context.reported.as_ref().is_some_and(|e| e.delivery == Delivery::Bounced);
+    if bounce.permanent {
+        change.bounced = Some((bounce.about, now));
+        let purpose = context.reported.as_ref().map_or(Purpose::Answer, |e| e.outbound.purpose);
+        if !known_already && matches!(purpose, Purpose::Answer | Purpose::Ack) {
+            voice.undelivered(&mut ticket, purpose, &bounce.detail);
+        }
+    }
+    finish(change, ticket, message, lines, voice, None);
 }
 
 fn third_party_writes(inbound: &Inbound, ticket: &Ticket, why: &str, policy: &Policy, now: Timestamp, change: &mut Change) {

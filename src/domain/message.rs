@@ -274,6 +274,18 @@ pub enum Machine {
     Ourselves,
 }
 
+/// A mail system's report about one mail of ours to one recipient (RFC 3464), tied to it by the signed Message-ID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounce {
+    pub about: super::outbound::OutboxId,
+    /// Who did not get it; believed only if that very mail went there.
+    pub recipient: EmailAddress,
+    /// Given up, as against put off.
+    pub permanent: bool,
+    /// Status and diagnostic on one line.
+    pub detail: String,
+}
+
 /// Two-letter language code, lower case (ISO 639-1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Language([u8; 2]);
@@ -356,6 +368,7 @@ pub struct Inbound {
     pub body: Body,
     pub attachments: Vec<Attachment>,
     pub machine: Option<(Machine, String)>,
+    pub bounce: Option<Bounce>,
     pub language: Option<Language>,
     pub defects: Vec<Defect>,
 }

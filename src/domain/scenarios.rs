@@ -1,7 +1,7 @@
 //! Decisions seen from outside: somebody says something, time passes, and the world is looked at.
 
-use super::message::{Language, Machine, MessageId, Visibility};
-use super::outbound::{Audience, Purpose, Route};
+use super::message::{Bounce, Language, Machine, MessageId, Visibility};
+use super::outbound::{Audience, OutboxId, Purpose, Route};
 use super::sla::ClockKind;
 use super::testing::{World, address, chat, mail, proven};
 use super::ticket::Priority;
@@ -209,6 +209,34 @@ fn p5_a_clock_that_slept_through_its_warning_still_warns_with_the_breach() {
     let change = super::decide::on_time(world.ticket(1), &world.policy, world.now).unwrap();
     let purposes: Vec<_> = change.outbox.iter().map(|o| o.purpose).collect();
     assert_eq!(purposes, [Purpose::Warning, Purpose::Warning, Purpose::Breach]);
+}
+
+#[test]
+fn a_bounce_is_told_of_only_if_that_very_mail_went_there() {
+    for (recipient, about, permanent, told, noted, why) in [
+        ("joao@padaria.example", 4, true, 1, true, "the answer came back: its agent hears of it"),
+        ("joao@padaria.example", 4, false, 0, true, "a delay is noted"),
+        ("victim@b.example", 4, true, 0, false, "it never went there: a forged report"),
+        ("joao@padaria.example", 99, true, 0, false, "no such mail was sent"),
+    ] {
+        let mut world = World::new();
+        world.hears(mail(1, "joao@padaria.example", "x", "y"));
+        world.hears(proven(mail(2, "ana@acme.example", "Re: x", "#assign me\nHello."), 1, true));
+        let mut report = mail(3, "mailer-daemon@relay.example", "Undelivered", "x");
+        report.machine = Some((Machine::Bounce, "report".to_owned()));
+        report.bounce = Some(Bounce {
+            about: OutboxId { ticket: world.ticket(1).number, n: about },
+            recipient: address(recipient),
+            permanent,
+            detail: "5.1.1 no such user".to_owned(),
+        });
+        let before = world.told(Purpose::Held).len();
+        let change = world.hears(report);
+        assert_eq!(world.told(Purpose::Held).len() - before, told, "{why}");
+        assert_eq!(change.quarantine.is_none(), noted, "{why}");
+        assert_eq!(change.bounced.is_some(), noted && permanent, "{why}");
+        assert_eq!(world.ticket(1).status.word(), "open", "{why}: nothing reopens");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::calendar::{Calendar, Shift};
 use super::change::{Change, ChatSession, Context, EarlierTicket, Landing};
 use super::customer::{Customer, Directory};
 use super::message::{Body, Bound, Channel, Claim, Fingerprint, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber};
-use super::outbound::{Audience, Outbound, Purpose};
+use super::outbound::{Audience, Delivery, Outbound, OutboxEntry, Purpose};
 use super::policy::{Agent, ChatDesk, Desk, Mailbox, Policy, Sla, Team, Tier};
 use super::template::Templates;
 use super::ticket::{Priority, Status, Ticket};
@@ -129,6 +129,7 @@ pub(crate) fn mail(n: u32, from: &str, subject: &str, text: &str) -> Inbound {
         body: Body::all_new(text),
         attachments: Vec::new(),
         machine: None,
+        bounce: None,
         language: None,
         defects: Vec::new(),
     }
@@ -183,8 +184,13 @@ impl World {
     pub(crate) fn context(&self, inbound: &Inbound) -> Context {
         let known_ids: Vec<_> =
             self.ids.iter().filter(|(id, _)| inbound.in_reply_to.contains(id) || inbound.references.contains(id)).cloned().collect();
-        let mut numbers: BTreeSet<TicketNumber> =
-            inbound.claims.iter().map(|c| c.ticket).chain(known_ids.iter().map(|(_, n)| *n)).collect();
+        let mut numbers: BTreeSet<TicketNumber> = inbound
+            .claims
+            .iter()
+            .map(|c| c.ticket)
+            .chain(inbound.bounce.iter().map(|b| b.about.ticket))
+            .chain(known_ids.iter().map(|(_, n)| *n))
+            .collect();
         let session = inbound.session().and_then(|s| self.sessions.get(&s).cloned());
         numbers.extend(session.as_ref().and_then(|s| s.ticket));
         let tickets: Vec<Ticket> = numbers.iter().filter_map(|n| self.tickets.get(n).cloned()).collect();
@@ -196,6 +202,13 @@ impl World {
             tickets,
             known_ids,
             session,
+            reported: inbound.bounce.as_ref().and_then(|b| self.sent.iter().find(|o| o.id == b.about)).map(|o| OutboxEntry {
+                outbound: o.clone(),
+                delivery: Delivery::Sent,
+                attempts: 1,
+                next_attempt: None,
+                last_error: None,
+            }),
             earlier: self
                 .tickets
                 .values()

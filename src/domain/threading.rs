@@ -10,6 +10,7 @@
 //! | a token or Message-ID of ours, customer's side    | joins: as participant, else as third party |
 //! | the chat window's ticket                          | joins                                      |
 //! | a Message-ID that we hold, from a participant     | joins (P7: a stranger's guess does not)    |
+//! | a report about a mail of ours, to whom it went    | noted; agents are told of what is final    |
 //! | an agent's address without proof                  | quarantine `unproven_agent`                |
 //! | a machine's answer or list mail                   | quarantine `machine`                       |
 //! | anything else                                     | opens a ticket                             |
@@ -17,7 +18,7 @@
 //! A subject tag joins nothing: anybody can write a number.
 
 use super::change::Context;
-use super::message::{Bound, Inbound, Machine, TicketNumber};
+use super::message::{Bounce, Bound, Inbound, Machine, TicketNumber};
 use super::policy::{Agent, Policy};
 use super::ticket::{Status, Ticket};
 
@@ -34,6 +35,8 @@ pub enum Place<'a> {
     Customer { ticket: &'a Ticket, why: String },
     /// Somebody else who holds a token.
     ThirdParty { ticket: &'a Ticket, why: String },
+    /// A mail system reports about a mail of ours.
+    Report { ticket: &'a Ticket, bounce: Bounce },
     /// A new matter; `continues` names the closed ticket that it was meant for.
     Opens { continues: Option<TicketNumber>, why: String },
 }
@@ -90,6 +93,13 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
         }
     }
 
+    if let (Some(bounce), Some(entry)) = (&inbound.bounce, &context.reported) {
+        // Both must fit: a Message-ID alone is known to everybody who got the mail.
+        let went_there = entry.outbound.to.as_ref().is_some_and(|to| to.address == bounce.recipient);
+        if let Some(ticket) = ticket(bounce.about.ticket).filter(|_| went_there && entry.outbound.id == bounce.about) {
+            return Place::Report { ticket, bounce: bounce.clone() };
+        }
+    }
     if policy.agent(&from.address).is_some() {
         let detail = "it names an agent as its sender, but carries no proof of any ticket; an agent opens a ticket by forwarding from a \
                       customer's address or in the chat window";

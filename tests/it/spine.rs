@@ -233,3 +233,18 @@ async fn p7_a_stranger_with_a_token_is_seen_but_hears_nothing() {
     desk.write("Other <other@evil.example>", "Re: Private [#1]", "And now?").await;
     desk.ticket_when(2, "a ticket of his own", |t| t["requester"]["address"] == "other@evil.example").await;
 }
+
+#[tokio::test]
+async fn p5_a_bounced_answer_is_told_of() {
+    let desk = Desk::start(Setup::default()).await;
+    // Her provider takes mail from her, but none for her.
+    desk.write("Gone <gone@nowhere.example>", "Question", "One?").await;
+    let told = desk.nth_mail("ana", 1).await;
+    desk.answer("Ana Souza <ana@acme.example>", &told, "#assign me\n\nHere is the answer.\n").await;
+    let ticket = desk.ticket_when(1, "the answer to bounce", |t| t["thread"][2]["delivery"] == "bounced").await;
+    assert_eq!(ticket["thread"][2]["text"], "Here is the answer.");
+    let notice = desk.nth_mail("ana", 2).await;
+    assert!(text(&notice).contains("gone@nowhere.example"), "{}", text(&notice));
+    assert!(subject(&notice).contains("[#1]"));
+    desk.verify().await;
+}

@@ -67,6 +67,9 @@ impl Applier {
         }
         self.put_messages(change, &stored, &mut rows)?;
         self.put_outbox(change, &mut rows)?;
+        if let Some((id, at)) = change.bounced {
+            self.put_update(&mut rows, id, |attempts| attempts.mark(Delivery::Bounced, at))?;
+        }
         for (id, number) in &change.message_ids {
             rows.mark(keys::message_id_ticket(id, *number));
         }
@@ -130,14 +133,18 @@ impl Applier {
     }
 
     fn update(&mut self, id: OutboxId, change: impl FnOnce(&mut Attempts)) -> Result<bool, Failed> {
-        let mut attempts = self.engine.attempts(id)?.ok_or(StoreFault::NoSuchEntry(id))?;
         let mut rows = Rows::new();
+        self.put_update(&mut rows, id, change)?;
+        self.apply(rows)
+    }
+
+    fn put_update(&mut self, rows: &mut Rows, id: OutboxId, change: impl FnOnce(&mut Attempts)) -> Result<(), StoreFault> {
+        let mut attempts = self.engine.attempts(id)?.ok_or(StoreFault::NoSuchEntry(id))?;
         if let Some(at) = attempts.next_attempt {
             rows.remove(keys::outbox_due(at, id));
         }
         change(&mut attempts);
-        self.put_attempts(&mut rows, id, &attempts)?;
-        self.apply(rows)
+        self.put_attempts(rows, id, &attempts)
     }
 
     /// Where the change's message already is.

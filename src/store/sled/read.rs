@@ -32,7 +32,7 @@ impl Engine {
         for id in &need.message_ids {
             known_ids.extend(self.tickets_of_id(id)?.into_iter().map(|number| (id.clone(), number)));
         }
-        let mut numbers: BTreeSet<TicketNumber> = need.tickets.iter().copied().collect();
+        let mut numbers: BTreeSet<TicketNumber> = need.tickets.iter().copied().chain(need.report.map(|id| id.ticket)).collect();
         numbers.extend(known_ids.iter().map(|(_, number)| *number));
         numbers.extend(session.as_ref().and_then(|session| session.ticket));
         let mut tickets = Vec::with_capacity(numbers.len());
@@ -47,7 +47,8 @@ impl Engine {
             }
             acks = self.acks(&keys::acks(sender))?.times().map_err(|word| word.of(AcksRecord::KIND))?;
         }
-        Ok(Context { seen, next_number: self.next_number()?, tickets, known_ids, session, earlier, acks })
+        let reported = need.report.map(|id| self.outbox_entry(id)).transpose()?.flatten();
+        Ok(Context { seen, next_number: self.next_number()?, tickets, known_ids, session, earlier, reported, acks })
     }
 
     pub(in crate::store) fn landing(&self, key: &Key) -> Result<Option<Landing>, StoreFault> {

@@ -25,6 +25,7 @@ async fn what_was_committed_is_read() {
 
     let number = TicketNumber(1000);
     let need = Need {
+        report: None,
         fingerprint: Some(fingerprint(1000)),
         tickets: vec![TicketNumber(7), number],
         message_ids: vec![MessageId::parse("m1000@customer.example").unwrap(), MessageId::parse("other@x.example").unwrap()],

@@ -125,6 +125,7 @@ pub(super) fn line(what: &str) -> History {
 pub(super) fn arrival(n: u64) -> Change {
     let number = TicketNumber(n);
     Change {
+        bounced: None,
         fingerprint: Some(fingerprint(n)),
         source: Some(Source::Imap { mailbox: "support".to_owned(), uid_validity: 1, uid: u32::try_from(n).unwrap() }),
         landing: Some(Landing::Ticket { number, seq: 1 }),
