@@ -119,6 +119,16 @@ fn p8_an_agent_is_believed_only_with_his_own_proof() {
     world.hears(proven(mail(4, "ana@acme.example", "Re: x", "#solve\nTudo certo."), 1, true));
     assert_eq!(world.told(Purpose::Answer), ["joao@padaria.example"]);
     assert_eq!(world.ticket(1).status.word(), "solved");
+    for (n, from, noted, why) in
+        [(5, "ana@home.example", true, "from her other account: agents see it"), (6, "ben@acme.example", false, "another agent's proof")]
+    {
+        let mut inbound = proven(mail(n, "ana@acme.example", "Re: x", "#close\nforged"), 1, true);
+        inbound.from = mail(n, from, "x", "y").from;
+        let change = world.hears(inbound);
+        assert_eq!(change.messages.iter().any(|m| m.visibility == Visibility::Internal), noted, "{why}");
+        assert_eq!(world.told(Purpose::Answer).len() + world.told(Purpose::Ack).len(), 2, "{why}: no customer hears of it");
+        assert_ne!(world.ticket(1).status.word(), "closed", "{why}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! | no single usable sender                           | quarantine `no_sender`                     |
 //! | our own address, our own mail come back           | quarantine `own_mail`                      |
 //! | a token or Message-ID of ours, bound to this agent| the agent speaks (P8)                      |
+//! | an agent's reply address, from no agent           | joins as third party                       |
 //! | a token or Message-ID of ours, customer's side    | joins: as participant, else as third party |
 //! | the chat window's ticket                          | joins                                      |
 //! | a Message-ID that we hold, from a participant     | joins (P7: a stranger's guess does not)    |
@@ -71,6 +72,10 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
             Bound::Agent(address) => {
                 if let Some(agent) = policy.agent(address).filter(|a| a.address == from.address) {
                     return Place::Agent { ticket, agent, why };
+                }
+                if policy.agent(&from.address).is_none() {
+                    // An agent from another account, or somebody to whom a notification was forwarded: agents see it.
+                    return Place::ThirdParty { ticket, why: format!("{why}, made for another") };
                 }
             }
             Bound::Customer => {
