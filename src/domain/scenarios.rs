@@ -273,14 +273,19 @@ fn a_solved_ticket_reopens_closes_by_itself_and_then_starts_anew() {
     assert_eq!(world.ticket(1).status.word(), "open");
     assert_eq!(world.clock(1, ClockKind::Resolution), "running", "what did not hold has a new target");
     world.hears(proven(mail(4, "ana@acme.example", "Re: x", "#solve\nNow."), 1, true));
+    let away = |n| {
+        let mut away = proven(mail(n, "joao@padaria.example", "Away", "Back on Monday"), 1, false);
+        away.machine = Some((Machine::AutoReply, "because".to_owned()));
+        away
+    };
+    assert!(world.hears(away(6)).outbox.is_empty());
+    assert_eq!(world.ticket(1).status.word(), "solved", "P6: a machine reopens nothing");
     world.waits(SignedDuration::from_hours(24 * 7 + 1));
     assert_eq!(world.ticket(1).status.word(), "closed");
     let change = world.hears(proven(mail(5, "joao@padaria.example", "Re: x", "Again"), 1, false));
     assert_eq!(world.tickets.len(), 2);
     assert!(change.history.iter().any(|(_, l)| l.what == "continues #1"));
-    let mut away = proven(mail(6, "joao@padaria.example", "Away", "Back on Monday"), 1, false);
-    away.machine = Some((Machine::AutoReply, "because".to_owned()));
-    world.hears(away);
+    world.hears(away(7));
     assert_eq!((world.tickets.len(), world.quarantined.concat().as_str()), (2, "machine"), "P6: a machine starts nothing anew");
 }
 
