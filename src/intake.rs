@@ -250,10 +250,14 @@ impl Desk {
             .map(|(a, blob)| Attachment { name: a.name, media_type: a.media_type, blob, content_id: a.content_id })
             .collect();
         let ids: Vec<_> = parsed.in_reply_to.iter().chain(parsed.references.iter().rev()).cloned().collect();
-        let claims = self.0.signer.claims(parsed.from.as_ref().map(|f| &f.address), &parsed.addressed, &ids);
+        let mut claims = self.0.signer.claims(parsed.from.as_ref().map(|f| &f.address), &parsed.addressed, &ids);
         // An agent's mail goes on to a customer: what is in doubt is cut, where a customer's is kept.
         let by_agent = claims.iter().any(|c| matches!(c.bound_to, Bound::Agent(_)));
         let spans = if by_agent { visible::agent_spans(&parsed.body.text) } else { parsed.body.spans };
+        if claims.is_empty() {
+            let policy = self.policy();
+            claims.extend(self.0.signer.claim_of_another(policy.agents.iter().map(|a| &a.address), &parsed.addressed));
+        }
         let mut defects = parsed.defects;
         if let Some(whole) = cut {
             defects.push(Defect { name: "too_large", detail: format!("{whole} octets: only its beginning was fetched") });

@@ -37,7 +37,7 @@ pub struct Context {
     pub earlier: Vec<EarlierTicket>,
     /// The mail that a report is about, as the outbox holds it.
     pub reported: Option<OutboxEntry>,
-    /// When the sender's address last got automatic mail, oldest first, at most the store's bound.
+    /// When the sender's address, tags apart, last got automatic mail, oldest first, at most the store's bound.
     pub acks: Vec<Timestamp>,
 }
 

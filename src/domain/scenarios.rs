@@ -54,6 +54,8 @@ fn p6_nothing_is_said_to_machines_nor_in_bulk() {
     }
     assert_eq!(world.told(Purpose::Ack).len(), 3, "the cap holds, whatever the sender forges");
     assert_eq!(world.tickets.len(), 10, "but each is a ticket (P3)");
+    world.hears(mail(12, "victim+12@b.example", "x", "y"));
+    assert_eq!(world.told(Purpose::Ack).len(), 3, "a tag makes no other person");
     world.waits(MIN(61));
     world.hears(mail(11, "victim@b.example", "x", "y"));
     assert_eq!(world.told(Purpose::Ack).len(), 4, "an hour later there is one more");
@@ -118,6 +120,16 @@ fn p8_an_agent_is_believed_only_with_his_own_proof() {
     world.hears(proven(mail(4, "ana@acme.example", "Re: x", "#solve\nTudo certo."), 1, true));
     assert_eq!(world.told(Purpose::Answer), ["joao@padaria.example"]);
     assert_eq!(world.ticket(1).status.word(), "solved");
+    for (n, from, noted, why) in
+        [(5, "ana@home.example", true, "from her other account: agents see it"), (6, "ben@acme.example", false, "another agent's proof")]
+    {
+        let mut inbound = proven(mail(n, "ana@acme.example", "Re: x", "#close\nforged"), 1, true);
+        inbound.from = mail(n, from, "x", "y").from;
+        let change = world.hears(inbound);
+        assert_eq!(change.messages.iter().any(|m| m.visibility == Visibility::Internal), noted, "{why}");
+        assert_eq!(world.told(Purpose::Answer).len() + world.told(Purpose::Ack).len(), 2, "{why}: no customer hears of it");
+        assert_ne!(world.ticket(1).status.word(), "closed", "{why}");
+    }
 }
 
 #[test]
@@ -320,11 +332,20 @@ fn a_solved_ticket_reopens_closes_by_itself_and_then_starts_anew() {
     assert_eq!(world.ticket(1).status.word(), "open");
     assert_eq!(world.clock(1, ClockKind::Resolution), "running", "what did not hold has a new target");
     world.hears(proven(mail(4, "ana@acme.example", "Re: x", "#solve\nNow."), 1, true));
+    let away = |n| {
+        let mut away = proven(mail(n, "joao@padaria.example", "Away", "Back on Monday"), 1, false);
+        away.machine = Some((Machine::AutoReply, "because".to_owned()));
+        away
+    };
+    assert!(world.hears(away(6)).outbox.is_empty());
+    assert_eq!(world.ticket(1).status.word(), "solved", "P6: a machine reopens nothing");
     world.waits(SignedDuration::from_hours(24 * 7 + 1));
     assert_eq!(world.ticket(1).status.word(), "closed");
     let change = world.hears(proven(mail(5, "joao@padaria.example", "Re: x", "Again"), 1, false));
     assert_eq!(world.tickets.len(), 2);
     assert!(change.history.iter().any(|(_, l)| l.what == "continues #1"));
+    world.hears(away(7));
+    assert_eq!((world.tickets.len(), world.quarantined.concat().as_str()), (2, "machine"), "P6: a machine starts nothing anew");
 }
 
 #[test]

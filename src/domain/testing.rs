@@ -214,7 +214,7 @@ impl World {
                 .filter(|t| t.requester.address.as_ref() == sender)
                 .map(|t| EarlierTicket { number: t.number, subject: t.subject.clone(), status: t.status.word(), opened: t.opened })
                 .collect(),
-            acks: self.acks.iter().filter(|(a, _)| Some(a) == sender).map(|(_, at)| *at).collect(),
+            acks: self.acks.iter().filter(|(a, _)| sender.is_some_and(|s| s.untagged() == a.untagged())).map(|(_, at)| *at).collect(),
         };
         if inbound.session().is_none() {
             let window = threading::place(inbound, &context, &self.policy).ticket().and_then(|t| t.session);

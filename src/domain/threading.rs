@@ -7,6 +7,7 @@
 //! | no single usable sender                           | quarantine `no_sender`                     |
 //! | our own address, our own mail come back           | quarantine `own_mail`                      |
 //! | a token or Message-ID of ours, bound to this agent| the agent speaks (P8)                      |
+//! | an agent's reply address, from no agent           | joins as third party                       |
 //! | a token or Message-ID of ours, customer's side    | joins: as participant, else as third party |
 //! | the chat window's ticket                          | joins                                      |
 //! | a Message-ID that we hold, from a participant     | joins (P7: a stranger's guess does not)    |
@@ -57,7 +58,10 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
         let detail = detail.map_or("the mail names no single usable sender".to_owned(), |d| d.detail.clone());
         return Place::Quarantine { reason: "no_sender", detail };
     };
-    if policy.is_ours(&from.address) || matches!(inbound.machine, Some((Machine::Ourselves, _))) {
+    if let Some((Machine::Ourselves, why)) = &inbound.machine {
+        return Place::Quarantine { reason: "own_mail", detail: format!("it has been here before ({why})") };
+    }
+    if policy.is_ours(&from.address) {
         return Place::Quarantine { reason: "own_mail", detail: "it comes from one of the desk's own addresses".to_owned() };
     }
 
@@ -68,6 +72,10 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
             Bound::Agent(address) => {
                 if let Some(agent) = policy.agent(address).filter(|a| a.address == from.address) {
                     return Place::Agent { ticket, agent, why };
+                }
+                if policy.agent(&from.address).is_none() {
+                    // An agent from another account, or somebody to whom a notification was forwarded: agents see it.
+                    return Place::ThirdParty { ticket, why: format!("{why}, made for another") };
                 }
             }
             Bound::Customer => {
@@ -104,15 +112,21 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
                       customer's address or in the chat window";
         return Place::Quarantine { reason: "unproven_agent", detail: detail.to_owned() };
     }
+    machine_alone(inbound).unwrap_or_else(|| {
+        let stranger = !context.known_ids.is_empty();
+        let why = if stranger { "answers a ticket that its sender has no part in" } else { "a new matter" };
+        Place::Opens { continues: None, why: why.to_owned() }
+    })
+}
+
+/// What a machine wrote for nobody opens nothing (P6). One that reports on its own account may.
+fn machine_alone<'a>(inbound: &Inbound) -> Option<Place<'a>> {
     match &inbound.machine {
         Some((Machine::AutoReply | Machine::Bounce | Machine::Bulk | Machine::Ourselves, why)) => {
-            Place::Quarantine { reason: "machine", detail: format!("a machine wrote it ({why}) and it belongs to no ticket") }
+            let detail = format!("a machine wrote it ({why}) and it belongs to no ticket that is open");
+            Some(Place::Quarantine { reason: "machine", detail })
         }
-        Some((Machine::Generated, _)) | None => {
-            let stranger = !context.known_ids.is_empty();
-            let why = if stranger { "answers a ticket that its sender has no part in" } else { "a new matter" };
-            Place::Opens { continues: None, why: why.to_owned() }
-        }
+        Some((Machine::Generated, _)) | None => None,
     }
 }
 

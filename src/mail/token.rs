@@ -137,6 +137,16 @@ impl Signer {
         claims
     }
 
+    /// The first claim of a reply address that was made for one of `agents`, whoever uses it: it says which ticket is meant,
+    /// and nothing about who writes.
+    #[must_use]
+    pub fn claim_of_another<'a>(&self, agents: impl IntoIterator<Item = &'a EmailAddress>, addressed: &[EmailAddress]) -> Option<Claim> {
+        agents.into_iter().find_map(|agent| {
+            let mut claims = addressed.iter().filter_map(|address| self.claim_of_address(Some(agent), address));
+            claims.find(|claim| matches!(claim.bound_to, Bound::Agent(_)))
+        })
+    }
+
     /// Which outbox entry has this Message-ID, if it is one that this desk gave.
     #[must_use]
     pub fn is_ours(&self, id: &MessageId) -> Option<OutboxId> {
@@ -296,6 +306,13 @@ mod tests {
             assert_eq!(s.is_ours(id), expect, "{why}");
         }
         assert_eq!(Signer::new(&[8; 32]).is_ours(&to_customer), None, "another desk's key");
+        for (agents, to, expect, why) in [
+            (vec![&eve, &ana], &agent, Some(Bound::Agent(ana.clone())), "an agent's address, whoever writes"),
+            (vec![&eve], &agent, None, "of nobody who is an agent"),
+            (vec![&ana], &customer, None, "a customer's is no agent's"),
+        ] {
+            assert_eq!(s.claim_of_another(agents, std::slice::from_ref(to)).map(|c| c.bound_to), expect, "{why}");
+        }
         assert!(!format!("{s:?}").contains('7'), "the key is not printed");
     }
 

@@ -18,13 +18,13 @@ use guichet::store::{OpenOptions, OutboxFilter, Store};
 use mail_parser::MimeHeaders;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Where the verdict is not met yet, and why. Each is harmless all the same, which is checked, and a case that is met has
 /// no place here.
-const DIFFERS: [(&str, &str); 3] = [
+const DIFFERS: [(&str, &str); 2] = [
     ("B01", "how far the sender is to be believed is not judged yet: he joins his own ticket, and nothing goes to the Cc"),
-    ("C16", "the sender of a mail to somebody else's token is a stranger: told that a mail came, in words of ours"),
     ("D02", "how far the sender is to be believed is not judged yet: told that a mail came, in words of ours alone"),
 ];
 
@@ -37,14 +37,11 @@ const STAFF: [&str; 2] = ["agent.kelly@help.example", "manager@help.example"];
 const MAILBOXES: [&str; 3] = ["support", "sales", "billing"];
 
 fn configuration() -> String {
-    let mailboxes: String = MAILBOXES
-        .iter()
-        .map(|name| {
-            format!(
-                "[[mailbox]]\nname = \"{name}\"\naddress = \"{name}@help.example\"\nteam = \"frontline\"\nmaildir = \"@STATE@/{name}\"\n"
-            )
-        })
-        .collect();
+    let mut mailboxes = String::new();
+    for name in MAILBOXES {
+        writeln!(mailboxes, "[[mailbox]]\nname = \"{name}\"\naddress = \"{name}@help.example\"").unwrap();
+        writeln!(mailboxes, "team = \"frontline\"\nmaildir = \"@STATE@/{name}\"").unwrap();
+    }
     format!(
         r#"[desk]
 name = "Help Desk"
@@ -341,7 +338,7 @@ async fn p3_p6_p7_p8_hostile_mail_ends_as_it_must() {
             (true, true, Some(_)) => ("MET", "has no place among those that differ any more".to_owned()),
             (true, true, None) => ("met", String::new()),
         };
-        table.push_str(&format!("{:<5} {word:<8} {landed:<28} {why}\n", case.id));
+        writeln!(table, "{:<5} {word:<8} {landed:<28} {why}", case.id).unwrap();
         if word == word.to_uppercase() {
             failed.push(format!("{} {word}: {why}", case.id));
         }
@@ -420,6 +417,12 @@ fn judge(case: &Case, books: &Books) -> Verdict {
         let machine = message.as_ref().and_then(|m| m.machine.clone());
         if let Some(machine) = machine.filter(|_| caused.iter().any(|e| e.outbound.audience == Audience::Customer)) {
             harms.push(format!("a machine was answered: {machine} (P6)"));
+        }
+        if case.id.starts_with('E') && message.as_ref().is_some_and(|m| m.machine.is_some() && is_public) {
+            harms.push("a machine's words stand among those of people (P6)".to_owned());
+        }
+        if case.id.starts_with('E') && message.as_ref().is_some_and(|m| m.machine.is_some()) && !caused.is_empty() {
+            harms.push(format!("a machine's mail made {} more (P6)", caused.len()));
         }
         let strangers = caused.iter().filter_map(|e| e.outbound.to.as_ref()).map(|to| &to.address);
         let strangers: Vec<String> = strangers

@@ -199,7 +199,7 @@ pub(in crate::store) fn outbox_due(at: Timestamp, id: OutboxId) -> Key {
 }
 
 pub(in crate::store) fn acks(address: &EmailAddress) -> Key {
-    Key::of(Kind::Acks).hash(address.as_str())
+    Key::of(Kind::Acks).hash(&address.untagged())
 }
 
 pub(in crate::store) fn cursor(mailbox: &str) -> Key {
