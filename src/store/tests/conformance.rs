@@ -329,7 +329,7 @@ async fn earlier_tickets_and_acks_are_bounded_and_the_newest() {
     }
     let context = store.context(&Need { sender: Some(address("ze@customer.example")), ..Need::default() }).unwrap();
     assert_eq!(context.earlier.iter().map(|ticket| ticket.number.0).collect::<Vec<_>>(), (31..=40).rev().collect::<Vec<_>>());
-    assert_eq!(context.acks, (1..=40).map(at).collect::<Vec<_>>());
+    assert_eq!(context.acks, (1..=40).map(at).collect::<Vec<_>>(), "fewer than their bound");
     assert_eq!(store.context(&Need { sender: Some(address("z@customer.example")), ..Need::default() }).unwrap().earlier, vec![]);
 }
 
