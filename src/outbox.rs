@@ -33,6 +33,7 @@ const DELAYS_S: [i64; 8] = [5, 15, 60, 300, 900, 3600, 7200, 14_400];
 /// How long delivery is tried, as RFC 5321 section 4.5.4.1 advises at least four to five days for relays; a help desk's
 /// people want to hear sooner.
 const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(72);
+const GIVE_UP_ATTEMPTS_MIN: u32 = 10;
 /// A suspended machine or a stepped clock costs at most this.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 /// How long an open chat window may take to say that it has shown an answer.
@@ -272,7 +273,8 @@ fn verdict(entry: &OutboxEntry, made: Attempt, now: Timestamp) -> Settled {
         let nth = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX).min(DELAYS_S.len() - 1);
         now.checked_add(SignedDuration::from_secs(DELAYS_S[nth])).unwrap_or(Timestamp::MAX)
     };
-    let too_long = now.duration_since(entry.outbound.created) > GIVE_UP_AFTER;
+    // Both: a clock that jumps ahead must not end what was hardly tried.
+    let too_long = now.duration_since(entry.outbound.created) > GIVE_UP_AFTER && entry.attempts >= GIVE_UP_ATTEMPTS_MIN;
     match made {
         Attempt::Done => Settled::Sent,
         Attempt::Offline => match &entry.outbound.route {

@@ -7,7 +7,7 @@ use super::address::one_line;
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command};
 use super::lifecycle::{self, Passed};
-use super::message::{Attachment, Author, Bounce, Inbound, Message, SessionId, TicketNumber, Visibility};
+use super::message::{Attachment, Author, Bounce, Inbound, Machine, Message, SessionId, TicketNumber, Visibility};
 use super::notice::{self, Voice};
 use super::outbound::{Delivery, Purpose};
 use super::policy::{Agent, Policy};
@@ -180,8 +180,13 @@ fn subject_of(inbound: &Inbound) -> String {
 
 fn customer_writes(inbound: &Inbound, ticket: &Ticket, why: &str, context: &Context, policy: &Policy, now: Timestamp, change: &mut Change) {
     let mut ticket = ticket.clone();
-    if inbound.machine.is_some() {
-        return quiet_note(inbound, &mut ticket, why, now, change);
+    match inbound.machine {
+        // Nothing follows from it for the customer, but people should read it.
+        Some((Machine::Generated, _)) => return note(inbound, &mut ticket, why, policy, now, change),
+        Some((Machine::AutoReply | Machine::Bounce | Machine::Bulk | Machine::Ourselves, _)) => {
+            return quiet_note(inbound, &mut ticket, why, now, change);
+        }
+        None => {}
     }
     let mut lines = vec![line(now, Actor::Customer, "wrote", why)];
     lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
@@ -209,6 +214,17 @@ fn quiet_note(inbound: &Inbound, ticket: &mut Ticket, why: &str, now: Timestamp,
     record(change, ticket, lines);
     change.messages.push(message);
     change.tickets.push(ticket.clone());
+}
+
+/// What a customer's own program wrote on a known thread: noted, and its people read it; it answers, reopens and meets nothing.
+fn note(inbound: &Inbound, ticket: &mut Ticket, why: &str, policy: &Policy, now: Timestamp, change: &mut Change) {
+    let machine = inbound.machine.as_ref().map_or("a machine", |(_, why)| why.as_str());
+    let lines = vec![line(now, Actor::Desk, "noted a program's message", &format!("{why}; {machine}"))];
+    let message = file(inbound, ticket, customer(inbound), Visibility::Internal, &mut None, change);
+    let known = policy.know(ticket.requester.address.as_ref(), now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    let mut voice = Voice::new(policy, now);
+    voice.notify(ticket, inbound, &message, &known, &[], None);
+    finish(change, ticket.clone(), message, lines, voice, None);
 }
 
 /// A mail of ours did not arrive: noted on its ticket; whoever looks after it hears of what is final.

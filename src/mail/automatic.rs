@@ -22,14 +22,25 @@ pub fn machine(
     content_type: &str,
 ) -> Option<(Machine, String)> {
     let fields = Fields(headers);
+    let submitted = auto_submitted(&fields);
+    // A monitor, a web form, another desk: it may report something. Whatever says more about it goes before.
+    let generated = submitted.clone().filter(|(machine, _)| *machine == Machine::Generated).or_else(|| wants_no_answer(&fields));
     looping(&fields)
         .or_else(|| report(content_type))
         .or_else(|| mail_system(&fields, from, return_path, subject))
-        .or_else(|| auto_submitted(&fields))
+        .or_else(|| submitted.filter(|(machine, _)| *machine != Machine::Generated))
         .or_else(|| other_fields(&fields))
         .or_else(|| away(subject).map(|phrase| (Machine::AutoReply, format!("subject begins with \"{phrase}\""))))
         .or_else(|| dmarc_report(subject))
         .or_else(|| role(from))
+        .or(generated)
+}
+
+/// Ticket systems and CRMs put `X-Auto-Response-Suppress: All` on what their people write: it is not to be answered by a
+/// machine, but to be read. [MS-OXCMAIL] 2.2.3.2.14.
+fn wants_no_answer(fields: &Fields<'_>) -> Option<(Machine, String)> {
+    let all = fields.all("x-auto-response-suppress").find(|v| v.trim().eq_ignore_ascii_case("all"))?;
+    Some((Machine::Generated, format!("X-Auto-Response-Suppress: {}", shown(all))))
 }
 
 /// Whether Auto-Submitted says that no person wrote this mail (RFC 3834 section 5).
@@ -129,7 +140,11 @@ fn mail_system(fields: &Fields<'_>, from: Option<&EmailAddress>, return_path: Op
 fn auto_submitted(fields: &Fields<'_>) -> Option<(Machine, String)> {
     // Each of several counts: a `no` in front of the truth hides nothing.
     let value = fields.all("auto-submitted").find(|v| !matches!(keyword(v).as_str(), "" | "no"))?;
-    let machine = if keyword(value) == "auto-replied" { Machine::AutoReply } else { Machine::Bulk };
+    let machine = match keyword(value).as_str() {
+        "auto-replied" => Machine::AutoReply,
+        "auto-generated" => Machine::Generated,
+        _ => Machine::Bulk,
+    };
     Some((machine, format!("Auto-Submitted: {}", shown(value))))
 }
 
@@ -172,7 +187,7 @@ fn other_fields(fields: &Fields<'_>) -> Option<(Machine, String)> {
         }
     }
     // [MS-OXCMAIL] 2.2.3.2.14: which automatic answers the sender does not want. DR, RN and NRN ask for no receipts only.
-    let wants_none = |v: &&str| v.split(',').any(|word| ["all", "oof", "autoreply"].iter().any(|w| word.trim().eq_ignore_ascii_case(w)));
+    let wants_none = |v: &&str| v.split(',').any(|word| ["oof", "autoreply"].iter().any(|w| word.trim().eq_ignore_ascii_case(w)));
     if let Some(suppress) = fields.all("x-auto-response-suppress").find(wants_none) {
         return Some((Machine::AutoReply, format!("X-Auto-Response-Suppress: {}", shown(suppress))));
     }
@@ -415,7 +430,7 @@ mod tests {
         for (name, value, expect, why) in [
             ("auto-submitted", "auto-replied", Some(AutoReply), "RFC 3834"),
             ("auto-submitted", "Auto-Notified (rfc5435); owner-email=\"a@b.example\"", Some(Bulk), "parameters and case"),
-            ("auto-submitted", "auto-generated", Some(Bulk), "RFC 3834"),
+            ("auto-submitted", "auto-generated", Some(Generated), "RFC 3834"),
             ("auto-submitted", "no", None, "a person"),
             ("auto-submitted", " No (really); x=y", None, "a person, with parameters"),
             ("auto-submitted", "", None, "says nothing"),
@@ -425,7 +440,7 @@ mod tests {
             ("precedence", "auto_reply", Some(AutoReply), "old"),
             ("precedence", "first-class", None, "not one of these"),
             ("x-auto-response-suppress", "OOF, DR, RN, NRN, AutoReply", Some(AutoReply), "Exchange"),
-            ("x-auto-response-suppress", "All", Some(AutoReply), "Exchange"),
+            ("x-auto-response-suppress", "All", Some(Generated), "ticket systems"),
             ("x-auto-response-suppress", "DR, RN, NRN", None, "wants no receipts only"),
             ("x-autoreply", "yes", Some(AutoReply), "old"),
             ("x-autoreply", "no", None, "says no"),

@@ -202,6 +202,4 @@ fn skip_prologue(raw: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-mod corpora;
-#[cfg(test)]
 mod tests;
