@@ -10,10 +10,10 @@
 use crate::channel::{Handover, HandoverFault, Receipt, Received};
 use crate::clock::Clock;
 use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
-use crate::domain::decide;
 use crate::domain::message::{Attachment, BlobId, BlobRef, Body, Bounce, Bound, Channel, Defect, Fingerprint, Inbound, Machine, Source};
 use crate::domain::outbound::OutboxEntry;
 use crate::domain::policy::Policy;
+use crate::domain::{decide, threading};
 use crate::mail::bounce::{Action, Report};
 use crate::mail::normalise::{NormaliseLimits, Parsed, normalise};
 use crate::mail::token::Signer;
@@ -135,7 +135,7 @@ impl Desk {
         let policy = self.policy();
         let _turn = self.0.turn.lock().await;
         loop {
-            let context = self.facts(inbound)?;
+            let context = self.facts(inbound, &policy)?;
             let change = decide::on_message(inbound, &context, &policy, self.0.clock.now());
             let landing = change.landing;
             let committed = self.0.store.commit(change).await?;
@@ -150,12 +150,12 @@ impl Desk {
         }
     }
 
-    /// All that the decision may see. What a ticket leads to (its chat window) is read in a second step.
-    fn facts(&self, inbound: &Inbound) -> Result<Context, StoreFault> {
+    /// All that the decision may see. The chat window of the ticket that a mail belongs to is read in a second step.
+    fn facts(&self, inbound: &Inbound, policy: &Policy) -> Result<Context, StoreFault> {
         let mut need = need(inbound);
         let mut context = self.0.store.context(&need)?;
         if need.session.is_none()
-            && let Some(session) = context.tickets.iter().find_map(|t| t.session)
+            && let Some(session) = threading::place(inbound, &context, policy).ticket().and_then(|t| t.session)
         {
             need.session = Some(session);
             context = self.0.store.context(&need)?;
@@ -214,8 +214,9 @@ impl Desk {
             .map(|part| BlobRef { id: BlobId(*blake3::hash(part).as_bytes()), size: part.len() as u64 })
             .collect();
         let inbound = self.assemble(received.source, parsed, named, received.cut);
-        let context = self.facts(&inbound)?;
-        let change = decide::on_message(&inbound, &context, &self.policy(), self.0.clock.now());
+        let policy = self.policy();
+        let context = self.facts(&inbound, &policy)?;
+        let change = decide::on_message(&inbound, &context, &policy, self.0.clock.now());
         Ok((inbound, context, change))
     }
 

@@ -60,7 +60,7 @@ use crate::store::{OpenFault, OpenOptions, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -145,6 +145,8 @@ pub async fn run(
         Some(chat) => Some(http::listen(chat.listen).await.map_err(|fault| RunFault::Listen(chat.listen, fault))?),
         None => None,
     };
+    // Before anybody can know of us: unheard, the signal would end the process.
+    let hangup = signal(SignalKind::hangup())?;
     // Last of all: whoever finds the control socket finds a daemon that works.
     let control_path = settings.state_dir.join(CONTROL_SOCKET);
     let control = http::control::bind(&control_path).await.map_err(|fault| RunFault::Control(fault.to_string()))?;
@@ -168,7 +170,7 @@ pub async fn run(
     let outbox = Outbox { desk: desk.clone(), signer: signer.clone(), relay, hub, attempt_limit, bell: bells.outbox };
     going_out.spawn(outbox.run(stop_out.clone()));
     coming_in.spawn(sla_watch::run(desk.clone(), bells.sla, stop_in.clone()));
-    served.spawn(reload_on_hangup(reload, policy_in, stop_last.clone()));
+    served.spawn(reload_on_hangup(hangup, reload, policy_in, stop_last.clone()));
     let mail_octets_max = usize::try_from(settings.limits.message_octets_max).unwrap_or(usize::MAX);
     served.spawn(http::control::serve(control, http::api::router(desk.clone(), signer.clone(), mail_octets_max), stop_last.clone()));
     let chat_address = listener.as_ref().and_then(|l| l.local_addr().ok());
@@ -264,11 +266,11 @@ fn ready(mailboxes: &[(String, watch::Receiver<Health>)]) -> Result<(), Vec<Stri
 
 /// SIGHUP reads rules, customers and texts anew; a configuration with a fault leaves the old one in force (P12).
 async fn reload_on_hangup(
+    mut hangup: Signal,
     reload: impl Fn() -> Result<Settings, Vec<Fault>> + Send + 'static,
     policy: watch::Sender<Arc<Policy>>,
     stop: CancellationToken,
 ) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

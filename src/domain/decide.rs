@@ -7,7 +7,7 @@ use super::address::one_line;
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command};
 use super::lifecycle::{self, Passed};
-use super::message::{Author, Bounce, Inbound, Message, TicketNumber, Visibility};
+use super::message::{Author, Bounce, Inbound, Message, SessionId, TicketNumber, Visibility};
 use super::notice::{self, Voice};
 use super::outbound::{Delivery, Purpose};
 use super::policy::{Agent, Policy};
@@ -147,7 +147,7 @@ fn opens(
     lines.extend(routing.history);
     lines.extend(lifecycle::opened(&mut ticket, policy, now));
 
-    let mut session = context.session.clone();
+    let mut session = window_of(context, inbound.session());
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
     let mut voice = Voice::new(policy, now);
     lines.push(voice.acknowledge(&mut ticket, inbound, &known, context));
@@ -193,7 +193,7 @@ fn customer_writes(inbound: &Inbound, ticket: &Ticket, why: &str, context: &Cont
         ticket.requester.address = inbound.from.as_ref().map(|f| f.address.clone());
     }
     let known = policy.know(ticket.requester.address.as_ref(), now.to_zoned(jiff::tz::TimeZone::UTC).date());
-    let mut session = context.session.clone();
+    let mut session = window_of(context, inbound.session().or(ticket.session));
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
     let mut voice = Voice::new(policy, now);
     voice.notify(&mut ticket, inbound, &message, &known, &context.earlier, None);
@@ -291,7 +291,7 @@ fn agent_writes(
     let answers = says && !internal;
 
     let inbound = &Inbound { body: orders.body, ..inbound.clone() };
-    let mut session = context.session.clone().filter(|s| Some(s.id) == ticket.session && answers);
+    let mut session = window_of(context, ticket.session).filter(|_| answers);
     let visibility = if answers { Visibility::Public } else { Visibility::Internal };
     let author = Author::Agent(super::address::Contact { name: agent.name.clone(), address: agent.address.clone() });
     let mut message = file(inbound, &mut ticket, author, visibility, &mut session, change);
@@ -418,6 +418,12 @@ fn customer(inbound: &Inbound) -> Author {
     Author::Customer { name, address: inbound.from.as_ref().map(|f| f.address.clone()) }
 }
 
+/// The window that shows what is public in a ticket. What was read beside it may be another visitor's: a mail can refer to
+/// any ticket, and a word of this one in that window would be told to a stranger (P7).
+fn window_of(context: &Context, wanted: Option<SessionId>) -> Option<ChatSession> {
+    context.session.clone().filter(|session| Some(session.id) == wanted)
+}
+
 /// Gives the message its place in the thread, and in the chat window if it is to be seen there.
 fn file(
     inbound: &Inbound,
@@ -434,7 +440,12 @@ fn file(
         *session = inbound.session().map(|id| ChatSession { id, ticket: None, last_seq: 0, version: 0 });
     }
     let chat_seq = (visibility == Visibility::Public).then_some(()).and(session.as_mut()).map(|session| {
-        session.ticket = Some(ticket.number);
+        if inbound.session().is_some() {
+            session.ticket = Some(ticket.number);
+        } else {
+            // What comes by mail is shown in the window; what the visitor says next there belongs where he left off.
+            session.ticket.get_or_insert(ticket.number);
+        }
         session.last_seq += 1;
         session.last_seq
     });

@@ -9,7 +9,7 @@ use super::outbound::{Audience, Delivery, Outbound, OutboxEntry, Purpose};
 use super::policy::{Agent, ChatDesk, Desk, Mailbox, Policy, Sla, Team, Tier};
 use super::template::Templates;
 use super::ticket::{Priority, Status, Ticket};
-use super::{decide, sla::ClockKind};
+use super::{decide, sla::ClockKind, threading};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -194,9 +194,8 @@ impl World {
         let session = inbound.session().and_then(|s| self.sessions.get(&s).cloned());
         numbers.extend(session.as_ref().and_then(|s| s.ticket));
         let tickets: Vec<Ticket> = numbers.iter().filter_map(|n| self.tickets.get(n).cloned()).collect();
-        let session = session.or_else(|| tickets.iter().find_map(|t| t.session).and_then(|s| self.sessions.get(&s).cloned()));
         let sender = inbound.from.as_ref().map(|f| &f.address);
-        Context {
+        let mut context = Context {
             seen: self.seen.get(&inbound.fingerprint).copied(),
             next_number: self.tickets.keys().last().map(|n| TicketNumber(n.0 + 1)),
             tickets,
@@ -216,7 +215,12 @@ impl World {
                 .map(|t| EarlierTicket { number: t.number, subject: t.subject.clone(), status: t.status.word(), opened: t.opened })
                 .collect(),
             acks: self.acks.iter().filter(|(a, _)| sender.is_some_and(|s| s.untagged() == a.untagged())).map(|(_, at)| *at).collect(),
+        };
+        if inbound.session().is_none() {
+            let window = threading::place(inbound, &context, &self.policy).ticket().and_then(|t| t.session);
+            context.session = window.and_then(|id| self.sessions.get(&id).cloned());
         }
+        context
     }
 
     /// Somebody says something; what was decided is applied.
@@ -225,6 +229,13 @@ impl World {
         let change = decide::on_message(&inbound, &self.context(&inbound), &self.policy, self.now);
         self.apply(&change);
         change
+    }
+
+    /// A visitor ends his conversation.
+    pub(crate) fn end_chat(&mut self, session: u8) {
+        let session = self.sessions.get_mut(&SessionId([session; 16])).unwrap();
+        session.ticket = None;
+        session.version += 1;
     }
 
     /// Time passes, ticket by ticket as it comes due.
