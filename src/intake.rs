@@ -7,20 +7,24 @@
 //! facts, decision, commit. The commit is visible to the next turn at once and on disk when the receipt says so, so that
 //! many messages share one sync and none is settled before it (P1).
 
+use crate::channel::chat::hub::Hub;
 use crate::channel::{Handover, HandoverFault, Receipt, Received};
 use crate::clock::Clock;
 use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
-use crate::domain::message::{Attachment, BlobId, BlobRef, Body, Bounce, Bound, Channel, Defect, Fingerprint, Inbound, Machine, Source};
-use crate::domain::outbound::OutboxEntry;
+use crate::domain::message::{
+    Attachment, BlobId, BlobRef, Body, Bounce, Bound, Channel, Defect, Fingerprint, Inbound, Machine, SessionId, Source,
+};
+use crate::domain::outbound::{OutboxEntry, Route};
 use crate::domain::policy::Policy;
 use crate::domain::{decide, threading};
 use crate::mail::bounce::{Action, Report};
 use crate::mail::normalise::{NormaliseLimits, Parsed, normalise};
 use crate::mail::token::Signer;
 use crate::mail::visible;
-use crate::store::{Outcome, Store, StoreFault, TEXT_OCTETS_MAX};
+use crate::store::{self, Outcome, Store, StoreFault, TEXT_OCTETS_MAX};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::{Mutex, Notify, watch};
 
@@ -45,6 +49,8 @@ struct Parts {
 pub struct Bells {
     pub outbox: Arc<Notify>,
     pub sla: Arc<Notify>,
+    /// The open chat windows: an answer appears in them at once, however busy the outbox is with a slow relay.
+    pub windows: Hub,
 }
 
 /// A message whose octets are on disk, about which nothing was decided.
@@ -116,38 +122,54 @@ impl Desk {
     /// # Errors
     /// The store's. Nothing was committed then, and the message may be handed over again.
     pub async fn accept(&self, prepared: Prepared) -> Result<Receipt, HandoverFault> {
-        let (outcome, receipt) = match prepared {
+        let taken = match prepared {
             Prepared::Inbound(inbound) => match self.turn(&inbound).await {
-                Err(StoreFault::TooLarge { .. }) => self.set_aside(&inbound.source, inbound.fingerprint, inbound.raw, "too_large").await,
+                Err(fault) => match (unfit(&fault), inbound.raw) {
+                    // Handed over again it would meet the same fault, for ever (P3).
+                    (Some(reason), Some(raw)) => self.set_aside(&inbound.source, inbound.fingerprint, raw, reason).await,
+                    (None, _) | (_, None) => Err(fault),
+                },
                 done => done,
             },
-            Prepared::Unreadable { source, fingerprint, raw } => self.set_aside(&source, fingerprint, Some(raw), "unreadable").await,
-        }
-        .map_err(HandoverFault::from)?;
+            Prepared::Unreadable { source, fingerprint, raw } => self.set_aside(&source, fingerprint, raw, "unreadable").await,
+        };
+        let Taken { landing, receipt, windows } = taken.map_err(HandoverFault::from)?;
+        let hub = self.0.bells.windows.clone();
         Ok(async move {
             receipt.await?;
-            Ok(outcome)
+            for window in windows {
+                hub.hint(window);
+            }
+            Ok(landing)
         }
         .boxed())
     }
 
-    async fn turn(&self, inbound: &Inbound) -> Result<(Landing, crate::store::Receipt), StoreFault> {
+    async fn turn(&self, inbound: &Inbound) -> Result<Taken, StoreFault> {
         let policy = self.policy();
         let _turn = self.0.turn.lock().await;
         loop {
-            let context = self.facts(inbound, &policy)?;
-            let change = decide::on_message(inbound, &context, &policy, self.0.clock.now());
+            let change = self.decide(inbound, &policy)?;
             let landing = change.landing;
+            let windows = windows_of(&change);
             let committed = self.0.store.commit(change).await?;
+            let receipt = committed.receipt;
             match committed.outcome {
                 Outcome::Committed(id) => {
                     self.wake();
-                    return Ok((landing.or(id).unwrap_or(Landing::Quarantine { id: 0 }), committed.receipt));
+                    return Ok(Taken { landing: landing.or(id).unwrap_or(Landing::Quarantine { id: 0 }), receipt, windows });
                 }
-                Outcome::Duplicate(landing) => return Ok((landing, committed.receipt)),
+                Outcome::Duplicate(landing) => return Ok(Taken { landing, receipt, windows: Vec::new() }),
                 Outcome::Stale => {}
             }
         }
+    }
+
+    fn decide(&self, inbound: &Inbound, policy: &Policy) -> Result<Change, StoreFault> {
+        let context = self.facts(inbound, policy)?;
+        let now = self.0.clock.now();
+        catch_unwind(AssertUnwindSafe(|| decide::on_message(inbound, &context, policy, now)))
+            .map_err(|_| StoreFault::Unsound("deciding about it panicked"))
     }
 
     /// All that the decision may see. The chat window of the ticket that a mail belongs to is read in a second step.
@@ -163,30 +185,26 @@ impl Desk {
         Ok(context)
     }
 
-    async fn set_aside(
-        &self,
-        source: &Source,
-        fingerprint: Fingerprint,
-        raw: Option<BlobRef>,
-        reason: &str,
-    ) -> Result<(Landing, crate::store::Receipt), StoreFault> {
+    async fn set_aside(&self, source: &Source, fingerprint: Fingerprint, raw: BlobRef, reason: &str) -> Result<Taken, StoreFault> {
+        tracing::error!(mailbox = source.mailbox(), reason, "a message could not be made part of a ticket: it goes to quarantine");
         let change = Change {
             fingerprint: Some(fingerprint),
             quarantine: Some(Quarantined {
                 at: self.0.clock.now(),
                 source: source.clone(),
-                raw,
+                raw: Some(raw),
                 reason: reason.to_owned(),
                 detail: "it could not be made part of a ticket".to_owned(),
             }),
             ..Change::default()
         };
         let committed = self.0.store.commit(change).await?;
-        match committed.outcome {
-            Outcome::Committed(landing) => Ok((landing.unwrap_or(Landing::Quarantine { id: 0 }), committed.receipt)),
-            Outcome::Duplicate(landing) => Ok((landing, committed.receipt)),
-            Outcome::Stale => Err(StoreFault::Unsound("a quarantine entry was stale")),
-        }
+        let landing = match committed.outcome {
+            Outcome::Committed(landing) => landing.unwrap_or(Landing::Quarantine { id: 0 }),
+            Outcome::Duplicate(landing) => landing,
+            Outcome::Stale => return Err(StoreFault::Unsound("a quarantine entry was stale")),
+        };
+        Ok(Taken { landing, receipt: committed.receipt, windows: Vec::new() })
     }
 
     /// Raw octets, attachments and a long text go to disk together, under one sync.
@@ -289,15 +307,17 @@ impl Desk {
     /// The store's.
     pub async fn time_came(&self, number: crate::domain::message::TicketNumber) -> Result<bool, StoreFault> {
         let policy = self.policy();
-        let _turn = self.0.turn.lock().await;
+        let turn = self.0.turn.lock().await;
         loop {
             let Some(ticket) = self.0.store.ticket(number)? else { return Ok(false) };
             let Some(change) = decide::on_time(&ticket, &policy, self.0.clock.now()) else { return Ok(false) };
             let committed = self.0.store.commit(change).await?;
             match committed.outcome {
                 Outcome::Committed(_) | Outcome::Duplicate(_) => {
-                    committed.receipt.await?;
+                    // The disk is waited for without the turn.
+                    drop(turn);
                     self.wake();
+                    committed.receipt.await?;
                     return Ok(true);
                 }
                 Outcome::Stale => {}
@@ -311,15 +331,17 @@ impl Desk {
     /// The store's.
     pub async fn undelivered(&self, entry: &OutboxEntry, why: &str) -> Result<(), StoreFault> {
         let policy = self.policy();
-        let _turn = self.0.turn.lock().await;
+        let turn = self.0.turn.lock().await;
         loop {
             let Some(ticket) = self.0.store.ticket(entry.outbound.id.ticket)? else { return Ok(()) };
             let change = decide::on_undelivered(&ticket, entry.outbound.purpose, why, &policy, self.0.clock.now());
             let committed = self.0.store.commit(change).await?;
             match committed.outcome {
                 Outcome::Committed(_) | Outcome::Duplicate(_) => {
-                    committed.receipt.await?;
+                    // The disk is waited for without the turn.
+                    drop(turn);
                     self.wake();
+                    committed.receipt.await?;
                     return Ok(());
                 }
                 Outcome::Stale => {}
@@ -353,6 +375,37 @@ impl Handover for Desk {
             None
         });
         std::future::ready(cursor).boxed()
+    }
+}
+
+/// What one turn made of a message.
+struct Taken {
+    landing: Landing,
+    receipt: store::Receipt,
+    /// Those in which there is something to show once it is on disk.
+    windows: Vec<SessionId>,
+}
+
+fn windows_of(change: &Change) -> Vec<SessionId> {
+    let window = |route: &Route| match route {
+        Route::Chat { session, .. } => Some(*session),
+        Route::Mail => None,
+    };
+    change.outbox.iter().filter_map(|outbound| window(&outbound.route)).collect()
+}
+
+/// Why a message can never be taken in as it is, by the word of its quarantine; `None` for what may pass.
+const fn unfit(fault: &StoreFault) -> Option<&'static str> {
+    match fault {
+        StoreFault::TooLarge { .. } => Some("too_large"),
+        StoreFault::Unsound(_) => Some("undecided"),
+        StoreFault::Io(_)
+        | StoreFault::Failed(_)
+        | StoreFault::Closed
+        | StoreFault::Damaged { .. }
+        | StoreFault::NewerRecord { .. }
+        | StoreFault::MissingBlob(_)
+        | StoreFault::NoSuchEntry(_) => None,
     }
 }
 

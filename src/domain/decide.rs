@@ -7,7 +7,7 @@ use super::address::one_line;
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command};
 use super::lifecycle::{self, Passed};
-use super::message::{Author, Bounce, Inbound, Message, SessionId, TicketNumber, Visibility};
+use super::message::{Attachment, Author, Bounce, Inbound, Message, SessionId, TicketNumber, Visibility};
 use super::notice::{self, Voice};
 use super::outbound::{Delivery, Purpose};
 use super::policy::{Agent, Policy};
@@ -271,12 +271,10 @@ fn agent_writes(
         Err(faults) => return hold(inbound, ticket, agent, why, faults, policy, now, change),
     };
     let answer = orders.body.new_text();
-    if notice::shows_brief(&answer) {
-        let fault = "parts of the desk's own notification stand in what would go to the customer: write above it, or delete it";
-        return hold(inbound, ticket, agent, why, vec![fault.to_owned()], policy, now, change);
-    }
-    if answer.trim().is_empty() && orders.commands.is_empty() && inbound.attachments.is_empty() {
-        let fault = "there is no new text and no command in it, so there is nothing to send";
+    let internal = orders.commands.contains(&Command::Note);
+    let says = !answer.trim().is_empty() || !inbound.attachments.is_empty();
+    let answers = says && !internal;
+    if let Some(fault) = unfit(inbound, ticket, &answer, context, answers, says || !orders.commands.is_empty()) {
         return hold(inbound, ticket, agent, why, vec![fault.to_owned()], policy, now, change);
     }
 
@@ -286,9 +284,6 @@ fn agent_writes(
     let by = || Actor::Agent(agent.handle.clone());
     // He answered when he sent it; a date from before the ticket or from the future is not believed.
     let at = inbound.sent_at.map_or(now, |at| at.clamp(ticket.opened, now));
-    let internal = orders.commands.contains(&Command::Note);
-    let says = !answer.trim().is_empty() || !inbound.attachments.is_empty();
-    let answers = says && !internal;
 
     let inbound = &Inbound { body: orders.body, ..inbound.clone() };
     let mut session = window_of(context, ticket.session).filter(|_| answers);
@@ -314,6 +309,36 @@ fn agent_writes(
         voice.notify(&mut ticket, inbound, &message, &known, &context.earlier, Some(agent));
     }
     finish(change, ticket, message, lines, voice, session);
+}
+
+/// Why an agent's mail, whose commands are right, is not carried out all the same.
+fn unfit(inbound: &Inbound, ticket: &Ticket, answer: &str, context: &Context, answers: bool, orders: bool) -> Option<&'static str> {
+    if notice::shows_brief(answer) {
+        return Some("parts of the desk's own notification stand in what would go to the customer: write above it, or delete it");
+    }
+    if !orders {
+        return Some("there is no new text and no command in it, so there is nothing to send");
+    }
+    if !answers {
+        return None;
+    }
+    if notice::shows_agents_token(answer, ticket.number) {
+        return Some("your own reply address stands in what would go to the customer, who could then write as you: delete it");
+    }
+    if inbound.attachments.iter().any(is_tnef) {
+        // [MS-OXTNEF]: it holds the whole mail once more, with all that is quoted below the answer (P7).
+        return Some(
+            "your mail program put all of it, what it quotes included, into a file winmail.dat, which would go to the customer: write in \
+             plain text or HTML instead of rich text",
+        );
+    }
+    let reachable = ticket.requester.address.is_some() || !ticket.participants.is_empty() || window_of(context, ticket.session).is_some();
+    (!reachable).then_some("there is nobody whom it could go to: the customer gave no address and has no chat window; use #cc or #note")
+}
+
+fn is_tnef(attachment: &Attachment) -> bool {
+    let kind = attachment.media_type.to_ascii_lowercase();
+    matches!(kind.as_str(), "application/ms-tnef" | "application/vnd.ms-tnef") || attachment.name.eq_ignore_ascii_case("winmail.dat")
 }
 
 #[expect(clippy::too_many_arguments, reason = "the facts of one decision, each of another kind")]

@@ -8,7 +8,7 @@ use super::address::{Contact, EmailAddress, one_line};
 use super::change::{Actor, Context, EarlierTicket, History};
 use super::customer::Known;
 use super::dates;
-use super::message::{Attachment, Author, Body, Channel, Inbound, Language, Message, Visibility};
+use super::message::{Attachment, Author, Body, Channel, Inbound, Language, Message, TicketNumber, Visibility};
 use super::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
 use super::policy::{Agent, Policy};
 use super::sla::{ClockKind, ClockState};
@@ -281,7 +281,7 @@ impl<'a> Voice<'a> {
 
     /// A clock has run out.
     pub fn tell_manager(&mut self, ticket: &mut Ticket, kind: ClockKind, due: Timestamp) {
-        let Some(address) = self.policy.teams.get(&ticket.team).and_then(|t| t.manager.clone()) else {
+        let Some(address) = self.policy.teams.get(self.team(ticket)).and_then(|t| t.manager.clone()) else {
             return self.tell_watchers(ticket, Purpose::Breach, "breach", Some((kind, due)));
         };
         let (to, audience, language) = match self.policy.agent(&address) {
@@ -355,7 +355,8 @@ impl<'a> Voice<'a> {
         self.send(ticket, draft);
     }
 
-    /// Who looks after a ticket: its assignee, else its team, else its team's manager.
+    /// Who looks after a ticket: its assignee, else its team, else its team's manager. A team that the configuration no longer
+    /// has leaves its tickets to the team of their mailbox: nobody's word may reach nobody (P4).
     fn watchers(&self, ticket: &Ticket, except: Option<&Agent>) -> Vec<(Contact, Audience, Language)> {
         let seat = |agent: &Agent| {
             (contact_of(agent), Audience::Agent(agent.address.clone()), self.policy.language(agent.languages.iter().copied()))
@@ -364,15 +365,22 @@ impl<'a> Voice<'a> {
         if let Some(assignee) = ticket.assignee.as_deref().and_then(|h| self.policy.agent_by_handle(h)) {
             return Some(assignee).filter(others).map(seat).into_iter().collect();
         }
-        let team: Vec<_> = self.policy.members(&ticket.team).filter(others).map(seat).collect();
-        if !team.is_empty() {
-            return team;
+        let team = self.team(ticket);
+        let members: Vec<_> = self.policy.members(team).filter(others).map(seat).collect();
+        if !members.is_empty() {
+            return members;
         }
-        let manager = self.policy.teams.get(&ticket.team).and_then(|t| t.manager.clone());
+        let manager = self.policy.teams.get(team).and_then(|t| t.manager.clone());
         manager
             .map(|address| (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([])))
             .into_iter()
             .collect()
+    }
+
+    /// The ticket's team, or that of its mailbox.
+    fn team<'t>(&'t self, ticket: &'t Ticket) -> &'t str {
+        let home = || self.policy.mailbox(&ticket.mailbox).map(|m| m.team.as_str());
+        if self.policy.teams.contains_key(&ticket.team) { &ticket.team } else { home().unwrap_or(&ticket.team) }
     }
 
     fn send(&mut self, ticket: &mut Ticket, draft: Draft) -> OutboxId {
@@ -515,6 +523,21 @@ fn tagged(ticket: &Ticket, before: &str) -> String {
 #[must_use]
 pub fn shows_brief(text: &str) -> bool {
     text.lines().any(|l| l.trim_start().starts_with(BRIEF_MARK))
+}
+
+/// Whether a text shows an address or Message-ID by which an agent of this ticket is believed (see `mail::token`): whoever
+/// reads it could write in his name.
+#[must_use]
+pub fn shows_agents_token(text: &str, ticket: TicketNumber) -> bool {
+    const MAC_LETTERS: usize = 16;
+    let text = text.to_ascii_lowercase();
+    let followed = |mark: &str, letters: usize| {
+        text.match_indices(mark).any(|(at, _)| {
+            let behind = text.as_bytes().get(at + mark.len()..).unwrap_or_default();
+            behind.iter().take_while(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7')).count() >= letters
+        })
+    };
+    followed(&format!("+{}a", ticket.0), MAC_LETTERS) || followed(".a.", 2 * MAC_LETTERS) || followed(".r.", 2 * MAC_LETTERS)
 }
 
 /// A subject without the marks that mail programs put before it, and without our own tags.

@@ -1,7 +1,7 @@
 //! Decisions seen from outside: somebody says something, time passes, and the world is looked at.
 
 use super::change::ChatSession;
-use super::message::{Bounce, Language, Machine, MessageId, TicketNumber, Visibility};
+use super::message::{Attachment, BlobId, BlobRef, Bounce, Language, Machine, MessageId, TicketNumber, Visibility};
 use super::outbound::{Audience, OutboxId, Purpose, Route};
 use super::sla::ClockKind;
 use super::testing::{World, address, chat, mail, proven};
@@ -173,6 +173,64 @@ fn what_holds_an_agent_s_mail() {
         let after = world.ticket(1);
         assert_eq!((after.status, &after.assignee, &after.clocks), (before.status, &before.assignee, &before.clocks), "{why}: all or none");
     }
+}
+
+#[test]
+fn p7_what_an_agent_s_mail_must_not_carry_to_a_customer() {
+    let mac = "abcdefghijklmnop";
+    let file = |name: &str, media_type: &str| Attachment {
+        name: name.to_owned(),
+        media_type: media_type.to_owned(),
+        blob: BlobRef { id: BlobId([1; 32]), size: 10 },
+        content_id: None,
+    };
+    for (text, attached, sent, why) in [
+        (format!("Write to support+1a{mac}@acme.example"), None, false, "his own reply address"),
+        (format!("Write to SUPPORT+1A{}@acme.example", mac.to_uppercase()), None, false, "the same, in capitals"),
+        (format!("<1.7.a.{mac}{mac}@acme.example>"), None, false, "the id of a notification"),
+        (format!("<1.r.{mac}{mac}@acme.example>"), None, false, "the id of his thread"),
+        (format!("Write to support+1c{mac}@acme.example"), None, true, "the customer's own address"),
+        ("1+1a is no address".to_owned(), None, true, "words"),
+        ("Here".to_owned(), Some(file("winmail.dat", "application/octet-stream")), false, "the whole mail again, by its name"),
+        ("Here".to_owned(), Some(file("x", "application/MS-TNEF")), false, "the same, by its kind"),
+        ("Here".to_owned(), Some(file("offer.pdf", "application/pdf")), true, "a file"),
+        (format!("#note\nsupport+1a{mac}@acme.example"), None, false, "a note stays inside and is not held"),
+    ] {
+        let mut world = World::new();
+        world.hears(mail(1, "joao@padaria.example", "x", "y"));
+        let mut answer = proven(mail(2, "ana@acme.example", "Re: x", &text), 1, true);
+        answer.attachments.extend(attached);
+        world.hears(answer);
+        assert_eq!(world.told(Purpose::Answer).len(), usize::from(sent), "{why}");
+        assert_eq!(world.told(Purpose::Held).len(), usize::from(!sent && !text.starts_with("#note")), "{why}");
+    }
+}
+
+#[test]
+fn p5_an_answer_that_could_reach_nobody_is_held() {
+    let mut world = World::new();
+    world.hears(chat(1, 7, "Hello?"));
+    let inbound = proven(mail(2, "ana@acme.example", "Re: x", "I am here."), 1, true);
+    let mut context = world.context(&inbound);
+    context.session = None;
+    let change = super::decide::on_message(&inbound, &context, &world.policy, world.now);
+    assert_eq!(change.outbox.iter().map(|o| o.purpose).collect::<Vec<_>>(), [Purpose::Held]);
+}
+
+#[test]
+fn p4_a_ticket_of_a_team_that_is_no_more_is_looked_after_by_its_mailbox_s() {
+    let mut world = World::new();
+    world.hears(mail(1, "joao@padaria.example", "x", "y"));
+    world.hears(proven(mail(2, "ana@acme.example", "Re: x", "#team billing\n#assign none"), 1, true));
+    world.policy.teams.remove("billing");
+    for agent in &mut world.policy.agents {
+        agent.teams.retain(|team| team != "billing");
+    }
+    world.sent.clear();
+    let inbound = proven(mail(3, "joao@padaria.example", "Re: x", "Hello?"), 1, false);
+    let change = super::decide::on_message(&inbound, &world.context(&inbound), &world.policy, world.now);
+    let told: Vec<_> = change.outbox.iter().map(|o| o.to.as_ref().unwrap().address.as_str()).collect();
+    assert_eq!(told, ["ana@acme.example", "ben@acme.example"], "frontline, whose mailbox it came to");
 }
 
 #[test]

@@ -177,6 +177,12 @@ impl Store {
         Ok(Self(Arc::new(Inner { dir: dir.to_owned(), writer, engine, secrets: Mutex::new(()) })))
     }
 
+    /// Resolves once the store takes no further writes: after a failed write or sync, or after [`Store::close`]. What is to
+    /// go on has to open it anew.
+    pub async fn stopped(&self) {
+        self.0.engine.blobs.stopped().cancelled().await;
+    }
+
     /// All that a decision may see, read at one moment.
     pub fn context(&self, need: &Need) -> Result<Context, StoreFault> {
         self.0.engine.context(need)

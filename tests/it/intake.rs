@@ -120,3 +120,27 @@ async fn a_kicked_connection_comes_back() {
     dovecot.deliver_lmtp("support", &letter(1)).await;
     sink.wait_for("the second, over another connection", acknowledged(2)).await;
 }
+
+#[tokio::test]
+async fn p1_p11_a_mail_that_is_too_large_is_a_ticket_and_its_whole_stays_at_its_source() {
+    let dovecot = Dovecot::start(&[("support", "secret")]).await;
+    let big = MailText::new("big@c.example", "support@acme.example").subject("Huge").attach(
+        "dump.bin",
+        "application/octet-stream",
+        &vec![7; 900_000],
+    );
+    dovecot.deliver_lmtp("support", &big.octets()).await;
+    dovecot.deliver_lmtp("support", &letter(1)).await;
+    let limits = "after = \"delete\"\n[limits]\nmessage_octets_max = 300_000\n";
+    let (daemon, sink) = daemon_on(&dovecot, None, limits).await;
+    sink.wait_for("both acknowledged", |s| {
+        (s.mails.iter().filter(|m| m.to.iter().any(|t| t.contains("@c.example"))).count() == 2).then_some(())
+    })
+    .await;
+    let left = dovecot.wait_for("support", "INBOX", 1).await;
+    assert!(left[0].len() > 900_000, "the only whole copy is not deleted");
+    let tickets = daemon.json_lines(&["tickets", "--status", "any"]).await;
+    let huge = tickets.iter().find(|t| t["subject"] == "Huge").unwrap();
+    let huge = daemon.json(&["ticket", &huge["number"].to_string()]).await;
+    assert!(huge["thread"][0]["defects"].to_string().contains("too_large"), "{huge}");
+}
