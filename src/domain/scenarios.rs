@@ -299,6 +299,9 @@ fn a_bounce_is_told_of_only_if_that_very_mail_went_there() {
             permanent,
             detail: "5.1.1 no such user".to_owned(),
         });
+        // As Exchange writes them: from nobody, and as if they answered.
+        report.from = report.from.filter(|_| permanent);
+        report.claims = proven(mail(4, "mailer-daemon@relay.example", "", ""), 1, false).claims.into_iter().filter(|_| noted).collect();
         let before = world.told(Purpose::Held).len();
         let change = world.hears(report);
         assert_eq!(world.told(Purpose::Held).len() - before, told, "{why}");
@@ -345,7 +348,7 @@ fn a_solved_ticket_reopens_closes_by_itself_and_then_starts_anew() {
     assert_eq!(world.tickets.len(), 2);
     assert!(change.history.iter().any(|(_, l)| l.what == "continues #1"));
     world.hears(away(7));
-    assert_eq!((world.tickets.len(), world.quarantined.concat().as_str()), (2, "machine"), "P6: a machine starts nothing anew");
+    assert_eq!(world.tickets.len(), 2, "P6: a machine starts nothing anew");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //!
 //! | what                                              | outcome                                    |
 //! |---------------------------------------------------|--------------------------------------------|
+//! | a report about a mail of ours, to whom it went    | noted; agents are told of what is final    |
 //! | no single usable sender                           | quarantine `no_sender`                     |
 //! | our own address, our own mail come back           | quarantine `own_mail`                      |
 //! | a token or Message-ID of ours, bound to this agent| the agent speaks (P8)                      |
@@ -11,7 +12,6 @@
 //! | a token or Message-ID of ours, customer's side    | joins: as participant, else as third party |
 //! | the chat window's ticket                          | joins                                      |
 //! | a Message-ID that we hold, from a participant     | joins (P7: a stranger's guess does not)    |
-//! | a report about a mail of ours, to whom it went    | noted; agents are told of what is final    |
 //! | an agent's address without proof                  | quarantine `unproven_agent`                |
 //! | a machine's answer or list mail                   | quarantine `machine`                       |
 //! | anything else                                     | opens a ticket                             |
@@ -52,6 +52,14 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
             Some(ticket) => joins(inbound, ticket, "the chat window's ticket".to_owned()),
             None => Place::Opens { continues: None, why: "a new chat".to_owned() },
         };
+    }
+    // Before all else: some reports name nobody as their sender, some refer to what they are about as an answer would.
+    if let (Some(bounce), Some(entry)) = (&inbound.bounce, &context.reported) {
+        // Both must fit: a Message-ID alone is known to everybody who got the mail.
+        let went_there = entry.outbound.to.as_ref().is_some_and(|to| to.address == bounce.recipient);
+        if let Some(ticket) = ticket(bounce.about.ticket).filter(|_| went_there && entry.outbound.id == bounce.about) {
+            return Place::Report { ticket, bounce: bounce.clone() };
+        }
     }
     let Some(from) = &inbound.from else {
         let detail = inbound.defects.iter().find(|d| d.name.contains("from") || d.name.contains("header"));
@@ -100,13 +108,6 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
         }
     }
 
-    if let (Some(bounce), Some(entry)) = (&inbound.bounce, &context.reported) {
-        // Both must fit: a Message-ID alone is known to everybody who got the mail.
-        let went_there = entry.outbound.to.as_ref().is_some_and(|to| to.address == bounce.recipient);
-        if let Some(ticket) = ticket(bounce.about.ticket).filter(|_| went_there && entry.outbound.id == bounce.about) {
-            return Place::Report { ticket, bounce: bounce.clone() };
-        }
-    }
     if policy.agent(&from.address).is_some() {
         let detail = "it names an agent as its sender, but carries no proof of any ticket; an agent opens a ticket by forwarding from a \
                       customer's address or in the chat window";
@@ -123,7 +124,7 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
 fn machine_alone<'a>(inbound: &Inbound) -> Option<Place<'a>> {
     match &inbound.machine {
         Some((Machine::AutoReply | Machine::Bounce | Machine::Bulk | Machine::Ourselves, why)) => {
-            let detail = format!("a machine wrote it ({why}) and it belongs to no ticket that is open");
+            let detail = format!("a machine wrote it ({why}) and it belongs to no ticket");
             Some(Place::Quarantine { reason: "machine", detail })
         }
         Some((Machine::Generated, _)) | None => None,
@@ -132,8 +133,7 @@ fn machine_alone<'a>(inbound: &Inbound) -> Option<Place<'a>> {
 
 fn joins<'a>(inbound: &Inbound, ticket: &'a Ticket, why: String) -> Place<'a> {
     // A machine that answers our last mail opens nothing: each answer with #close would lead to a new ticket (P6).
-    if is_closed(ticket) && !matches!(inbound.machine, Some((Machine::AutoReply | Machine::Bounce | Machine::Bulk | Machine::Ourselves, _)))
-    {
+    if is_closed(ticket) && machine_alone(inbound).is_none() {
         return Place::Opens { continues: Some(ticket.number), why: format!("{why}, which is closed") };
     }
     Place::Customer { ticket, why }
