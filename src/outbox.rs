@@ -229,31 +229,31 @@ impl Outbox {
             match piece {
                 Piece::Text(written) => text.push_str(written),
                 Piece::NewTextOf(seq) => {
-                    if let Some(message) = store.message(outbound.id.ticket, *seq)? {
-                        text.push_str(message.body.of(SpanKind::New).trim());
-                    }
+                    let message = store.message(outbound.id.ticket, *seq)?.ok_or_else(|| missing("message"))?;
+                    text.push_str(message.body.of(SpanKind::New).trim());
                 }
                 Piece::QuotedTextOf(seq) => {
-                    if let Some(message) = store.message(outbound.id.ticket, *seq)? {
-                        for line in message.body.text.trim().lines() {
-                            text.push_str("> ");
-                            text.push_str(line);
-                            text.push('\n');
-                        }
+                    let message = store.message(outbound.id.ticket, *seq)?.ok_or_else(|| missing("message"))?;
+                    for line in message.body.text.trim().lines() {
+                        text.push_str("> ");
+                        text.push_str(line);
+                        text.push('\n');
                     }
                 }
             }
         }
         let mut attachments = Vec::with_capacity(outbound.attachments.len());
         for attachment in &outbound.attachments {
-            if let Some(content) = store.blob(attachment.blob.id).await? {
-                attachments.push((attachment.clone(), content));
-            } else {
-                tracing::error!(id = %outbound.id, "an attachment is missing from the store");
-            }
+            let content = store.blob(attachment.blob.id).await?.ok_or_else(|| missing("attachment"))?;
+            attachments.push((attachment.clone(), content));
         }
         Ok(compose(outbound, &self.signer, &text, &attachments).ok())
     }
+}
+
+/// A mail without a part of it is another mail: better late, and told of, than that.
+fn missing(kind: &'static str) -> StoreFault {
+    StoreFault::Damaged { kind, detail: "an outgoing mail names it, but it is not there".to_owned() }
 }
 
 /// For the metrics.

@@ -210,14 +210,7 @@ fn other_fields(fields: &Fields<'_>) -> Option<(Machine, String)> {
 /// Senders behind whom nobody reads.
 fn role(from: Option<&EmailAddress>) -> Option<(Machine, String)> {
     /// Without dashes and dots.
-    const NOBODY: [&str; 18] = [
-        "noreply",
-        "donotreply",
-        "dontreply",
-        "naoresponda",
-        "noresponder",
-        "nepasrepondre",
-        "keineantwort",
+    const NOBODY: [&str; 11] = [
         "bounce",
         "bounces",
         "postmaster",
@@ -235,7 +228,12 @@ fn role(from: Option<&EmailAddress>) -> Option<(Machine, String)> {
     let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_' | '.')).collect();
     // `noreply-orders@`, `orders.noreply@`: the word as a part of the name.
     let is_part = |word: &str| plain.starts_with(word) || plain.ends_with(word);
-    let is_nobody = NOBODY.contains(&plain.as_str()) || ["noreply", "donotreply", "naoresponda"].iter().any(|w| is_part(w));
+    // Web forms and shops write so for people: it may be a matter, but there is nobody to answer.
+    let no_reply = ["noreply", "donotreply", "dontreply", "naoresponda", "noresponder", "nepasrepondre", "keineantwort"];
+    if no_reply.iter().any(|w| is_part(w)) {
+        return Some((Machine::Generated, format!("sender {}", shown(name))));
+    }
+    let is_nobody = NOBODY.contains(&plain.as_str());
     // RFC 3834 section 2 and the programs of lists: `owner-news@`, `news-request@`, `news-bounces@`, `bounce-17-4711@`.
     let begins = ["owner-", "bounce-", "bounces-", "bounce_", "bounces_", "bounce=", "bounces="].iter().any(|w| name.starts_with(w));
     let ends = ["-owner", "-request", "-bounce", "-bounces"].iter().any(|w| name.ends_with(w));
@@ -426,7 +424,7 @@ mod tests {
 
     #[test]
     fn p6_fields_give_machines_away() {
-        use Machine::{AutoReply, Bounce, Bulk};
+        use Machine::{AutoReply, Bounce, Bulk, Generated};
         for (name, value, expect, why) in [
             ("auto-submitted", "auto-replied", Some(AutoReply), "RFC 3834"),
             ("auto-submitted", "Auto-Notified (rfc5435); owner-email=\"a@b.example\"", Some(Bulk), "parameters and case"),
@@ -471,13 +469,13 @@ mod tests {
 
     #[test]
     fn p6_senders_and_subjects_give_machines_away() {
-        use Machine::{AutoReply, Bounce, Bulk};
+        use Machine::{AutoReply, Bounce, Bulk, Generated};
         for (from, subject, expect, why) in [
             ("MAILER-DAEMON@mx.example", "x", Some(Bounce), "mail system"),
-            ("no-reply@shop.example", "x", Some(Bulk), "nobody reads there"),
-            ("noreply+17@shop.example", "x", Some(Bulk), "tagged"),
-            ("orders-noreply@shop.example", "x", Some(Bulk), "as a part of the name"),
-            ("do.not.reply@shop.example", "x", Some(Bulk), "dots"),
+            ("no-reply@shop.example", "x", Some(Generated), "nobody reads there"),
+            ("noreply+17@shop.example", "x", Some(Generated), "tagged"),
+            ("orders-noreply@shop.example", "x", Some(Generated), "as a part of the name"),
+            ("do.not.reply@shop.example", "x", Some(Generated), "dots"),
             ("postmaster@shop.example", "x", Some(Bulk), "role"),
             ("bounce-17-4711@lists.example", "x", Some(Bulk), "a list's return address"),
             ("news-bounces+a=b@lists.example", "x", Some(Bulk), "a list's return address"),

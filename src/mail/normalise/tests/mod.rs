@@ -196,10 +196,10 @@ fn what_it_brings() {
 
 #[test]
 fn p6_machines_are_seen() {
-    use crate::domain::message::Machine::{AutoReply, Bounce, Bulk, Ourselves};
+    use crate::domain::message::Machine::{AutoReply, Bounce, Bulk, Generated, Ourselves};
     for (name, expect) in [
         ("A01-subject-tag-guess", None),
-        ("D08-from-noreply", Some(Bulk)),
+        ("D08-from-noreply", Some(Generated)),
         ("D09-postmaster-plain", Some(Bulk)),
         ("D11-list-unsubscribe", Some(Bulk)),
         ("E01-auto-replied", Some(AutoReply)),
