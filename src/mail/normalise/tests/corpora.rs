@@ -1,7 +1,6 @@
 //! Mail of other projects, if it lies beside this one (or where `GUICHET_MAIL_CORPORA` says): read there, never copied.
 
 use super::super::*;
-use super::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
