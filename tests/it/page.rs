@@ -3,7 +3,10 @@
 use crate::desk::{Desk, Setup};
 use crate::support::browser::Browser;
 use crate::support::mail::text;
+use crate::support::scratch::{Scratch, free_port, signal};
+use crate::support::wait::{LIMIT, wait_until};
 use std::path::Path;
+use std::process::Stdio;
 
 const MESSAGES: &str = "Array.from(document.querySelectorAll('#log li .bubble'), b => b.textContent).join('|')";
 
@@ -35,4 +38,26 @@ async fn a_person_chats_and_an_agent_answers_from_his_mail_client() {
     assert!(text(&told).contains("Bom dia"));
     assert_eq!(browser.complaints(), Vec::<String>::new());
     browser.close().await;
+}
+
+#[tokio::test]
+async fn the_demo_s_chat_page_really_chats() {
+    let scratch = Scratch::new("chat");
+    let port = free_port();
+    let mut demo = tokio::process::Command::new(env!("CARGO_BIN_EXE_guichet"));
+    demo.args(["demo", "--dir"]).arg(scratch.join("d")).args(["--listen", &format!("127.0.0.1:{port}")]);
+    let mut demo = demo.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    wait_until("the chat page", LIMIT, async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()).await;
+    let mut browser = Browser::start("en").await;
+    browser.open(&format!("http://127.0.0.1:{port}/chat/")).await;
+    browser.evaluate("document.getElementById('text').focus()").await;
+    browser.type_text("Is anybody there?").await;
+    browser.press("Enter").await;
+    // The sample agent answers by mail, as agents do.
+    browser.wait_for("document.querySelectorAll('#log li.agent').length === 1").await;
+    let shown = browser.evaluate(MESSAGES).await;
+    assert!(shown.as_str().unwrap().contains("Hello, this is Ana. You wrote “Is anybody there?”"), "{shown}");
+    browser.close().await;
+    signal("INT", &demo.id().unwrap().to_string());
+    assert!(demo.wait().await.unwrap().success(), "Ctrl-C ends it in order");
 }
