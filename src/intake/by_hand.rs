@@ -92,7 +92,9 @@ impl Desk {
                     tracing::info!(id, "released from quarantine");
                     return landing.ok_or(ReleaseFault::Unreadable(id));
                 }
-                Outcome::Duplicate(_) | Outcome::Stale => {}
+                // Asked here, too, so that a store that contradicts itself is not asked for ever.
+                Outcome::Duplicate(_) => self.unreleased(id)?,
+                Outcome::Stale => {}
             }
         }
     }

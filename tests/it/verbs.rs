@@ -7,6 +7,7 @@ use crate::support::scratch::{Scratch, free_port};
 use crate::support::wait::{LIMIT, wait_until};
 use serde_json::Value;
 use std::process::{Command, Stdio};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A desk on Maildirs: no server.
 fn maildirs(extra: &str) -> String {
@@ -113,9 +114,19 @@ async fn lines_when(daemon: &Daemon, args: &[&str], what: &str, holds: impl Fn(&
     .await
 }
 
+async fn metrics(port: u16) -> String {
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
 #[tokio::test]
 async fn p3_what_is_in_quarantine_is_listed_shown_whole_and_released_once() {
-    let mut daemon = Daemon::start(&[("guichet.toml", &maildirs("")), ("customers.csv", CUSTOMERS)]).await;
+    let port = free_port();
+    let chat = format!("[chat]\nlisten = \"127.0.0.1:{port}\"\nteam = \"frontline\"\n");
+    let mut daemon = Daemon::start(&[("guichet.toml", &maildirs(&chat)), ("customers.csv", CUSTOMERS)]).await;
     let nobody =
         b"To: support@acme.example\r\nSubject: From nobody\r\nMessage-ID: <n@x.example>\r\n\r\nCan you hear me?\0\xff\r\n".to_vec();
     arrives(&daemon, "1.nobody", &nobody);
@@ -130,6 +141,11 @@ async fn p3_what_is_in_quarantine_is_listed_shown_whole_and_released_once() {
     let log = std::fs::read_to_string(daemon.log()).unwrap();
     assert!(log.contains("no_sender") && log.contains("quarantine show 2"), "{log}");
     assert!(!log.contains("From nobody") && !log.contains("joao@"), "no content: {log}");
+
+    let counted = metrics(port).await;
+    for reason in ["no_sender", "machine"] {
+        assert!(counted.contains(&format!("guichet_quarantined_total{{reason=\"{reason}\"}} 1")), "{counted}");
+    }
 
     for (id, octets) in [("1", &nobody), ("2", &away)] {
         assert_eq!(&daemon.cli(&["quarantine", "show", id, "--raw"]).await.stdout, octets, "octet by octet");
