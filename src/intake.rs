@@ -7,6 +7,10 @@
 //! facts, decision, commit. The commit is visible to the next turn at once and on disk when the receipt says so, so that
 //! many messages share one sync and none is settled before it (P1).
 
+mod by_hand;
+
+pub use by_hand::{DropFault, ReleaseFault, RetryFault};
+
 use crate::channel::chat::hub::Hub;
 use crate::channel::{Handover, HandoverFault, Receipt, Received};
 use crate::clock::Clock;
@@ -152,11 +156,15 @@ impl Desk {
             let change = self.decide(inbound, &policy)?;
             let landing = change.landing;
             let windows = windows_of(&change);
+            let reason = change.quarantine.as_ref().map(|quarantined| quarantined.reason.clone());
             let committed = self.0.store.commit(change).await?;
             let receipt = committed.receipt;
             match committed.outcome {
                 Outcome::Committed(id) => {
                     self.wake();
+                    if let Some(reason) = reason {
+                        tell_of_quarantine(id, reason);
+                    }
                     return Ok(Taken { landing: landing.or(id).unwrap_or(Landing::Quarantine { id: 0 }), receipt, windows });
                 }
                 Outcome::Duplicate(landing) => return Ok(Taken { landing, receipt, windows: Vec::new() }),
@@ -166,18 +174,18 @@ impl Desk {
     }
 
     fn decide(&self, inbound: &Inbound, policy: &Policy) -> Result<Change, StoreFault> {
-        let context = self.facts(inbound, policy)?;
+        let context = self.facts(inbound, |context| threading::place(inbound, context, policy).ticket().and_then(|t| t.session))?;
         let now = self.0.clock.now();
         catch_unwind(AssertUnwindSafe(|| decide::on_message(inbound, &context, policy, now)))
             .map_err(|_| StoreFault::Unsound("deciding about it panicked"))
     }
 
     /// All that the decision may see. The chat window of the ticket that a mail belongs to is read in a second step.
-    fn facts(&self, inbound: &Inbound, policy: &Policy) -> Result<Context, StoreFault> {
+    fn facts(&self, inbound: &Inbound, window: impl FnOnce(&Context) -> Option<SessionId>) -> Result<Context, StoreFault> {
         let mut need = need(inbound);
         let mut context = self.0.store.context(&need)?;
         if need.session.is_none()
-            && let Some(session) = threading::place(inbound, &context, policy).ticket().and_then(|t| t.session)
+            && let Some(session) = window(&context)
         {
             need.session = Some(session);
             context = self.0.store.context(&need)?;
@@ -200,7 +208,10 @@ impl Desk {
         };
         let committed = self.0.store.commit(change).await?;
         let landing = match committed.outcome {
-            Outcome::Committed(landing) => landing.unwrap_or(Landing::Quarantine { id: 0 }),
+            Outcome::Committed(landing) => {
+                tell_of_quarantine(landing, reason.to_owned());
+                landing.unwrap_or(Landing::Quarantine { id: 0 })
+            }
             Outcome::Duplicate(landing) => landing,
             Outcome::Stale => return Err(StoreFault::Unsound("a quarantine entry was stale")),
         };
@@ -233,7 +244,8 @@ impl Desk {
             .collect();
         let inbound = self.assemble(received.source, parsed, named, received.cut);
         let policy = self.policy();
-        let context = self.facts(&inbound, &policy)?;
+        let window = |context: &Context| threading::place(&inbound, context, &policy).ticket().and_then(|t| t.session);
+        let context = self.facts(&inbound, window)?;
         let change = decide::on_message(&inbound, &context, &policy, self.0.clock.now());
         Ok((inbound, context, change))
     }
@@ -384,6 +396,14 @@ struct Taken {
     receipt: store::Receipt,
     /// Those in which there is something to show once it is on disk.
     windows: Vec<SessionId>,
+}
+
+/// Ops count these, and look at one by its id.
+fn tell_of_quarantine(landing: Option<Landing>, reason: String) {
+    if let Some(Landing::Quarantine { id }) = landing {
+        tracing::warn!(id, reason, "a message went to quarantine: `guichet quarantine show {id}`");
+    }
+    metrics::counter!("guichet_quarantined_total", "reason" => reason).increment(1);
 }
 
 fn windows_of(change: &Change) -> Vec<SessionId> {

@@ -18,8 +18,8 @@
 //! 4. The [`outbox`] carries out what was committed. [`sla_watch`] sleeps until a clock is due and lets the desk decide
 //!    about that as about anything else.
 //!
-//! Where things fail: what cannot be parsed or placed goes to quarantine, whole. What the store refuses stays at its
-//! source and comes again. What cannot be sent waits in the outbox, and is told of when it is given up.
+//! Where things fail: what cannot be parsed or placed goes to quarantine, whole, until a person releases it. What the store
+//! refuses stays at its source and comes again. What cannot be sent waits in the outbox, and is told of when it is given up.
 //!
 //! # What is absent
 //!

@@ -7,6 +7,8 @@ mod ask;
 mod check;
 mod demo;
 mod explain;
+mod outbox;
+mod quarantine;
 mod run;
 mod ticket;
 mod tickets;
@@ -74,6 +76,12 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// What could not become part of a ticket.
+    #[command(subcommand)]
+    Quarantine(quarantine::Verb),
+    /// What is to be sent and waits.
+    #[command(subcommand)]
+    Outbox(outbox::Verb),
     /// Proves every promise that the store can prove: each index against the rows, both ways. Exit 1 if one is broken.
     Verify {
         /// One JSON object.
@@ -125,6 +133,8 @@ impl Arguments {
             Verb::Explain { json, mails } => explain::explain(&config, &mails, json),
             Verb::Tickets { status, team, tier, json } => tickets::tickets(&config, status, team, tier, json),
             Verb::Ticket { number, json } => ticket::ticket(&config, number, json),
+            Verb::Quarantine(verb) => quarantine::quarantine(&config, &verb),
+            Verb::Outbox(verb) => outbox::outbox(&config, &verb),
             Verb::Verify { json } => verify::verify(&config, json),
             Verb::Demo { dir, listen, once } => demo::demo(dir, listen, once),
         };

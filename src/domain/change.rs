@@ -121,6 +121,10 @@ pub struct Change {
     /// The session as it is afterwards, with the version that it was read at (0: new).
     pub session: Option<ChatSession>,
     pub quarantine: Option<Quarantined>,
+    /// The quarantine entry that this message, named by `fingerprint`, leaves for its `landing`. Applied only while it is there.
+    pub releases: Option<u64>,
+    /// A mail that waits and is not to be sent after all, with the reason. Applied only while it waits.
+    pub dropped: Option<(OutboxId, String)>,
     /// A mail that was sent and has come back as undeliverable, and when that was learned.
     pub bounced: Option<(OutboxId, Timestamp)>,
     /// Automatic mail to an address, counted against its cap.

@@ -9,7 +9,7 @@ use super::command::{self, Command};
 use super::lifecycle::{self, Passed};
 use super::message::{Attachment, Author, Bounce, Inbound, Machine, Message, SessionId, TicketNumber, Visibility};
 use super::notice::{self, Voice};
-use super::outbound::{Delivery, Purpose};
+use super::outbound::{Delivery, OutboxEntry, Purpose};
 use super::policy::{Agent, Policy};
 use super::route;
 use super::sla::{ClockEvent, ClockKind};
@@ -39,6 +39,46 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
         Place::Report { ticket, bounce } => report(inbound, ticket, &bounce, context, policy, now, &mut change),
         Place::Opens { continues, why } => opens(inbound, continues, &why, context, policy, now, &mut change),
     }
+    change
+}
+
+/// Decides once more about a message that a person took out of quarantine: whatever kept it from a ticket, he says that it is
+/// good. `None` if it is not in that quarantine entry any more.
+#[must_use]
+pub fn on_release(inbound: &Inbound, id: u64, context: &Context, policy: &Policy, now: Timestamp) -> Option<Change> {
+    if context.seen != Some(Landing::Quarantine { id }) {
+        return None;
+    }
+    // Without a source: the mailbox's cursor has long moved past it.
+    let mut change = Change { fingerprint: Some(inbound.fingerprint), releases: Some(id), ..Change::default() };
+    let released = |why: &str| format!("released from quarantine {id} by hand: {why}");
+    // Our own address is nobody to write to: our answer would come in as his next message.
+    let inbound = Inbound { from: inbound.from.clone().filter(|from| !policy.is_ours(&from.address)), ..inbound.clone() };
+    match threading::place_released(&inbound, context, policy) {
+        Place::Customer { ticket, why } => {
+            // On a known thread nothing is sent to the writer, so that it harms nobody to take a machine for a person.
+            let inbound = Inbound { machine: None, ..inbound };
+            customer_writes(&inbound, ticket, &released(&why), context, policy, now, &mut change);
+        }
+        Place::Opens { continues, why } => opens(&inbound, continues, &released(&why), context, policy, now, &mut change),
+        Place::Quarantine { .. }
+        | Place::Agent { .. }
+        | Place::AgentOnCustomerSide { .. }
+        | Place::ThirdParty { .. }
+        | Place::Report { .. } => return None,
+    }
+    Some(change)
+}
+
+/// Decides about a mail that a person takes out of the outbox: the ticket's history tells that it was never sent.
+#[must_use]
+pub fn on_dropped(ticket: &Ticket, entry: &OutboxEntry, now: Timestamp) -> Change {
+    let mut ticket = ticket.clone();
+    let why = "dropped by hand";
+    let mut change = Change { dropped: Some((entry.outbound.id, why.to_owned())), ..Change::default() };
+    let what = format!("{} {} is not sent", entry.outbound.purpose.word(), entry.outbound.id);
+    record(&mut change, &mut ticket, vec![line(now, Actor::Desk, &what, why)]);
+    change.tickets.push(ticket);
     change
 }
 

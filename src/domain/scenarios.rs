@@ -109,6 +109,59 @@ fn p7_who_may_join_a_ticket() {
 }
 
 #[test]
+fn p8_what_is_released_is_a_customer_s_and_answers_no_machine() {
+    let out_of_office = Some((Machine::AutoReply, "Auto-Submitted".to_owned()));
+    let ours = Some((Machine::Ourselves, "it bears a mark of ours".to_owned()));
+    for (from, machine, reason, requester, acks, why) in [
+        ("", None, "no_sender", None, 0, "nobody to answer"),
+        ("a@b.example", out_of_office, "machine", Some("a@b.example"), 0, "a program wrote it"),
+        ("support+x@acme.example", None, "own_mail", None, 0, "an answer would come back to us"),
+        ("a@b.example", ours, "own_mail", Some("a@b.example"), 0, "it may be our own mail come back"),
+        ("ana@acme.example", None, "unproven_agent", Some("ana@acme.example"), 1, "an agent as a customer"),
+    ] {
+        let mut world = World::new();
+        let inbound = || {
+            let mut inbound = mail(1, from, "x", "#solve\ny");
+            inbound.machine.clone_from(&machine);
+            inbound
+        };
+        world.hears(inbound());
+        assert_eq!((world.quarantined.as_slice(), world.tickets.len()), ([reason.to_owned()].as_slice(), 0), "{why}");
+        assert!(world.releases(&inbound(), 2).is_none(), "{why}: another's number");
+        let change = world.releases(&inbound(), 1).unwrap();
+        assert!(change.source.is_none(), "{why}: the cursor stays where it is");
+        assert_eq!(world.ticket(1).requester.address, requester.map(address), "{why}");
+        assert_eq!((world.told(Purpose::Ack).len(), world.told(Purpose::Notification).len()), (acks, 2), "{why}");
+        assert_eq!((world.messages[0].visibility, world.ticket(1).status.word()), (Visibility::Public, "new"), "{why}");
+        assert!(change.history.iter().any(|(_, l)| l.why.contains("released from quarantine 1 by hand")), "{why}");
+        assert!(world.releases(&inbound(), 1).is_none(), "{why}: once");
+        assert!(world.hears(inbound()).tickets.is_empty(), "{why}: P2, nor by coming again");
+    }
+}
+
+#[test]
+fn p7_what_is_released_joins_only_what_its_sender_has_a_part_in() {
+    for (from, as_agent, expect, why) in [
+        ("joao@padaria.example", false, (1, "customer"), "the requester, whose mail bears a mark of ours"),
+        ("mallory@b.example", false, (2, "customer"), "a stranger with a token that went to another"),
+        ("ana@acme.example", true, (2, "customer"), "P8: an agent's proof counts for nothing here"),
+    ] {
+        let mut world = World::new();
+        world.hears(mail(1, "joao@padaria.example", "Fatura", "y"));
+        let mut inbound = proven(mail(2, from, "Re: Fatura", "E agora?"), 1, as_agent);
+        inbound.machine = Some((Machine::Ourselves, "it bears a mark of ours".to_owned()));
+        world.hears(inbound.clone());
+        assert_eq!(world.quarantined, ["own_mail"], "{why}");
+        let acks = world.told(Purpose::Ack).len();
+        world.releases(&inbound, 1).unwrap();
+        let last = world.messages.iter().rfind(|m| m.message_id.as_ref().is_some_and(|id| id.as_str().starts_with("m2"))).unwrap();
+        let author = if matches!(last.author, super::message::Author::Customer { .. }) { "customer" } else { "another" };
+        assert_eq!((last.ticket.0, author), expect, "{why}");
+        assert_eq!((world.told(Purpose::Ack).len(), world.told(Purpose::Answer).len()), (acks, 0), "{why}");
+    }
+}
+
+#[test]
 fn p8_an_agent_is_believed_only_with_his_own_proof() {
     let mut world = World::new();
     world.hears(mail(1, "joao@padaria.example", "x", "y"));

@@ -231,6 +231,13 @@ impl World {
         change
     }
 
+    /// A person takes a message out of quarantine.
+    pub(crate) fn releases(&mut self, inbound: &Inbound, id: u64) -> Option<Change> {
+        let change = decide::on_release(inbound, id, &self.context(inbound), &self.policy, self.now)?;
+        self.apply(&change);
+        Some(change)
+    }
+
     /// A visitor ends his conversation.
     pub(crate) fn end_chat(&mut self, session: u8) {
         let session = self.sessions.get_mut(&SessionId([session; 16])).unwrap();
@@ -263,8 +270,8 @@ impl World {
             self.seen.insert(fingerprint, landing);
         }
         if let (Some(fingerprint), Some(aside)) = (change.fingerprint, &change.quarantine) {
-            self.seen.insert(fingerprint, Landing::Quarantine { id: 1 });
             self.quarantined.push(aside.reason.clone());
+            self.seen.insert(fingerprint, Landing::Quarantine { id: self.quarantined.len() as u64 });
         }
         self.messages.extend(change.messages.iter().cloned());
         self.sent.extend(change.outbox.iter().cloned());

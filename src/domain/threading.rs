@@ -17,6 +17,8 @@
 //! | anything else                                     | opens a ticket                             |
 //!
 //! A subject tag joins nothing: anybody can write a number.
+//!
+//! What a person releases from quarantine has a shorter table: [`place_released`].
 
 use super::change::Context;
 use super::message::{Bounce, Bound, Inbound, Machine, TicketNumber};
@@ -118,6 +120,25 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
         let why = if stranger { "answers a ticket that its sender has no part in" } else { "a new matter" };
         Place::Opens { continues: None, why: why.to_owned() }
     })
+}
+
+/// Finds the place of what a person took out of quarantine: a ticket of which its sender is a participant and that it answers,
+/// else a new one. Agents' proofs count for nothing here: nobody becomes an agent by being released (P8).
+#[must_use]
+pub fn place_released<'a>(inbound: &Inbound, context: &'a Context, policy: &Policy) -> Place<'a> {
+    let ticket = |number: TicketNumber| context.tickets.iter().find(|t| t.number == number);
+    let from = inbound.from.as_ref().filter(|from| !policy.is_ours(&from.address));
+    let proven = inbound.claims.iter().filter(|c| c.bound_to == Bound::Customer).map(|c| c.ticket);
+    let ids = inbound.in_reply_to.iter().chain(inbound.references.iter().rev());
+    let known = ids.flat_map(|id| context.known_ids.iter().filter(move |(known, _)| known == id).map(|(_, number)| *number));
+    let own = proven.chain(known).filter_map(ticket).find(|t| from.is_some_and(|from| t.is_participant(&from.address)));
+    match own {
+        Some(ticket) if is_closed(ticket) => {
+            Place::Opens { continues: Some(ticket.number), why: format!("answers {}, which is closed", ticket.number) }
+        }
+        Some(ticket) => Place::Customer { ticket, why: format!("answers {} by one of its participants", ticket.number) },
+        None => Place::Opens { continues: None, why: "a new matter".to_owned() },
+    }
 }
 
 /// What a machine wrote for nobody opens nothing (P6). One that reports on its own account may.

@@ -1,18 +1,21 @@
 //! The control API: what the command line asks of a running daemon. Served on the control socket, whose file mode
 //! is its key.
 
+use crate::domain::outbound::OutboxId;
 use crate::explain;
-use crate::intake::Desk;
+use crate::intake::{Desk, DropFault, ReleaseFault, RetryFault};
 use crate::mail::token::Signer;
-use crate::store::{StoreFault, TicketFilter};
+use crate::store::{OutboxFilter, StoreFault, TicketFilter};
 use crate::view;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use std::fmt::Display;
 
 #[derive(Clone)]
 struct Api {
@@ -29,12 +32,29 @@ pub struct Filter {
     pub tier: Option<String>,
 }
 
+/// Most entries of the outbox that are listed.
+const OUTBOX_LISTED_MAX: usize = 10_000;
+
+/// Whether what is settled is listed, too.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Also {
+    #[serde(default)]
+    pub all: bool,
+}
+
 /// The routes below `/api/v1`. `mail_octets_max` bounds what `explain` takes.
 pub fn router(desk: Desk, signer: Signer, mail_octets_max: usize) -> Router {
     Router::new()
         .route("/api/v1/tickets", get(tickets))
         .route("/api/v1/tickets/{number}", get(ticket))
         .route("/api/v1/verify", get(verify))
+        .route("/api/v1/quarantine", get(quarantine))
+        .route("/api/v1/quarantine/{id}", get(quarantined))
+        .route("/api/v1/quarantine/{id}/raw", get(raw))
+        .route("/api/v1/quarantine/{id}/release", post(release))
+        .route("/api/v1/outbox", get(outbox))
+        .route("/api/v1/outbox/{id}/retry", post(retry))
+        .route("/api/v1/outbox/{id}/drop", post(drop_entry))
         .route("/api/v1/explain", post(explain).layer(DefaultBodyLimit::max(mail_octets_max)))
         .with_state(Api { desk, signer })
 }
@@ -89,6 +109,105 @@ async fn explain(State(api): State<Api>, raw: Bytes) -> Response {
     answer(explain::explain(&api.desk, &raw))
 }
 
+async fn quarantine(State(api): State<Api>, Query(also): Query<Also>) -> Response {
+    answer(set_aside(&api.desk, also))
+}
+
+/// The lines of `guichet quarantine list`, by id.
+///
+/// # Errors
+/// The store's.
+pub fn set_aside(desk: &Desk, also: Also) -> Result<Vec<view::QuarantinedView>, StoreFault> {
+    let store = desk.store();
+    let mut lines = Vec::new();
+    for (id, quarantined) in store.quarantine()? {
+        let released = store.released(id)?;
+        if released.is_none() || also.all {
+            lines.push(view::of_quarantined(id, &quarantined, released));
+        }
+    }
+    Ok(lines)
+}
+
+async fn quarantined(State(api): State<Api>, Path(id): Path<u64>) -> Response {
+    match one_set_aside(&api.desk, id) {
+        Ok(Some(quarantined)) => Json(quarantined).into_response(),
+        Ok(None) => missing(&ReleaseFault::NoSuch(id)),
+        Err(fault) => failed(&fault),
+    }
+}
+
+/// What `guichet quarantine show ID` tells; `None` if there is no such message.
+///
+/// # Errors
+/// The store's.
+pub fn one_set_aside(desk: &Desk, id: u64) -> Result<Option<view::QuarantinedView>, StoreFault> {
+    let Some(quarantined) = desk.store().quarantined(id)? else { return Ok(None) };
+    Ok(Some(view::of_quarantined(id, &quarantined, desk.store().released(id)?)))
+}
+
+async fn raw(State(api): State<Api>, Path(id): Path<u64>) -> Response {
+    match api.desk.quarantined_raw(id).await {
+        Ok(Some(raw)) => ([(CONTENT_TYPE, "application/octet-stream")], raw).into_response(),
+        Ok(None) => missing(&ReleaseFault::NoSuch(id)),
+        Err(fault) => failed(&fault),
+    }
+}
+
+async fn release(State(api): State<Api>, Path(id): Path<u64>) -> Response {
+    match api.desk.release(id).await {
+        Ok(landing) => Json(view::of_landing(landing)).into_response(),
+        Err(fault @ ReleaseFault::NoSuch(_)) => missing(&fault),
+        Err(fault @ (ReleaseFault::Already { .. } | ReleaseFault::Elsewhere { .. } | ReleaseFault::NothingKept(_))) => refused(&fault),
+        Err(fault @ (ReleaseFault::Unreadable(_) | ReleaseFault::Store(_))) => failed(&fault),
+    }
+}
+
+async fn outbox(State(api): State<Api>, Query(also): Query<Also>) -> Response {
+    answer(outgoing(&api.desk, also))
+}
+
+/// The lines of `guichet outbox list`: what waits, in the order in which it is due; then, if asked for, what was given up.
+///
+/// # Errors
+/// The store's.
+pub fn outgoing(desk: &Desk, also: Also) -> Result<Vec<view::OutboxView>, StoreFault> {
+    let mut entries = desk.store().outbox_list(OutboxFilter::Waiting, OUTBOX_LISTED_MAX)?;
+    if also.all {
+        entries.extend(desk.store().outbox_list(OutboxFilter::GivenUp, OUTBOX_LISTED_MAX)?);
+    }
+    Ok(entries.iter().map(view::of_outbox).collect())
+}
+
+async fn retry(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    let Some(id) = OutboxId::parse(&id) else { return missing(&"there is no such outgoing mail") };
+    match api.desk.retry(id).await {
+        Ok(entry) => Json(view::of_outbox(&entry)).into_response(),
+        Err(fault @ RetryFault::NoSuch(_)) => missing(&fault),
+        Err(fault @ RetryFault::Sent(_)) => refused(&fault),
+        Err(RetryFault::Store(fault)) => failed(&fault),
+    }
+}
+
+async fn drop_entry(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    let Some(id) = OutboxId::parse(&id) else { return missing(&"there is no such outgoing mail") };
+    match api.desk.drop_outgoing(id).await {
+        Ok(entry) => Json(view::of_outbox(&entry)).into_response(),
+        Err(fault @ DropFault::NoSuch(_)) => missing(&fault),
+        Err(fault @ DropFault::Settled { .. }) => refused(&fault),
+        Err(DropFault::Store(fault)) => failed(&fault),
+    }
+}
+
+fn missing(fault: &impl Display) -> Response {
+    (StatusCode::NOT_FOUND, format!("{fault}\n")).into_response()
+}
+
+/// It is there, but not so that this can be done with it.
+fn refused(fault: &impl Display) -> Response {
+    (StatusCode::CONFLICT, format!("{fault}\n")).into_response()
+}
+
 fn answer<T: serde::Serialize>(result: Result<T, StoreFault>) -> Response {
     match result {
         Ok(found) => Json(found).into_response(),
@@ -96,6 +215,6 @@ fn answer<T: serde::Serialize>(result: Result<T, StoreFault>) -> Response {
     }
 }
 
-fn failed(fault: &StoreFault) -> Response {
+fn failed(fault: &impl Display) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, format!("{fault}\n")).into_response()
 }

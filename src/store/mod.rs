@@ -85,7 +85,7 @@ pub enum Outcome {
     Committed(Option<Landing>),
     /// Its message is there already; nothing was changed but the mailbox's cursor.
     Duplicate(Landing),
-    /// A ticket or the session has changed since: read and decide again.
+    /// A ticket, the session or the mail to be dropped has changed since: read and decide again.
     Stale,
 }
 
@@ -298,6 +298,15 @@ impl Store {
     /// All that could not become part of a ticket, by id.
     pub fn quarantine(&self) -> Result<Vec<(u64, Quarantined)>, StoreFault> {
         self.0.engine.quarantine()
+    }
+
+    pub fn quarantined(&self, id: u64) -> Result<Option<Quarantined>, StoreFault> {
+        self.0.engine.quarantined(id)
+    }
+
+    /// Where a quarantined message landed when it was released; `None` while it is kept apart.
+    pub fn released(&self, id: u64) -> Result<Option<Landing>, StoreFault> {
+        self.0.engine.released(id)
     }
 
     /// Checks every index against the rows, both ways; with `deep` also every content against its hash. Blocks; changes

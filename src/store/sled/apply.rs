@@ -59,6 +59,9 @@ impl Applier {
         check_sound(change, &stored)?;
         self.check_blobs(change)?;
         let landing = self.put_quarantine(change, &mut rows)?;
+        if let (Some(id), Some(landing)) = (change.releases, landing) {
+            self.put(&mut rows, keys::released(id), &LandingRecord::from(landing))?;
+        }
         if let (Some(fingerprint), Some(landing)) = (change.fingerprint, landing) {
             self.put(&mut rows, keys::fingerprint(fingerprint), &LandingRecord::from(landing))?;
         }
@@ -69,6 +72,9 @@ impl Applier {
         self.put_outbox(change, &mut rows)?;
         if let Some((id, at)) = change.bounced {
             self.put_update(&mut rows, id, |attempts| attempts.mark(Delivery::Bounced, at))?;
+        }
+        if let Some((id, why)) = &change.dropped {
+            self.put_update(&mut rows, *id, |attempts| attempts.give_up(why.clone()))?;
         }
         for (id, number) in &change.message_ids {
             rows.mark(keys::message_id_ticket(id, *number));
@@ -147,12 +153,22 @@ impl Applier {
         self.put_attempts(rows, id, &attempts)
     }
 
-    /// Where the change's message already is.
+    /// Where the change's message already is, unless it is to be taken from there.
     fn known(&self, change: &Change) -> Result<Option<Landing>, StoreFault> {
-        change.fingerprint.map_or(Ok(None), |fingerprint| self.engine.landing(&keys::fingerprint(fingerprint)))
+        let known = change.fingerprint.map_or(Ok(None), |fingerprint| self.engine.landing(&keys::fingerprint(fingerprint)))?;
+        let Some(id) = change.releases else { return Ok(known) };
+        if let Some(landing) = self.engine.released(id)? {
+            return Ok(Some(landing));
+        }
+        match known {
+            Some(Landing::Quarantine { id: at }) if at == id => Ok(None),
+            Some(elsewhere) => Ok(Some(elsewhere)),
+            None => Err(StoreFault::Unsound("a message is released that is not in quarantine")),
+        }
     }
 
-    /// The stored tickets that the change rewrites; `None` if one of them, or the session, is not what it was decided on.
+    /// The stored tickets that the change rewrites; `None` if one of them, the session or the mail to be dropped is not
+    /// what it was decided on.
     fn stored_as_expected(&self, change: &Change) -> Result<Option<BTreeMap<TicketNumber, Ticket>>, StoreFault> {
         let mut stored = BTreeMap::new();
         for ticket in &change.tickets {
@@ -161,6 +177,11 @@ impl Applier {
                 return Ok(None);
             }
             stored.extend(before.map(|before| (ticket.number, before)));
+        }
+        if let Some((id, _)) = &change.dropped
+            && self.engine.attempts(*id)?.is_none_or(|attempts| attempts.delivery.is_final())
+        {
+            return Ok(None);
         }
         if let Some(session) = &change.session {
             let before = self.engine.session(session.id)?;
@@ -371,6 +392,8 @@ fn check_sound(change: &Change, stored: &BTreeMap<TicketNumber, Ticket>) -> Resu
         Some(Landing::Quarantine { .. }) => demand(change.quarantine.is_some(), "a message lands in a quarantine that is not written")?,
         None => {}
     }
+    let lands = change.fingerprint.is_some() && matches!(change.landing, Some(Landing::Ticket { .. }));
+    demand(change.releases.is_none() || lands, "a message is released to nowhere")?;
     for (number, ticket) in &tickets {
         let (messages_before, outbox_before) = stored.get(number).map_or((0, 0), |before| (before.messages, before.outbox));
         let mut seqs: Vec<u32> = change.messages.iter().filter(|message| message.ticket == *number).map(|message| message.seq).collect();
@@ -389,6 +412,7 @@ fn check_sound(change: &Change, stored: &BTreeMap<TicketNumber, Ticket>) -> Resu
     let owners = change.messages.iter().map(|message| message.ticket);
     let owners =
         owners.chain(change.outbox.iter().map(|outbound| outbound.id.ticket)).chain(change.history.iter().map(|(number, _)| *number));
+    let owners = owners.chain(change.dropped.iter().map(|(id, _)| id.ticket));
     let mut owners = owners.chain(change.message_ids.iter().map(|(_, number)| *number));
     demand(owners.all(|number| tickets.contains_key(&number)), "something belongs to a ticket that is not written")
 }

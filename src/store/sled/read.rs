@@ -139,6 +139,15 @@ impl Engine {
         self.scan(&Key::of(Kind::Quarantine)).map(|row| self.quarantined_of_row(&row?)).collect()
     }
 
+    pub(in crate::store) fn quarantined(&self, id: u64) -> Result<Option<Quarantined>, StoreFault> {
+        let Some(record) = self.load::<QuarantineRecord>(&keys::quarantine(id))? else { return Ok(None) };
+        Quarantined::try_from(record).map(Some).map_err(|word| word.of(QuarantineRecord::KIND))
+    }
+
+    pub(in crate::store) fn released(&self, id: u64) -> Result<Option<Landing>, StoreFault> {
+        self.landing(&keys::released(id))
+    }
+
     pub(in crate::store) fn quarantined_of_row(&self, (key, value): &Row) -> Result<(u64, Quarantined), StoreFault> {
         let id = keys::Parts::of(key).number().ok_or_else(|| bad_key(QuarantineRecord::KIND))?;
         let quarantined = Quarantined::try_from(self.read::<QuarantineRecord>(value)?);

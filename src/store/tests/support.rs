@@ -136,6 +136,8 @@ pub(super) fn arrival(n: u64) -> Change {
         message_ids: vec![(MessageId::parse(&format!("m{n}@customer.example")).unwrap(), number)],
         session: None,
         quarantine: None,
+        releases: None,
+        dropped: None,
         acked: Some((address("ze@customer.example"), at(i64::try_from(n).unwrap()))),
     }
 }
