@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn p11_a_mail_over_the_limit_is_cut_and_the_next_is_whole() {
         let text = format!("{POSTMARK}{}\n\n{POSTMARK}B: 2\n", "x".repeat(1000));
-        let parts = split_in(text.as_bytes(), 100, 7);
+        let parts = split_in(text.as_bytes(), 100, 64);
         assert_eq!(parts[0], Part { raw: b"xxxxxxxxxx".to_vec(), cut: Some(1001) });
         assert_eq!(parts[1], Part { raw: b"B: 2\n".to_vec(), cut: None });
     }
