@@ -68,6 +68,24 @@ pub enum Prepared {
     },
 }
 
+/// Whether a message that is imported is told of, as one that arrives is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notices {
+    Sent,
+    None,
+}
+
+/// What became of a message that was imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Imported {
+    pub landing: Landing,
+    /// It was there before: nothing was done.
+    pub already: bool,
+}
+
+/// Resolves once an imported message is on disk.
+pub type ImportReceipt = BoxFuture<'static, Result<Imported, HandoverFault>>;
+
 impl Desk {
     #[must_use]
     pub fn new(
@@ -126,18 +144,7 @@ impl Desk {
     /// # Errors
     /// The store's. Nothing was committed then, and the message may be handed over again.
     pub async fn accept(&self, prepared: Prepared) -> Result<Receipt, HandoverFault> {
-        let taken = match prepared {
-            Prepared::Inbound(inbound) => match self.turn(&inbound).await {
-                Err(fault) => match (unfit(&fault), inbound.raw) {
-                    // Handed over again it would meet the same fault, for ever (P3).
-                    (Some(reason), Some(raw)) => self.set_aside(&inbound.source, inbound.fingerprint, raw, reason).await,
-                    (None, _) | (_, None) => Err(fault),
-                },
-                done => done,
-            },
-            Prepared::Unreadable { source, fingerprint, raw } => self.set_aside(&source, fingerprint, raw, "unreadable").await,
-        };
-        let Taken { landing, receipt, windows } = taken.map_err(HandoverFault::from)?;
+        let Taken { landing, receipt, windows, .. } = self.take(prepared, Notices::Sent).await?;
         let hub = self.0.bells.windows.clone();
         Ok(async move {
             receipt.await?;
@@ -149,11 +156,42 @@ impl Desk {
         .boxed())
     }
 
-    async fn turn(&self, inbound: &Inbound) -> Result<Taken, StoreFault> {
+    /// One turn for a message of the past, with or without telling anybody of it.
+    ///
+    /// # Errors
+    /// As [`Desk::accept`].
+    pub async fn import(&self, prepared: Prepared, notices: Notices) -> Result<ImportReceipt, HandoverFault> {
+        let Taken { landing, receipt, already, .. } = self.take(prepared, notices).await?;
+        Ok(async move {
+            receipt.await?;
+            Ok(Imported { landing, already })
+        }
+        .boxed())
+    }
+
+    async fn take(&self, prepared: Prepared, notices: Notices) -> Result<Taken, HandoverFault> {
+        let taken = match prepared {
+            Prepared::Inbound(inbound) => match self.turn(&inbound, notices).await {
+                Err(fault) => match (unfit(&fault), inbound.raw) {
+                    // Handed over again it would meet the same fault, for ever (P3).
+                    (Some(reason), Some(raw)) => self.set_aside(&inbound.source, inbound.fingerprint, raw, reason).await,
+                    (None, _) | (_, None) => Err(fault),
+                },
+                done => done,
+            },
+            Prepared::Unreadable { source, fingerprint, raw } => self.set_aside(&source, fingerprint, raw, "unreadable").await,
+        };
+        taken.map_err(HandoverFault::from)
+    }
+
+    async fn turn(&self, inbound: &Inbound, notices: Notices) -> Result<Taken, StoreFault> {
         let policy = self.policy();
         let _turn = self.0.turn.lock().await;
         loop {
-            let change = self.decide(inbound, &policy)?;
+            let mut change = self.decide(inbound, &policy)?;
+            if notices == Notices::None {
+                change = decide::without_notices(change, self.0.clock.now());
+            }
             let landing = change.landing;
             let windows = windows_of(&change);
             let reason = change.quarantine.as_ref().map(|quarantined| quarantined.reason.clone());
@@ -165,9 +203,10 @@ impl Desk {
                     if let Some(reason) = reason {
                         tell_of_quarantine(id, reason);
                     }
-                    return Ok(Taken { landing: landing.or(id).unwrap_or(Landing::Quarantine { id: 0 }), receipt, windows });
+                    let landing = landing.or(id).unwrap_or(Landing::Quarantine { id: 0 });
+                    return Ok(Taken { landing, already: false, receipt, windows });
                 }
-                Outcome::Duplicate(landing) => return Ok(Taken { landing, receipt, windows: Vec::new() }),
+                Outcome::Duplicate(landing) => return Ok(Taken { landing, already: true, receipt, windows: Vec::new() }),
                 Outcome::Stale => {}
             }
         }
@@ -207,15 +246,15 @@ impl Desk {
             ..Change::default()
         };
         let committed = self.0.store.commit(change).await?;
-        let landing = match committed.outcome {
+        let (landing, already) = match committed.outcome {
             Outcome::Committed(landing) => {
                 tell_of_quarantine(landing, reason.to_owned());
-                landing.unwrap_or(Landing::Quarantine { id: 0 })
+                (landing.unwrap_or(Landing::Quarantine { id: 0 }), false)
             }
-            Outcome::Duplicate(landing) => landing,
+            Outcome::Duplicate(landing) => (landing, true),
             Outcome::Stale => return Err(StoreFault::Unsound("a quarantine entry was stale")),
         };
-        Ok(Taken { landing, receipt: committed.receipt, windows: Vec::new() })
+        Ok(Taken { landing, already, receipt: committed.receipt, windows: Vec::new() })
     }
 
     /// Raw octets, attachments and a long text go to disk together, under one sync.
@@ -393,6 +432,8 @@ impl Handover for Desk {
 /// What one turn made of a message.
 struct Taken {
     landing: Landing,
+    /// It was there before, and nothing was done.
+    already: bool,
     receipt: store::Receipt,
     /// Those in which there is something to show once it is on disk.
     windows: Vec<SessionId>,

@@ -7,6 +7,7 @@ use crate::intake::Desk;
 use crate::mail::token::Signer;
 use anyhow::{Context as _, anyhow};
 use serde::de::DeserializeOwned;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Asks at `path`; where no daemon runs, `offline` answers from the opened store. `None`: there is no such thing.
@@ -70,4 +71,17 @@ fn of_either<T>(
         }),
         Err(fault) => Err(Ended::Failed(anyhow!(fault).context("failed to ask the daemon"))),
     }
+}
+
+/// RFC 3986 section 2.1.
+pub(super) fn encoded(value: &str) -> String {
+    let mut out = String::new();
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }

@@ -6,9 +6,11 @@
 mod ask;
 mod check;
 mod demo;
+mod doctor;
 mod explain;
 mod outbox;
 mod quarantine;
+mod import;
 mod run;
 mod ticket;
 mod tickets;
@@ -82,6 +84,21 @@ enum Verb {
     /// What is to be sent and waits.
     #[command(subcommand)]
     Outbox(outbox::Verb),
+    /// Takes in mail of the past: mbox files, Maildirs, .eml files and folders of them, in their order. What was taken
+    /// in before stays as it is, so that the same import can be run again and goes on where it ended.
+    Import {
+        /// Nothing is sent because of it; clocks are armed as usual from now.
+        #[arg(long)]
+        no_notices: bool,
+        /// The mailbox that it counts as having come to; needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        mailbox: Option<String>,
+        /// mbox files, Maildirs, .eml files, folders of them.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Tries each mailbox, the relay and the state directory, and says what would be right. Takes in and sends nothing.
+    Doctor,
     /// Proves every promise that the store can prove: each index against the rows, both ways. Exit 1 if one is broken.
     Verify {
         /// One JSON object.
@@ -135,6 +152,8 @@ impl Arguments {
             Verb::Ticket { number, json } => ticket::ticket(&config, number, json),
             Verb::Quarantine(verb) => quarantine::quarantine(&config, &verb),
             Verb::Outbox(verb) => outbox::outbox(&config, &verb),
+            Verb::Import { no_notices, mailbox, paths } => import::import(&config, mailbox.as_deref(), &paths, no_notices),
+            Verb::Doctor => doctor::doctor(&config),
             Verb::Verify { json } => verify::verify(&config, json),
             Verb::Demo { dir, listen, once } => demo::demo(dir, listen, once),
         };

@@ -7,7 +7,7 @@ use super::address::one_line;
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command};
 use super::lifecycle::{self, Passed};
-use super::message::{Attachment, Author, Bounce, Inbound, Machine, Message, SessionId, TicketNumber, Visibility};
+use super::message::{Attachment, Author, Bounce, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility};
 use super::notice::{self, Voice};
 use super::outbound::{Delivery, OutboxEntry, Purpose};
 use super::policy::{Agent, Policy};
@@ -79,6 +79,30 @@ pub fn on_dropped(ticket: &Ticket, entry: &OutboxEntry, now: Timestamp) -> Chang
     let what = format!("{} {} is not sent", entry.outbound.purpose.word(), entry.outbound.id);
     record(&mut change, &mut ticket, vec![line(now, Actor::Desk, &what, why)]);
     change.tickets.push(ticket);
+    change
+}
+
+/// The same decision for a message of the past: nobody is told of it, and the thread does not say that somebody was.
+/// Tickets, clocks and places stay as they were decided.
+#[must_use]
+pub fn without_notices(mut change: Change, now: Timestamp) -> Change {
+    change.outbox.clear();
+    change.acked = None;
+    let imported = line(now, Actor::Desk, "imported without notices", "asked for by the import");
+    for ticket in &mut change.tickets {
+        // The desk's own words stand behind the message that they answer: without them no place is left free.
+        let places = change.messages.len();
+        change.messages.retain(|m| m.ticket != ticket.number || m.author != Author::Desk);
+        ticket.messages -= Seq::try_from(places - change.messages.len()).unwrap_or_default();
+        let lines = change.history.len();
+        change.history.retain(|(number, l)| *number != ticket.number || !notice::tells_of_acknowledgement(l));
+        let fewer = u32::try_from(lines - change.history.len()).unwrap_or_default();
+        ticket.history = ticket.history.saturating_sub(fewer).saturating_add(1);
+        change.history.push((ticket.number, imported.clone()));
+    }
+    for message in &mut change.messages {
+        message.outbox.clear();
+    }
     change
 }
 

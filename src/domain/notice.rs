@@ -28,6 +28,15 @@ pub struct Voice<'a> {
     pub acked: Option<(EmailAddress, Timestamp)>,
 }
 
+/// How the line of a ticket's history begins that tells of the first automatic answer.
+const ACKNOWLEDGED: &str = "acknowledged in";
+
+/// Whether a line of history says that the customer was answered automatically.
+#[must_use]
+pub fn tells_of_acknowledgement(line: &History) -> bool {
+    line.by == Actor::Desk && line.what.starts_with(ACKNOWLEDGED)
+}
+
 /// One mail before it has a place in the outbox.
 struct Draft {
     purpose: Purpose,
@@ -110,7 +119,7 @@ impl<'a> Voice<'a> {
         History {
             at: self.now,
             by: Actor::Desk,
-            what: format!("acknowledged in {language}"),
+            what: format!("{ACKNOWLEDGED} {language}"),
             why: due.map_or_else(|| format!("template {template}, no response target"), |due| format!("template {template}, due {due}")),
         }
     }

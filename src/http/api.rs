@@ -1,9 +1,12 @@
 //! The control API: what the command line asks of a running daemon. Served on the control socket, whose file mode
 //! is its key.
 
+use crate::channel::{HandoverFault, Received};
+use crate::domain::change::Landing;
+use crate::domain::message::{Source, TicketNumber};
 use crate::domain::outbound::OutboxId;
 use crate::explain;
-use crate::intake::{Desk, DropFault, ReleaseFault, RetryFault};
+use crate::intake::{Desk, DropFault, Imported, Notices, ReleaseFault, RetryFault};
 use crate::mail::token::Signer;
 use crate::store::{OutboxFilter, StoreFault, TicketFilter};
 use crate::view;
@@ -14,7 +17,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 
 #[derive(Clone)]
@@ -42,7 +45,7 @@ pub struct Also {
     pub all: bool,
 }
 
-/// The routes below `/api/v1`. `mail_octets_max` bounds what `explain` takes.
+/// The routes below `/api/v1`. `mail_octets_max` bounds what `explain` and `import` take.
 pub fn router(desk: Desk, signer: Signer, mail_octets_max: usize) -> Router {
     Router::new()
         .route("/api/v1/tickets", get(tickets))
@@ -56,6 +59,7 @@ pub fn router(desk: Desk, signer: Signer, mail_octets_max: usize) -> Router {
         .route("/api/v1/outbox/{id}/retry", post(retry))
         .route("/api/v1/outbox/{id}/drop", post(drop_entry))
         .route("/api/v1/explain", post(explain).layer(DefaultBodyLimit::max(mail_octets_max)))
+        .route("/api/v1/import", post(import).layer(DefaultBodyLimit::max(mail_octets_max)))
         .with_state(Api { desk, signer })
 }
 
@@ -206,6 +210,79 @@ fn missing(fault: &impl Display) -> Response {
 /// It is there, but not so that this can be done with it.
 fn refused(fault: &impl Display) -> Response {
     (StatusCode::CONFLICT, format!("{fault}\n")).into_response()
+}
+
+/// Which message is imported, beside its octets.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ImportQuery {
+    /// The mailbox that it counts as having come to.
+    pub mailbox: String,
+    /// Where it stood, for people.
+    #[serde(default)]
+    pub file: String,
+    /// `false`: nothing is sent because of it.
+    #[serde(default = "yes")]
+    pub notices: bool,
+    /// The size of all of it, if this is only its start.
+    pub cut: Option<u64>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedView {
+    pub landing: LandingView,
+    /// It was there before, and nothing was done.
+    pub already: bool,
+}
+
+/// Where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LandingView {
+    Ticket { number: u64, seq: u32 },
+    Quarantine { id: u64 },
+}
+
+impl From<Imported> for ImportedView {
+    fn from(imported: Imported) -> Self {
+        let landing = match imported.landing {
+            Landing::Ticket { number, seq } => LandingView::Ticket { number: number.0, seq },
+            Landing::Quarantine { id } => LandingView::Quarantine { id },
+        };
+        Self { landing, already: imported.already }
+    }
+}
+
+impl From<ImportedView> for Imported {
+    fn from(view: ImportedView) -> Self {
+        let landing = match view.landing {
+            LandingView::Ticket { number, seq } => Landing::Ticket { number: TicketNumber(number), seq },
+            LandingView::Quarantine { id } => Landing::Quarantine { id },
+        };
+        Self { landing, already: view.already }
+    }
+}
+
+async fn import(State(api): State<Api>, Query(query): Query<ImportQuery>, raw: Bytes) -> Response {
+    if api.desk.policy().mailbox(&query.mailbox).is_none() {
+        return (StatusCode::BAD_REQUEST, "the running daemon has no mailbox of that name\n").into_response();
+    }
+    let source = Source::Maildir { mailbox: query.mailbox, file: query.file };
+    let received = Received { source, raw: raw.to_vec(), arrived: None, cut: query.cut, landed_to: None };
+    let notices = if query.notices { Notices::Sent } else { Notices::None };
+    match take(&api.desk, received, notices).await {
+        Ok(imported) => Json(ImportedView::from(imported)).into_response(),
+        Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")).into_response(),
+    }
+}
+
+async fn take(desk: &Desk, received: Received, notices: Notices) -> Result<Imported, HandoverFault> {
+    let prepared = desk.prepare(received).await?;
+    desk.import(prepared, notices).await?.await
 }
 
 fn answer<T: serde::Serialize>(result: Result<T, StoreFault>) -> Response {

@@ -18,6 +18,7 @@ mod chat;
 mod crash;
 mod desk;
 mod harness;
+mod import;
 mod intake;
 mod page;
 mod smtp;

@@ -20,7 +20,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Connect => "connecting",
             Self::Secure => "TLS",
@@ -123,7 +123,7 @@ pub(super) fn classify(fault: &Fault) -> Attempt {
 }
 
 /// For ops. May hold an address, since servers repeat them; never content.
-fn why(fault: &Fault) -> String {
+pub(super) fn why(fault: &Fault) -> String {
     let step = fault.step.word();
     match &fault.what {
         What::Reply { code, words } => format!("{step}: {code} {}", one_line(words, WORDS_OCTETS_MAX)),
