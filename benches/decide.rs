@@ -75,6 +75,7 @@ fn inbound(parsed: Parsed, now: Timestamp) -> Inbound {
         body: Body { text: parsed.body.text, spans: parsed.body.spans, kept: None },
         attachments: Vec::new(),
         machine: parsed.machine,
+        bounce: None,
         language: parsed.language,
         landed_to: None,
         defects: parsed.defects,

@@ -7,19 +7,28 @@
 //! facts, decision, commit. The commit is visible to the next turn at once and on disk when the receipt says so, so that
 //! many messages share one sync and none is settled before it (P1).
 
+mod by_hand;
+
+pub use by_hand::{DropFault, ReleaseFault, RetryFault};
+
+use crate::channel::chat::hub::Hub;
 use crate::channel::{Handover, HandoverFault, Receipt, Received};
 use crate::clock::Clock;
 use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
-use crate::domain::decide;
-use crate::domain::message::{Attachment, BlobId, BlobRef, Body, Bound, Channel, Defect, Fingerprint, Inbound, Machine, Source};
-use crate::domain::outbound::OutboxEntry;
+use crate::domain::message::{
+    Attachment, BlobId, BlobRef, Body, Bounce, Bound, Channel, Defect, Fingerprint, Inbound, Machine, SessionId, Source,
+};
+use crate::domain::outbound::{OutboxEntry, Route};
 use crate::domain::policy::Policy;
+use crate::domain::{decide, threading};
+use crate::mail::bounce::{Action, Report};
 use crate::mail::normalise::{NormaliseLimits, Parsed, normalise};
 use crate::mail::token::Signer;
 use crate::mail::visible;
-use crate::store::{Outcome, Store, StoreFault, TEXT_OCTETS_MAX};
+use crate::store::{self, Outcome, Store, StoreFault, TEXT_OCTETS_MAX};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::{Mutex, Notify, watch};
 
@@ -44,6 +53,8 @@ struct Parts {
 pub struct Bells {
     pub outbox: Arc<Notify>,
     pub sla: Arc<Notify>,
+    /// The open chat windows: an answer appears in them at once, however busy the outbox is with a slow relay.
+    pub windows: Hub,
 }
 
 /// A message whose octets are on disk, about which nothing was decided.
@@ -56,6 +67,24 @@ pub enum Prepared {
         raw: BlobRef,
     },
 }
+
+/// Whether a message that is imported is told of, as one that arrives is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notices {
+    Sent,
+    None,
+}
+
+/// What became of a message that was imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Imported {
+    pub landing: Landing,
+    /// It was there before: nothing was done.
+    pub already: bool,
+}
+
+/// Resolves once an imported message is on disk.
+pub type ImportReceipt = BoxFuture<'static, Result<Imported, HandoverFault>>;
 
 impl Desk {
     #[must_use]
@@ -115,46 +144,87 @@ impl Desk {
     /// # Errors
     /// The store's. Nothing was committed then, and the message may be handed over again.
     pub async fn accept(&self, prepared: Prepared) -> Result<Receipt, HandoverFault> {
-        let (outcome, receipt) = match prepared {
-            Prepared::Inbound(inbound) => match self.turn(&inbound).await {
-                Err(StoreFault::TooLarge { .. }) => self.set_aside(&inbound.source, inbound.fingerprint, inbound.raw, "too_large").await,
-                done => done,
-            },
-            Prepared::Unreadable { source, fingerprint, raw } => self.set_aside(&source, fingerprint, Some(raw), "unreadable").await,
-        }
-        .map_err(HandoverFault::from)?;
+        let Taken { landing, receipt, windows, .. } = self.take(prepared, Notices::Sent).await?;
+        let hub = self.0.bells.windows.clone();
         Ok(async move {
             receipt.await?;
-            Ok(outcome)
+            for window in windows {
+                hub.hint(window);
+            }
+            Ok(landing)
         }
         .boxed())
     }
 
-    async fn turn(&self, inbound: &Inbound) -> Result<(Landing, crate::store::Receipt), StoreFault> {
+    /// One turn for a message of the past, with or without telling anybody of it.
+    ///
+    /// # Errors
+    /// As [`Desk::accept`].
+    pub async fn import(&self, prepared: Prepared, notices: Notices) -> Result<ImportReceipt, HandoverFault> {
+        let Taken { landing, receipt, already, .. } = self.take(prepared, notices).await?;
+        Ok(async move {
+            receipt.await?;
+            Ok(Imported { landing, already })
+        }
+        .boxed())
+    }
+
+    async fn take(&self, prepared: Prepared, notices: Notices) -> Result<Taken, HandoverFault> {
+        let taken = match prepared {
+            Prepared::Inbound(inbound) => match self.turn(&inbound, notices).await {
+                Err(fault) => match (unfit(&fault), inbound.raw) {
+                    // Handed over again it would meet the same fault, for ever (P3).
+                    (Some(reason), Some(raw)) => self.set_aside(&inbound.source, inbound.fingerprint, raw, reason).await,
+                    (None, _) | (_, None) => Err(fault),
+                },
+                done => done,
+            },
+            Prepared::Unreadable { source, fingerprint, raw } => self.set_aside(&source, fingerprint, raw, "unreadable").await,
+        };
+        taken.map_err(HandoverFault::from)
+    }
+
+    async fn turn(&self, inbound: &Inbound, notices: Notices) -> Result<Taken, StoreFault> {
         let policy = self.policy();
         let _turn = self.0.turn.lock().await;
         loop {
-            let context = self.facts(inbound)?;
-            let change = decide::on_message(inbound, &context, &policy, self.0.clock.now());
+            let mut change = self.decide(inbound, &policy)?;
+            if notices == Notices::None {
+                change = decide::without_notices(change, self.0.clock.now());
+            }
             let landing = change.landing;
+            let windows = windows_of(&change);
+            let reason = change.quarantine.as_ref().map(|quarantined| quarantined.reason.clone());
             let committed = self.0.store.commit(change).await?;
+            let receipt = committed.receipt;
             match committed.outcome {
                 Outcome::Committed(id) => {
                     self.wake();
-                    return Ok((landing.or(id).unwrap_or(Landing::Quarantine { id: 0 }), committed.receipt));
+                    if let Some(reason) = reason {
+                        tell_of_quarantine(id, reason);
+                    }
+                    let landing = landing.or(id).unwrap_or(Landing::Quarantine { id: 0 });
+                    return Ok(Taken { landing, already: false, receipt, windows });
                 }
-                Outcome::Duplicate(landing) => return Ok((landing, committed.receipt)),
+                Outcome::Duplicate(landing) => return Ok(Taken { landing, already: true, receipt, windows: Vec::new() }),
                 Outcome::Stale => {}
             }
         }
     }
 
-    /// All that the decision may see. What a ticket leads to (its chat window) is read in a second step.
-    fn facts(&self, inbound: &Inbound) -> Result<Context, StoreFault> {
+    fn decide(&self, inbound: &Inbound, policy: &Policy) -> Result<Change, StoreFault> {
+        let context = self.facts(inbound, |context| threading::place(inbound, context, policy).ticket().and_then(|t| t.session))?;
+        let now = self.0.clock.now();
+        catch_unwind(AssertUnwindSafe(|| decide::on_message(inbound, &context, policy, now)))
+            .map_err(|_| StoreFault::Unsound("deciding about it panicked"))
+    }
+
+    /// All that the decision may see. The chat window of the ticket that a mail belongs to is read in a second step.
+    fn facts(&self, inbound: &Inbound, window: impl FnOnce(&Context) -> Option<SessionId>) -> Result<Context, StoreFault> {
         let mut need = need(inbound);
         let mut context = self.0.store.context(&need)?;
         if need.session.is_none()
-            && let Some(session) = context.tickets.iter().find_map(|t| t.session)
+            && let Some(session) = window(&context)
         {
             need.session = Some(session);
             context = self.0.store.context(&need)?;
@@ -162,30 +232,29 @@ impl Desk {
         Ok(context)
     }
 
-    async fn set_aside(
-        &self,
-        source: &Source,
-        fingerprint: Fingerprint,
-        raw: Option<BlobRef>,
-        reason: &str,
-    ) -> Result<(Landing, crate::store::Receipt), StoreFault> {
+    async fn set_aside(&self, source: &Source, fingerprint: Fingerprint, raw: BlobRef, reason: &str) -> Result<Taken, StoreFault> {
+        tracing::error!(mailbox = source.mailbox(), reason, "a message could not be made part of a ticket: it goes to quarantine");
         let change = Change {
             fingerprint: Some(fingerprint),
             quarantine: Some(Quarantined {
                 at: self.0.clock.now(),
                 source: source.clone(),
-                raw,
+                raw: Some(raw),
                 reason: reason.to_owned(),
                 detail: "it could not be made part of a ticket".to_owned(),
             }),
             ..Change::default()
         };
         let committed = self.0.store.commit(change).await?;
-        match committed.outcome {
-            Outcome::Committed(landing) => Ok((landing.unwrap_or(Landing::Quarantine { id: 0 }), committed.receipt)),
-            Outcome::Duplicate(landing) => Ok((landing, committed.receipt)),
-            Outcome::Stale => Err(StoreFault::Unsound("a quarantine entry was stale")),
-        }
+        let (landing, already) = match committed.outcome {
+            Outcome::Committed(landing) => {
+                tell_of_quarantine(landing, reason.to_owned());
+                (landing.unwrap_or(Landing::Quarantine { id: 0 }), false)
+            }
+            Outcome::Duplicate(landing) => (landing, true),
+            Outcome::Stale => return Err(StoreFault::Unsound("a quarantine entry was stale")),
+        };
+        Ok(Taken { landing, already, receipt: committed.receipt, windows: Vec::new() })
     }
 
     /// Raw octets, attachments and a long text go to disk together, under one sync.
@@ -213,8 +282,10 @@ impl Desk {
             .map(|part| BlobRef { id: BlobId(*blake3::hash(part).as_bytes()), size: part.len() as u64 })
             .collect();
         let inbound = self.assemble(received.source, parsed, named, received.cut);
-        let context = self.facts(&inbound)?;
-        let change = decide::on_message(&inbound, &context, &self.policy(), self.0.clock.now());
+        let policy = self.policy();
+        let window = |context: &Context| threading::place(&inbound, context, &policy).ticket().and_then(|t| t.session);
+        let context = self.facts(&inbound, window)?;
+        let change = decide::on_message(&inbound, &context, &policy, self.0.clock.now());
         Ok((inbound, context, change))
     }
 
@@ -229,18 +300,25 @@ impl Desk {
             .zip(kept)
             .map(|(a, blob)| Attachment { name: a.name, media_type: a.media_type, blob, content_id: a.content_id })
             .collect();
-        let ids: Vec<_> = parsed.in_reply_to.iter().chain(&parsed.references).cloned().collect();
-        let claims = self.0.signer.claims(parsed.from.as_ref().map(|f| &f.address), &parsed.addressed, &ids);
+        let ids: Vec<_> = parsed.in_reply_to.iter().chain(parsed.references.iter().rev()).cloned().collect();
+        let mut claims = self.0.signer.claims(parsed.from.as_ref().map(|f| &f.address), &parsed.addressed, &ids);
         // An agent's mail goes on to a customer: what is in doubt is cut, where a customer's is kept.
         let by_agent = claims.iter().any(|c| matches!(c.bound_to, Bound::Agent(_)));
         let spans = if by_agent { visible::agent_spans(&parsed.body.text) } else { parsed.body.spans };
+        if claims.is_empty() {
+            let policy = self.policy();
+            claims.extend(self.0.signer.claim_of_another(policy.agents.iter().map(|a| &a.address), &parsed.addressed));
+        }
         let mut defects = parsed.defects;
         if let Some(whole) = cut {
             defects.push(Defect { name: "too_large", detail: format!("{whole} octets: only its beginning was fetched") });
         }
         // Our own id on a mail that comes in: it was sent by us and has come back (RFC 3834 section 3).
-        let own = parsed.message_id.as_ref().is_some_and(|id| self.0.signer.is_ours(id).is_some());
-        let machine = if own { Some((Machine::Ourselves, "it bears a Message-ID of ours".to_owned())) } else { parsed.machine };
+        let signer = &self.0.signer;
+        let bounce = parsed.report.as_ref().and_then(|report| bounce(report, signer));
+        let own_id = parsed.message_id.as_ref().is_some_and(|id| signer.is_ours(id).is_some());
+        let own = own_id || parsed.loop_marks.contains(&signer.loop_mark());
+        let machine = if own { Some((Machine::Ourselves, "it bears a mark of ours".to_owned())) } else { parsed.machine };
         Inbound {
             source,
             landed_to: None,
@@ -260,6 +338,7 @@ impl Desk {
             body: Body { text: parsed.body.text, spans, kept: text },
             attachments,
             machine,
+            bounce,
             language: parsed.language,
             defects,
         }
@@ -279,15 +358,17 @@ impl Desk {
     /// The store's.
     pub async fn time_came(&self, number: crate::domain::message::TicketNumber) -> Result<bool, StoreFault> {
         let policy = self.policy();
-        let _turn = self.0.turn.lock().await;
+        let turn = self.0.turn.lock().await;
         loop {
             let Some(ticket) = self.0.store.ticket(number)? else { return Ok(false) };
             let Some(change) = decide::on_time(&ticket, &policy, self.0.clock.now()) else { return Ok(false) };
             let committed = self.0.store.commit(change).await?;
             match committed.outcome {
                 Outcome::Committed(_) | Outcome::Duplicate(_) => {
-                    committed.receipt.await?;
+                    // The disk is waited for without the turn.
+                    drop(turn);
                     self.wake();
+                    committed.receipt.await?;
                     return Ok(true);
                 }
                 Outcome::Stale => {}
@@ -301,15 +382,17 @@ impl Desk {
     /// The store's.
     pub async fn undelivered(&self, entry: &OutboxEntry, why: &str) -> Result<(), StoreFault> {
         let policy = self.policy();
-        let _turn = self.0.turn.lock().await;
+        let turn = self.0.turn.lock().await;
         loop {
             let Some(ticket) = self.0.store.ticket(entry.outbound.id.ticket)? else { return Ok(()) };
             let change = decide::on_undelivered(&ticket, entry.outbound.purpose, why, &policy, self.0.clock.now());
             let committed = self.0.store.commit(change).await?;
             match committed.outcome {
                 Outcome::Committed(_) | Outcome::Duplicate(_) => {
-                    committed.receipt.await?;
+                    // The disk is waited for without the turn.
+                    drop(turn);
                     self.wake();
+                    committed.receipt.await?;
                     return Ok(());
                 }
                 Outcome::Stale => {}
@@ -346,6 +429,47 @@ impl Handover for Desk {
     }
 }
 
+/// What one turn made of a message.
+struct Taken {
+    landing: Landing,
+    /// It was there before, and nothing was done.
+    already: bool,
+    receipt: store::Receipt,
+    /// Those in which there is something to show once it is on disk.
+    windows: Vec<SessionId>,
+}
+
+/// Ops count these, and look at one by its id.
+fn tell_of_quarantine(landing: Option<Landing>, reason: String) {
+    if let Some(Landing::Quarantine { id }) = landing {
+        tracing::warn!(id, reason, "a message went to quarantine: `guichet quarantine show {id}`");
+    }
+    metrics::counter!("guichet_quarantined_total", "reason" => reason).increment(1);
+}
+
+fn windows_of(change: &Change) -> Vec<SessionId> {
+    let window = |route: &Route| match route {
+        Route::Chat { session, .. } => Some(*session),
+        Route::Mail => None,
+    };
+    change.outbox.iter().filter_map(|outbound| window(&outbound.route)).collect()
+}
+
+/// Why a message can never be taken in as it is, by the word of its quarantine; `None` for what may pass.
+const fn unfit(fault: &StoreFault) -> Option<&'static str> {
+    match fault {
+        StoreFault::TooLarge { .. } => Some("too_large"),
+        StoreFault::Unsound(_) => Some("undecided"),
+        StoreFault::Io(_)
+        | StoreFault::Failed(_)
+        | StoreFault::Closed
+        | StoreFault::Damaged { .. }
+        | StoreFault::NewerRecord { .. }
+        | StoreFault::MissingBlob(_)
+        | StoreFault::NoSuchEntry(_) => None,
+    }
+}
+
 /// What is kept of a mail, in the order in which [`Desk::assemble`] names it again: the raw octets, a long text, the
 /// attachments.
 fn parts(raw: Vec<u8>, parsed: &mut Parsed) -> Vec<Vec<u8>> {
@@ -357,6 +481,22 @@ fn parts(raw: Vec<u8>, parsed: &mut Parsed) -> Vec<Vec<u8>> {
     parts
 }
 
+/// A report about exactly one recipient of a mail of ours; what names more than the mail had is a forgery.
+fn bounce(report: &Report, signer: &Signer) -> Option<Bounce> {
+    let about = signer.is_ours(report.original_message_id.as_ref()?)?;
+    let [recipient] = report.recipients.as_slice() else { return None };
+    if report.recipients_named != 1 {
+        return None;
+    }
+    let permanent = match recipient.action {
+        Action::Failed => true,
+        Action::Delayed => false,
+        Action::Delivered | Action::Relayed | Action::Expanded => return None,
+    };
+    let detail = format!("{} {}", recipient.status, recipient.diagnostic);
+    Some(Bounce { about, recipient: recipient.final_recipient.clone(), permanent, detail })
+}
+
 /// What the decision about a message asks of the store.
 #[must_use]
 pub fn need(inbound: &Inbound) -> Need {
@@ -366,6 +506,7 @@ pub fn need(inbound: &Inbound) -> Need {
         message_ids: inbound.in_reply_to.iter().chain(&inbound.references).cloned().collect(),
         session: inbound.session(),
         sender: inbound.from.as_ref().map(|f| f.address.clone()),
+        report: inbound.bounce.as_ref().map(|b| b.about),
     }
 }
 

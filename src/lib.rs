@@ -18,8 +18,8 @@
 //! 4. The [`outbox`] carries out what was committed. [`sla_watch`] sleeps until a clock is due and lets the desk decide
 //!    about that as about anything else.
 //!
-//! Where things fail: what cannot be parsed or placed goes to quarantine, whole. What the store refuses stays at its
-//! source and comes again. What cannot be sent waits in the outbox, and is told of when it is given up.
+//! Where things fail: what cannot be parsed or placed goes to quarantine, whole, until a person releases it. What the store
+//! refuses stays at its source and comes again. What cannot be sent waits in the outbox, and is told of when it is given up.
 //!
 //! # What is absent
 //!
@@ -43,7 +43,6 @@ pub mod view;
 pub mod http;
 
 use crate::channel::chat::Chat;
-use crate::channel::chat::hub::Hub;
 use crate::channel::lane::Budget;
 use crate::channel::smtp::SmtpRelay;
 use crate::channel::{FaultKind, Health, Surroundings, imap, maildir};
@@ -60,7 +59,7 @@ use crate::store::{OpenFault, OpenOptions, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -87,6 +86,9 @@ pub enum RunFault {
     Relay(String),
     #[error("failed to serve the control socket: {0}")]
     Control(String),
+    /// It has to be started again: half a desk would take mail in and forget it.
+    #[error("stopped, since {0} ended; restart the daemon")]
+    Ended(&'static str),
     #[error("failed to use the system: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -130,7 +132,7 @@ fn seat(settings: &Settings, policy: watch::Receiver<Arc<Policy>>, bells: Bells)
 /// goes out, sockets, store.
 ///
 /// # Errors
-/// Why it did not start, or could not close its store.
+/// Why it did not start, or could not go on.
 pub async fn run(
     settings: Settings,
     reload: impl Fn() -> Result<Settings, Vec<Fault>> + Send + 'static,
@@ -145,6 +147,8 @@ pub async fn run(
         Some(chat) => Some(http::listen(chat.listen).await.map_err(|fault| RunFault::Listen(chat.listen, fault))?),
         None => None,
     };
+    // Before anybody can know of us: unheard, the signal would end the process.
+    let hangup = signal(SignalKind::hangup())?;
     // Last of all: whoever finds the control socket finds a daemon that works.
     let control_path = settings.state_dir.join(CONTROL_SOCKET);
     let control = http::control::bind(&control_path).await.map_err(|fault| RunFault::Control(fault.to_string()))?;
@@ -155,7 +159,7 @@ pub async fn run(
     let stop_last = CancellationToken::new();
     let (coming_in, going_out, served) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
 
-    let hub = Hub::new();
+    let hub = bells.windows.clone();
     let health = watch_mailboxes(&settings, &desk, &coming_in, &stop_in);
     let chat = settings
         .chat
@@ -166,9 +170,9 @@ pub async fn run(
         config::settings::Relay::Maildir(_) => Duration::from_secs(30),
     };
     let outbox = Outbox { desk: desk.clone(), signer: signer.clone(), relay, hub, attempt_limit, bell: bells.outbox };
-    going_out.spawn(outbox.run(stop_out.clone()));
-    coming_in.spawn(sla_watch::run(desk.clone(), bells.sla, stop_in.clone()));
-    served.spawn(reload_on_hangup(reload, policy_in, stop_last.clone()));
+    let mut sending = going_out.spawn(outbox.run(stop_out.clone()));
+    let mut watching = coming_in.spawn(sla_watch::run(desk.clone(), bells.sla, stop_in.clone()));
+    served.spawn(reload_on_hangup(hangup, reload, policy_in, stop_last.clone()));
     let mail_octets_max = usize::try_from(settings.limits.message_octets_max).unwrap_or(usize::MAX);
     served.spawn(http::control::serve(control, http::api::router(desk.clone(), signer.clone(), mail_octets_max), stop_last.clone()));
     let chat_address = listener.as_ref().and_then(|l| l.local_addr().ok());
@@ -183,7 +187,19 @@ pub async fn run(
     tracing::info!(mailboxes = settings.mailboxes.len(), chat = chat_address.is_some(), "ready");
     started(Started { desk: desk.clone(), signer, chat: chat_address });
 
-    stop.cancelled().await;
+    // Neither of these ends by itself, but after a panic or a disk that fails.
+    let ended = tokio::select! {
+        // Asked first: a stop in order ends the others, too.
+        biased;
+        () = stop.cancelled() => None,
+        _ = &mut sending => Some("the outbox's worker"),
+        _ = &mut watching => Some("the clocks' worker"),
+        () = desk.store().stopped() => Some("the store's writing"),
+    };
+    if let Some(what) = ended {
+        tracing::error!("{what} ended: stopping, to be started again");
+        stop.cancel();
+    }
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("stopping: nothing more is taken in");
     coming_in.close();
@@ -201,7 +217,7 @@ pub async fn run(
     served.wait().await;
     desk.store().close().await;
     tracing::info!("stopped");
-    Ok(())
+    ended.map_or(Ok(()), |what| Err(RunFault::Ended(what)))
 }
 
 fn relay(settings: &Settings) -> Result<Relay, RunFault> {
@@ -264,11 +280,11 @@ fn ready(mailboxes: &[(String, watch::Receiver<Health>)]) -> Result<(), Vec<Stri
 
 /// SIGHUP reads rules, customers and texts anew; a configuration with a fault leaves the old one in force (P12).
 async fn reload_on_hangup(
+    mut hangup: Signal,
     reload: impl Fn() -> Result<Settings, Vec<Fault>> + Send + 'static,
     policy: watch::Sender<Arc<Policy>>,
     stop: CancellationToken,
 ) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

@@ -12,14 +12,17 @@ use crate::channel::chat::hub::Hub;
 use crate::channel::smtp::{Envelope, SmtpRelay};
 use crate::channel::{Attempt, maildir};
 use crate::domain::message::SpanKind;
-use crate::domain::outbound::{OutboxEntry, Piece, Route};
+use crate::domain::outbound::{OutboxEntry, OutboxId, Piece, Route};
 use crate::intake::Desk;
 use crate::mail::compose::{Composed, compose};
 use crate::mail::token::Signer;
-use crate::store::{Settled, StoreFault};
+use crate::store::{Advice, Settled, StoreFault};
+use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +33,7 @@ const DELAYS_S: [i64; 8] = [5, 15, 60, 300, 900, 3600, 7200, 14_400];
 /// How long delivery is tried, as RFC 5321 section 4.5.4.1 advises at least four to five days for relays; a help desk's
 /// people want to hear sooner.
 const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(72);
+const GIVE_UP_ATTEMPTS_MIN: u32 = 10;
 /// A suspended machine or a stepped clock costs at most this.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 /// How long an open chat window may take to say that it has shown an answer.
@@ -54,14 +58,46 @@ pub struct Outbox {
     pub bell: Arc<Notify>,
 }
 
+/// What is being carried out.
+struct UnderWay {
+    parallel: Arc<Semaphore>,
+    tasks: TaskTracker,
+    /// An attempt may outlast its lease, waiting for a connection of the relay: what is due again then must not be sent a
+    /// second time beside it.
+    ids: Arc<Mutex<HashSet<OutboxId>>>,
+}
+
+impl UnderWay {
+    fn new() -> Self {
+        Self { parallel: Arc::new(Semaphore::new(CLAIM_MAX)), tasks: TaskTracker::new(), ids: Arc::default() }
+    }
+
+    /// `None` if this entry is being carried out already.
+    fn begin(&self, id: OutboxId) -> Option<Begun> {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.insert(id).then(|| Begun { id, ids: self.ids.clone() })
+    }
+}
+
+/// One attempt; its end, by a panic too, is its being dropped.
+struct Begun {
+    id: OutboxId,
+    ids: Arc<Mutex<HashSet<OutboxId>>>,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
 impl Outbox {
     /// Works until told to stop; then finishes the attempts that are under way.
     pub async fn run(self, stop: CancellationToken) {
-        let parallel = Arc::new(Semaphore::new(CLAIM_MAX));
-        let under_way = TaskTracker::new();
+        let under_way = UnderWay::new();
         let outbox = Arc::new(self);
         while !stop.is_cancelled() {
-            let rest = match outbox.round(&parallel, &under_way).await {
+            let rest = match outbox.round(&under_way, &stop).await {
                 Ok(rest) => rest,
                 Err(fault) => {
                     tracing::error!(%fault, "failed to read the outbox");
@@ -74,19 +110,22 @@ impl Outbox {
                 () = tokio::time::sleep(rest) => {}
             }
         }
-        under_way.close();
-        under_way.wait().await;
+        under_way.tasks.close();
+        under_way.tasks.wait().await;
     }
 
-    /// Starts all that is due; says how long there is nothing more to do.
-    async fn round(self: &Arc<Self>, parallel: &Arc<Semaphore>, under_way: &TaskTracker) -> Result<Duration, StoreFault> {
+    /// Starts all that is due, unless told to stop; says how long there is nothing more to do.
+    async fn round(self: &Arc<Self>, under_way: &UnderWay, stop: &CancellationToken) -> Result<Duration, StoreFault> {
         let store = self.desk.store();
         let lease = SignedDuration::try_from(self.attempt_limit).unwrap_or(SignedDuration::from_mins(5));
-        loop {
+        while !stop.is_cancelled() {
             // Full means wait: what is not claimed loses no attempt.
-            let free = parallel.available_permits();
+            let free = under_way.parallel.available_permits();
             if free == 0 {
-                drop(parallel.acquire().await);
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    permit = under_way.parallel.acquire() => drop(permit),
+                }
                 continue;
             }
             let due = store.claim_outbox(self.desk.clock().now(), lease, free).await?;
@@ -95,22 +134,26 @@ impl Outbox {
                 return Ok(until(next, self.desk.clock().now()));
             }
             for entry in due {
-                let Ok(permit) = parallel.clone().acquire_owned().await else { return Ok(SLEEP_MAX) };
+                let Some(begun) = under_way.begin(entry.outbound.id) else { continue };
+                let Ok(permit) = under_way.parallel.clone().acquire_owned().await else { return Ok(SLEEP_MAX) };
                 let outbox = self.clone();
-                under_way.spawn(async move {
+                under_way.tasks.spawn(async move {
                     outbox.attempt(entry).await;
-                    drop(permit);
+                    drop((begun, permit));
                     outbox.bell.notify_one();
                 });
             }
         }
+        Ok(SLEEP_MAX)
     }
 
     async fn attempt(&self, entry: OutboxEntry) {
         let id = entry.outbound.id;
         let purpose = entry.outbound.purpose.word();
         let attempts = entry.attempts;
-        let made = self.carry(&entry).await;
+        // A panic over one mail is a failed attempt of that mail: it too comes to an end, and its people hear of it.
+        let made = AssertUnwindSafe(self.carry(&entry)).catch_unwind().await;
+        let made = made.unwrap_or_else(|_| Attempt::Retry { why: "writing or sending it panicked".to_owned(), of_route: false });
         let now = self.desk.clock().now();
         let settled = verdict(&entry, made, now);
         match &settled {
@@ -125,14 +168,20 @@ impl Outbox {
             Settled::Failed { why } => Some(why.clone()),
             Settled::Sent | Settled::ByMail | Settled::Retry { .. } | Settled::Uncertain { .. } => None,
         };
+        // Told first: after a crash in between it is told twice, and not never.
+        if let Some(why) = failed
+            && let Err(fault) = self.desk.undelivered(&entry, &why).await
+        {
+            tracing::error!(%id, %fault, "failed to tell of an undeliverable mail");
+            if fault.advice() != Advice::GiveUp {
+                // It is tried, and told of, again when its lease ends.
+                return;
+            }
+        }
         // Not waited for: should a crash undo it, the mail goes out once more under the same Message-ID.
         if let Err(fault) = self.desk.store().settle_outbox(id, settled, now).await {
             // It is due again when its lease ends, with the same Message-ID.
             tracing::error!(%id, %fault, "failed to write down what came of an attempt");
-        } else if let Some(why) = failed
-            && let Err(fault) = self.desk.undelivered(&entry, &why).await
-        {
-            tracing::error!(%id, %fault, "failed to tell of an undeliverable mail");
         }
     }
 
@@ -180,31 +229,31 @@ impl Outbox {
             match piece {
                 Piece::Text(written) => text.push_str(written),
                 Piece::NewTextOf(seq) => {
-                    if let Some(message) = store.message(outbound.id.ticket, *seq)? {
-                        text.push_str(message.body.of(SpanKind::New).trim());
-                    }
+                    let message = store.message(outbound.id.ticket, *seq)?.ok_or_else(|| missing("message"))?;
+                    text.push_str(message.body.of(SpanKind::New).trim());
                 }
                 Piece::QuotedTextOf(seq) => {
-                    if let Some(message) = store.message(outbound.id.ticket, *seq)? {
-                        for line in message.body.text.trim().lines() {
-                            text.push_str("> ");
-                            text.push_str(line);
-                            text.push('\n');
-                        }
+                    let message = store.message(outbound.id.ticket, *seq)?.ok_or_else(|| missing("message"))?;
+                    for line in message.body.text.trim().lines() {
+                        text.push_str("> ");
+                        text.push_str(line);
+                        text.push('\n');
                     }
                 }
             }
         }
         let mut attachments = Vec::with_capacity(outbound.attachments.len());
         for attachment in &outbound.attachments {
-            if let Some(content) = store.blob(attachment.blob.id).await? {
-                attachments.push((attachment.clone(), content));
-            } else {
-                tracing::error!(id = %outbound.id, "an attachment is missing from the store");
-            }
+            let content = store.blob(attachment.blob.id).await?.ok_or_else(|| missing("attachment"))?;
+            attachments.push((attachment.clone(), content));
         }
         Ok(compose(outbound, &self.signer, &text, &attachments).ok())
     }
+}
+
+/// A mail without a part of it is another mail: better late, and told of, than that.
+fn missing(kind: &'static str) -> StoreFault {
+    StoreFault::Damaged { kind, detail: "an outgoing mail names it, but it is not there".to_owned() }
 }
 
 /// For the metrics.
@@ -224,7 +273,8 @@ fn verdict(entry: &OutboxEntry, made: Attempt, now: Timestamp) -> Settled {
         let nth = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX).min(DELAYS_S.len() - 1);
         now.checked_add(SignedDuration::from_secs(DELAYS_S[nth])).unwrap_or(Timestamp::MAX)
     };
-    let too_long = now.duration_since(entry.outbound.created) > GIVE_UP_AFTER;
+    // Both: a clock that jumps ahead must not end what was hardly tried.
+    let too_long = now.duration_since(entry.outbound.created) > GIVE_UP_AFTER && entry.attempts >= GIVE_UP_ATTEMPTS_MIN;
     match made {
         Attempt::Done => Settled::Sent,
         Attempt::Offline => match &entry.outbound.route {
@@ -252,7 +302,7 @@ mod tests {
     use super::*;
     use crate::domain::address::{Contact, EmailAddress};
     use crate::domain::message::{SessionId, TicketNumber};
-    use crate::domain::outbound::{Audience, Delivery, Outbound, OutboxId, Purpose};
+    use crate::domain::outbound::{Audience, Delivery, Outbound, Purpose};
 
     fn entry(route: Route, attempts: u32) -> OutboxEntry {
         let address = EmailAddress::parse("a@b.example").unwrap();
@@ -279,6 +329,17 @@ mod tests {
             next_attempt: None,
             last_error: None,
         }
+    }
+
+    #[test]
+    fn p5_an_attempt_that_outlasts_its_lease_is_not_begun_again_beside_itself() {
+        let under_way = UnderWay::new();
+        let id = OutboxId { ticket: TicketNumber(1), n: 1 };
+        let first = under_way.begin(id);
+        assert!(first.is_some() && under_way.begin(id).is_none(), "due again, and still under way");
+        assert!(under_way.begin(OutboxId { n: 2, ..id }).is_some(), "another");
+        drop(first);
+        assert!(under_way.begin(id).is_some(), "it has ended, by a panic too");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! Scripts depend on these names and words. Add to them; change none.
 
-use crate::domain::change::{Actor, History};
+use crate::domain::change::{Actor, History, Landing, Quarantined};
 use crate::domain::message::{Author, Message, SpanKind, Visibility};
-use crate::domain::outbound::{Audience, Delivery};
+use crate::domain::outbound::{Audience, Delivery, OutboxEntry, Route};
 use crate::domain::policy::Policy;
 use crate::domain::sla::ClockState;
 use crate::domain::ticket::Ticket;
@@ -93,6 +93,54 @@ pub struct HistoryView {
     pub why: String,
 }
 
+/// One line of `guichet quarantine list`, and what `show` tells.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QuarantinedView {
+    pub id: u64,
+    /// A fixed word, such as `no_sender` or `machine`.
+    pub reason: String,
+    /// Why, for people.
+    pub detail: String,
+    /// The mailbox that it came through, or `chat`.
+    pub mailbox: String,
+    pub at: String,
+    /// Octets of the message as it came; `null` if nothing is kept of it.
+    pub octets: Option<u64>,
+    /// Where it went; `null` while it is in quarantine.
+    pub released: Option<LandedView>,
+}
+
+/// A message's place: what `guichet quarantine release` prints.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LandedView {
+    pub ticket: u64,
+    pub seq: u32,
+}
+
+/// One line of `guichet outbox list`, and what `retry` and `drop` print.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OutboxView {
+    /// Ticket and count, such as `1042.7`.
+    pub id: String,
+    pub ticket: u64,
+    /// `ack`, `answer`, `notification`, `held`, `reply`, `warning`, `breach` or `review`.
+    pub purpose: String,
+    /// `null` for a chat visitor without an address.
+    pub to: Option<String>,
+    /// `mail` or `chat`.
+    pub by: String,
+    pub subject: String,
+    pub created: String,
+    /// `queued`, `deferred`, `uncertain`, `sent`, `bounced` or `failed`.
+    pub delivery: String,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// `null` once nothing more is tried.
+    pub next_attempt: Option<String>,
+    /// What the last attempt met, or who ended it.
+    pub last_error: Option<String>,
+}
+
 /// What `guichet verify` found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReportView {
@@ -123,6 +171,51 @@ pub fn of_report(report: &Report) -> ReportView {
         ok: report.is_clean(),
         counts: counts.into_iter().map(|(what, count)| (what.to_owned(), count)).collect(),
         faults: report.faults.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The line of a quarantined message.
+#[must_use]
+pub fn of_quarantined(id: u64, quarantined: &Quarantined, released: Option<Landing>) -> QuarantinedView {
+    QuarantinedView {
+        id,
+        reason: quarantined.reason.clone(),
+        detail: quarantined.detail.clone(),
+        mailbox: quarantined.source.mailbox().to_owned(),
+        at: quarantined.at.to_string(),
+        octets: quarantined.raw.map(|raw| raw.size),
+        released: released.and_then(of_landing),
+    }
+}
+
+/// A place in a ticket.
+#[must_use]
+pub const fn of_landing(landing: Landing) -> Option<LandedView> {
+    match landing {
+        Landing::Ticket { number, seq } => Some(LandedView { ticket: number.0, seq }),
+        Landing::Quarantine { .. } => None,
+    }
+}
+
+/// The line of an outgoing message.
+#[must_use]
+pub fn of_outbox(entry: &OutboxEntry) -> OutboxView {
+    let outbound = &entry.outbound;
+    OutboxView {
+        id: outbound.id.to_string(),
+        ticket: outbound.id.ticket.0,
+        purpose: outbound.purpose.word().to_owned(),
+        to: outbound.to.as_ref().map(|to| to.address.to_string()),
+        by: match outbound.route {
+            Route::Mail => "mail".to_owned(),
+            Route::Chat { .. } => "chat".to_owned(),
+        },
+        subject: outbound.subject.clone(),
+        created: outbound.created.to_string(),
+        delivery: entry.delivery.word().to_owned(),
+        attempts: entry.attempts,
+        next_attempt: entry.next_attempt.map(|at| at.to_string()),
+        last_error: entry.last_error.clone(),
     }
 }
 
@@ -275,6 +368,49 @@ impl TicketView {
             self.team,
             self.assignee.as_deref().unwrap_or("-"),
             who.chars().take(20).collect::<String>(),
+        ))
+    }
+}
+
+impl QuarantinedView {
+    /// One line for a terminal.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let released = self.released.as_ref().map_or(String::new(), |landed| format!("  [released into #{}]", landed.ticket));
+        let octets = self.octets.map_or("-".to_owned(), |octets| octets.to_string());
+        for_terminal(&format!(
+            "{:<6} {:<15} {:<12} {:<25} {octets:>9}  {}{released}",
+            self.id, self.reason, self.mailbox, self.at, self.detail
+        ))
+    }
+
+    /// All that is known of it, for a terminal.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        let _ = writeln!(out, "id        {}\nreason    {}\ndetail    {}", self.id, self.reason, self.detail);
+        let _ = writeln!(out, "mailbox   {}\nat        {}", self.mailbox, self.at);
+        let _ = match self.octets {
+            Some(octets) => writeln!(out, "octets    {octets}"),
+            None => writeln!(out, "octets    nothing is kept of it"),
+        };
+        if let Some(landed) = &self.released {
+            let _ = writeln!(out, "released  into #{}, message {}", landed.ticket, landed.seq);
+        }
+        for_terminal(out.trim_end())
+    }
+}
+
+impl OutboxView {
+    /// One line for a terminal.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let to = self.to.as_deref().unwrap_or("the chat window");
+        let next = self.next_attempt.as_deref().unwrap_or("-");
+        let error = self.last_error.as_deref().unwrap_or_default();
+        for_terminal(&format!(
+            "{:<10} {:<12} {:<9} {:>3}  {next:<25} {to:<30} {error}",
+            self.id, self.purpose, self.delivery, self.attempts
         ))
     }
 }

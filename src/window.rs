@@ -74,7 +74,8 @@ impl ChatDesk for Desk {
 impl Desk {
     async fn heard(&self, said: Said) -> Result<Inbound, ChatFault> {
         let Said { session, client_id, text, visitor } = said;
-        let fingerprint = fingerprint_of(&[b"chat", &session.0, client_id.as_bytes()]);
+        // With the text: a client that counts its ids anew after a reload resends nothing, and nothing of it may be lost (P2).
+        let fingerprint = fingerprint_of(&[b"chat", &session.0, client_id.as_bytes(), text.as_bytes()]);
         let kept =
             if text.len() > TEXT_OCTETS_MAX { self.store().keep(vec![text.clone().into_bytes()]).await?.into_iter().next() } else { None };
         let name = one_line(&visitor.name, NAME_OCTETS_MAX);
@@ -97,6 +98,7 @@ impl Desk {
             body: Body { kept, ..Body::all_new(text) },
             attachments: Vec::new(),
             machine: None,
+            bounce: None,
             language: visitor.language,
             defects: Vec::new(),
         })

@@ -298,11 +298,14 @@ async fn axum_on(listener: TcpListener, router: Router) {
     }
 }
 
+/// Headers of a request, and what its answer should be.
+type Row<'a> = (&'a [(&'static str, &'a str)], Result<Option<&'a str>, u16>);
+
 #[tokio::test]
 async fn p7_a_window_is_let_in_by_its_origin_and_subprotocol() {
     let site = Site::start(MemoryDesk::new(), "127.0.0.1:0", &["https://www.acme.example".into()]).await;
     let own = site.url("");
-    let table: [(&[(&'static str, &str)], Result<Option<&str>, u16>); 7] = [
+    let table: [Row<'_>; 7] = [
         (&[], Ok(None)),
         (&[("origin", &own)], Ok(None)),
         (&[("origin", "https://www.acme.example"), ("sec-websocket-protocol", "guichet.v1")], Ok(Some("guichet.v1"))),

@@ -157,7 +157,7 @@ impl Pool {
         for (n, sample) in corpus::mailbox(mails).into_iter().enumerate() {
             let size = sample.octets.len();
             // With the sizes in the name, as delivery agents write it, the server need not read a mail to know them.
-            let on_the_wire = size + sample.octets.iter().filter(|octet| **octet == b'\n').count();
+            let on_the_wire = size + sample.octets.split(|octet| *octet == b'\n').count().saturating_sub(1);
             let path = scratch.join(&format!("{}.M{:06}P1.bench,S={size},W={on_the_wire}", 1_700_000_000 + n, n % 1_000_000));
             fs::write(&path, &sample.octets).unwrap();
             account.own(&path);

@@ -56,7 +56,7 @@ impl Client {
     fn connect(port: u16) -> io::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         let mut client = Self(BufReader::with_capacity(256 * 1024, stream));
         client.line()?;
         Ok(client)

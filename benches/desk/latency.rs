@@ -36,7 +36,7 @@ pub async fn measure(mails: usize) {
     let sink = Sink::plain().await;
     let (imap, smtp) = (Relay::start(dovecot.imap_port).await, Relay::start(sink.port).await);
     let daemon = Daemon::start(&[("guichet.toml", &configuration(imap.port, &[USER], smtp.port))]).await;
-    wait_until("the daemon to idle", LIMIT, async || imap.take().iter().any(|line| is_idling(line)).then_some(())).await;
+    wait_until("the daemon to idle", LIMIT, async || imap.take().iter().any(is_idling).then_some(())).await;
 
     let mut columns: [Vec<Duration>; 6] = Default::default();
     for (n, sample) in corpus::mailbox(mails.saturating_mul(4)).into_iter().filter(|sample| sample.opens).take(mails).enumerate() {

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 /// How much is read of a file that is too large.
-const CUT_OCTETS: u64 = 256 * 1024;
+pub(super) const CUT_OCTETS: u64 = 256 * 1024;
 /// A file that could not be taken over is tried again after so long, doubled each time up to the last.
 const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_LAST: Duration = Duration::from_mins(5);
@@ -192,7 +192,7 @@ impl<H: Handover> Mailbox<H> {
 }
 
 /// The files, by the time in their names, then by name.
-fn list(new: &Path) -> io::Result<Vec<OsString>> {
+pub(super) fn list(new: &Path) -> io::Result<Vec<OsString>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(new)? {
         let entry = entry?;
@@ -206,18 +206,18 @@ fn list(new: &Path) -> io::Result<Vec<OsString>> {
 }
 
 /// A name begins with the seconds of its delivery; one that does not comes last.
-fn time_in(name: &str) -> u64 {
+pub(super) fn time_in(name: &str) -> u64 {
     name.split_once('.').and_then(|(seconds, _)| seconds.parse().ok()).unwrap_or(u64::MAX)
 }
 
-struct Read {
-    raw: Vec<u8>,
-    arrived: Option<Timestamp>,
-    cut: Option<u64>,
+pub(super) struct Read {
+    pub(super) raw: Vec<u8>,
+    pub(super) arrived: Option<Timestamp>,
+    pub(super) cut: Option<u64>,
 }
 
 /// Reads a file within the limit; `None` if it is gone.
-async fn read(path: &Path, message_octets_max: u64) -> io::Result<Option<Read>> {
+pub(super) async fn read(path: &Path, message_octets_max: u64) -> io::Result<Option<Read>> {
     let file = match tokio::fs::File::open(path).await {
         Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
@@ -264,6 +264,19 @@ pub fn deliver(directory: &Path, at: Timestamp, octets: &[u8]) -> io::Result<Pat
             }
         }
     }
+}
+
+/// Whether mail can be taken from this folder, which is made if it is missing, and whether files can be moved and
+/// written in it. Blocks.
+pub fn probe(directory: &Path) -> io::Result<()> {
+    make(directory)?;
+    list(&directory.join("new"))?;
+    for folder in ["tmp", "new", "cur"] {
+        let trial = directory.join(folder).join(format!(".guichet-doctor.{}", std::process::id()));
+        std::fs::write(&trial, b"")?;
+        std::fs::remove_file(&trial)?;
+    }
+    Ok(())
 }
 
 fn write(file: &mut std::fs::File, octets: &[u8]) -> io::Result<()> {

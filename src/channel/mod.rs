@@ -5,7 +5,10 @@
 
 pub mod lane;
 pub mod imap;
+pub mod import;
 pub mod maildir;
+pub mod mbox;
+pub mod probe;
 pub mod tls;
 pub mod smtp;
 pub mod chat;

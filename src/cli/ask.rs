@@ -7,6 +7,7 @@ use crate::intake::Desk;
 use crate::mail::token::Signer;
 use anyhow::{Context as _, anyhow};
 use serde::de::DeserializeOwned;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Asks at `path`; where no daemon runs, `offline` answers from the opened store. `None`: there is no such thing.
@@ -15,6 +16,38 @@ pub(super) fn ask<T: DeserializeOwned>(
     path: &str,
     body: Option<Vec<u8>>,
     offline: impl FnOnce(&Desk, &Signer) -> anyhow::Result<Option<T>>,
+) -> Result<Option<T>, Ended> {
+    of_either(settings, path, body, |body| json(&body), async |desk, signer| offline(desk, signer))
+}
+
+/// Has something done at `path`; where no daemon runs, `offline` does it with the opened store. `None`: there is no such thing.
+pub(super) fn order<T: DeserializeOwned>(
+    settings: &Settings,
+    path: &str,
+    offline: impl AsyncFnOnce(&Desk) -> anyhow::Result<Option<T>>,
+) -> Result<Option<T>, Ended> {
+    of_either(settings, path, Some(Vec::new()), |body| json(&body), async |desk, _| offline(desk).await)
+}
+
+/// Asks for octets as they are.
+pub(super) fn octets(
+    settings: &Settings,
+    path: &str,
+    offline: impl AsyncFnOnce(&Desk) -> anyhow::Result<Option<Vec<u8>>>,
+) -> Result<Option<Vec<u8>>, Ended> {
+    of_either(settings, path, None, Ok, async |desk, _| offline(desk).await)
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> anyhow::Result<T> {
+    serde_json::from_slice(body).context("failed to read the daemon's answer")
+}
+
+fn of_either<T>(
+    settings: &Settings,
+    path: &str,
+    body: Option<Vec<u8>>,
+    read: impl FnOnce(Vec<u8>) -> anyhow::Result<T>,
+    offline: impl AsyncFnOnce(&Desk, &Signer) -> anyhow::Result<Option<T>>,
 ) -> Result<Option<T>, Ended> {
     let runtime = super::runtime()?;
     let socket: PathBuf = settings.state_dir.join(crate::CONTROL_SOCKET);
@@ -25,15 +58,30 @@ pub(super) fn ask<T: DeserializeOwned>(
         }
     });
     match answer {
-        Ok((200, body)) => Ok(Some(serde_json::from_slice(&body).context("failed to read the daemon's answer")?)),
+        Ok((200, body)) => Ok(Some(read(body)?)),
         Ok((404, _)) => Ok(None),
+        // Understood and refused: its reason is said as it would be without a daemon.
+        Ok((409, body)) => Err(Ended::Failed(anyhow!("{}", String::from_utf8_lossy(&body).trim()))),
         Ok((status, body)) => Err(Ended::Failed(anyhow!("the daemon answered {status}: {}", String::from_utf8_lossy(&body).trim()))),
         Err(ClientFault::NotRunning) => runtime.block_on(async {
             let (desk, signer) = crate::open_desk(settings)?;
-            let found = offline(&desk, &signer);
+            let found = offline(&desk, &signer).await;
             desk.store().close().await;
             Ok(found?)
         }),
         Err(fault) => Err(Ended::Failed(anyhow!(fault).context("failed to ask the daemon"))),
     }
+}
+
+/// RFC 3986 section 2.1.
+pub(super) fn encoded(value: &str) -> String {
+    let mut out = String::new();
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }

@@ -28,6 +28,7 @@ const MAILS: [(&str, &str); 5] = [
     ("a program answers that somebody is away", include_str!("../../config/demo/4-away.eml")),
     ("Mary writes again about the same matter", include_str!("../../config/demo/5-again.eml")),
 ];
+const ANA: &str = "ana@acme.example";
 /// For one step of the daemon, on a machine that is slow.
 const STEP_MAX: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(25);
@@ -65,7 +66,7 @@ pub(super) fn demo(dir: Option<PathBuf>, listen: SocketAddr, once: bool) -> Resu
             daemon.await??;
             return Ok(());
         };
-        let mut show = Show { dir: dir.clone(), config, started, seen: BTreeSet::new() };
+        let mut show = Show { dir: dir.clone(), config, started, seen: BTreeSet::new(), chats: Vec::new() };
         let shown = show.play(once).await;
         stop.cancel();
         daemon.await??;
@@ -81,6 +82,8 @@ struct Show {
     started: Started,
     /// Outgoing mails that were shown.
     seen: BTreeSet<PathBuf>,
+    /// Ana's notifications of chat messages that she has not answered.
+    chats: Vec<Parsed>,
 }
 
 impl Show {
@@ -140,9 +143,7 @@ impl Show {
     async fn goes_out(&mut self) -> anyhow::Result<()> {
         let store = self.started.desk.store().clone();
         self.until(|| Ok(store.next_outbox()?.is_none().then_some(()))).await.context("the outbox does not empty")?;
-        for (_, mail) in self.new_mails()? {
-            show_mail(&mail);
-        }
+        self.show_new()?;
         say("");
         Ok(())
     }
@@ -167,7 +168,7 @@ impl Show {
 
     /// Ana looks for her notification of the customer's mail and answers it.
     async fn ana_answers(&mut self, customer: &str, text: &str) -> anyhow::Result<()> {
-        let ana = EmailAddress::parse("ana@acme.example").context("the sample agent")?;
+        let ana = EmailAddress::parse(ANA).context("the sample agent")?;
         let mut notification = None;
         for file in &self.seen {
             let mail = normalise(&std::fs::read(file).context("failed to read a notification")?, &NormaliseLimits::default());
@@ -184,24 +185,32 @@ impl Show {
     /// Shows what goes out; Ana answers each chat message that she is notified of.
     async fn go_on(&mut self) -> anyhow::Result<()> {
         loop {
-            for (_, mail) in self.new_mails()? {
-                show_mail(&mail);
-                let for_ana = mail.recipients.iter().any(|r| r.address.as_str() == "ana@acme.example");
-                let chat = mail.body.text.contains("chat") && mail.subject.contains("[#");
-                let answered = mail.body.new_text().contains("(breach)");
-                if for_ana && chat && !answered && is_chat(&self.started, &mail) {
-                    sleep(AGENT_THINKS).await;
-                    let said: String = mail.body.new_text().lines().next().unwrap_or_default().chars().take(60).collect();
-                    let text = format!(
-                        "Hello, this is Ana. You wrote “{said}”. In this demo I answer at once; in real life I would look into it.\n"
-                    );
-                    let now = self.started.desk.clock().now();
-                    maildir::deliver(&self.dir.join("in"), now, reply(&mail, &text).as_bytes()).context("failed to put a mail into in/")?;
-                    say("   ⇠ Ana answers the chat from her mail client");
-                }
+            self.show_new()?;
+            for mail in std::mem::take(&mut self.chats) {
+                sleep(AGENT_THINKS).await;
+                let said: String = mail.body.new_text().lines().next().unwrap_or_default().chars().take(60).collect();
+                let text =
+                    format!("Hello, this is Ana. You wrote “{said}”. In this demo I answer at once; in real life I would look into it.\n");
+                let now = self.started.desk.clock().now();
+                maildir::deliver(&self.dir.join("in"), now, reply(&mail, &text).as_bytes()).context("failed to put a mail into in/")?;
+                say("   ⇠ Ana answers the chat from her mail client");
             }
             sleep(LOOK_EVERY * 4).await;
         }
+    }
+
+    /// Shows what is new in the outgoing Maildir, and keeps what asks for Ana's answer in a chat.
+    fn show_new(&mut self) -> anyhow::Result<()> {
+        for (_, mail) in self.new_mails()? {
+            show_mail(&mail);
+            let for_ana = mail.recipients.iter().any(|r| r.address.as_str() == ANA);
+            // A customer's name stands in front; a warning comes from the desk alone.
+            let from_somebody = mail.from.as_ref().is_some_and(|f| f.name.contains('('));
+            if for_ana && from_somebody && is_chat(&self.started, &mail) {
+                self.chats.push(mail);
+            }
+        }
+        Ok(())
     }
 
     async fn until<T>(&self, mut look: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
@@ -232,7 +241,7 @@ fn reply(mail: &Parsed, text: &str) -> String {
     let quoted: Vec<String> = mail.body.text.lines().take(6).map(|l| format!("> {l}")).collect();
     let quoted = quoted.join("\n");
     format!(
-        "From: Ana Souza <ana@acme.example>\nTo: {to}\nSubject: Re: your ticket\nMessage-ID: <re.{id}>\nIn-Reply-To: <{id}>\nMIME-Version: 1.0\n\
+        "From: Ana Souza <{ANA}>\nTo: {to}\nSubject: Re: your ticket\nMessage-ID: <re.{id}>\nIn-Reply-To: <{id}>\nMIME-Version: 1.0\n\
          Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{text}\nOn Monday, Acme Support wrote:\n{quoted}\n"
     )
 }

@@ -6,7 +6,11 @@
 mod ask;
 mod check;
 mod demo;
+mod doctor;
 mod explain;
+mod outbox;
+mod quarantine;
+mod import;
 mod run;
 mod ticket;
 mod tickets;
@@ -74,6 +78,27 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// What could not become part of a ticket.
+    #[command(subcommand)]
+    Quarantine(quarantine::Verb),
+    /// What is to be sent and waits.
+    #[command(subcommand)]
+    Outbox(outbox::Verb),
+    /// Takes in mail of the past: mbox files, Maildirs, .eml files and folders of them, in their order. What was taken
+    /// in before stays as it is, so that the same import can be run again and goes on where it ended.
+    Import {
+        /// Nothing is sent because of it; clocks are armed as usual from now.
+        #[arg(long)]
+        no_notices: bool,
+        /// The mailbox that it counts as having come to; needed where there are several.
+        #[arg(long, value_name = "NAME")]
+        mailbox: Option<String>,
+        /// mbox files, Maildirs, .eml files, folders of them.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Tries each mailbox, the relay and the state directory, and says what would be right. Takes in and sends nothing.
+    Doctor,
     /// Proves every promise that the store can prove: each index against the rows, both ways. Exit 1 if one is broken.
     Verify {
         /// One JSON object.
@@ -125,6 +150,10 @@ impl Arguments {
             Verb::Explain { json, mails } => explain::explain(&config, &mails, json),
             Verb::Tickets { status, team, tier, json } => tickets::tickets(&config, status, team, tier, json),
             Verb::Ticket { number, json } => ticket::ticket(&config, number, json),
+            Verb::Quarantine(verb) => quarantine::quarantine(&config, &verb),
+            Verb::Outbox(verb) => outbox::outbox(&config, &verb),
+            Verb::Import { no_notices, mailbox, paths } => import::import(&config, mailbox.as_deref(), &paths, no_notices),
+            Verb::Doctor => doctor::doctor(&config),
             Verb::Verify { json } => verify::verify(&config, json),
             Verb::Demo { dir, listen, once } => demo::demo(dir, listen, once),
         };

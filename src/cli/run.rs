@@ -4,7 +4,7 @@ use super::Ended;
 use crate::RunFault;
 use std::io::IsTerminal as _;
 use std::path::Path;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -15,7 +15,9 @@ pub(super) fn run(config: &Path) -> Result<(), Ended> {
     let stop = CancellationToken::new();
     let path = config.to_owned();
     let ended = runtime.block_on(async {
-        let signals = tokio::spawn(until_signal(stop.clone()));
+        // Installed before anything can be asked to stop.
+        let (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let signals = tokio::spawn(until_signal(term, int, stop.clone()));
         let reload = move || crate::config::load(&path);
         let ended = crate::run(settings, reload, stop, |_| {}).await;
         signals.abort();
@@ -29,8 +31,7 @@ pub(super) fn run(config: &Path) -> Result<(), Ended> {
 }
 
 /// SIGTERM and SIGINT stop in order.
-async fn until_signal(stop: CancellationToken) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+async fn until_signal(mut term: Signal, mut int: Signal, stop: CancellationToken) {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}

@@ -4,7 +4,6 @@ use super::{Ended, ask, say};
 use crate::domain::ticket::Status;
 use crate::http::api::{self, Filter};
 use crate::view::TicketView;
-use std::fmt::Write as _;
 use std::path::Path;
 
 pub(super) fn tickets(config: &Path, status: Option<String>, team: Option<String>, tier: Option<String>, json: bool) -> Result<(), Ended> {
@@ -12,7 +11,7 @@ pub(super) fn tickets(config: &Path, status: Option<String>, team: Option<String
     let filter = Filter { status, team, tier };
     let query: Vec<String> = [("status", &filter.status), ("team", &filter.team), ("tier", &filter.tier)]
         .into_iter()
-        .filter_map(|(key, value)| value.as_ref().map(|v| format!("{key}={}", encoded(v))))
+        .filter_map(|(key, value)| value.as_ref().map(|v| format!("{key}={}", ask::encoded(v))))
         .collect();
     let path = format!("/api/v1/tickets?{}", query.join("&"));
     let found: Option<Vec<TicketView>> = ask::ask(&settings, &path, None, |desk, _| Ok(Some(api::list(desk, &filter)?)))?;
@@ -41,17 +40,4 @@ pub(super) fn status(word: &str) -> Result<String, String> {
     } else {
         Err(format!("is none of {}, any", Status::WORDS.join(", ")))
     }
-}
-
-/// RFC 3986 section 2.1.
-fn encoded(value: &str) -> String {
-    let mut out = String::new();
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

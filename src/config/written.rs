@@ -37,6 +37,7 @@ pub(super) struct Desk {
     pub(super) close_solved_after: Option<String>,
     pub(super) review_after: Option<String>,
     pub(super) acks_per_hour_max: Option<u32>,
+    pub(super) acks_per_hour_known_max: Option<u32>,
     pub(super) attached_octets_max: Option<u64>,
 }
 

@@ -78,6 +78,14 @@ impl EmailAddress {
         self.0.rsplit_once('@').map_or("", |(local, _)| local)
     }
 
+    /// Who reads it, as far as that shows: the address without what stands behind a `+` (RFC 5233). Only for limits, which
+    /// nobody may stretch by tags; who somebody is never goes by it.
+    #[must_use]
+    pub fn untagged(&self) -> String {
+        let name = self.local().split('+').next().filter(|name| !name.is_empty()).unwrap_or(self.local());
+        format!("{name}@{}", self.domain())
+    }
+
     /// What stands behind the `@`, as A-labels.
     #[must_use]
     pub fn domain(&self) -> &str {
@@ -161,6 +169,13 @@ mod tests {
             ("a\u{202e}b@x.example", Err(AddressFault::Character), "bidi control"),
         ] {
             assert_eq!(EmailAddress::parse(text).as_ref().map(EmailAddress::as_str), expect.as_ref().copied(), "{why}");
+        }
+    }
+
+    #[test]
+    fn tags_stretch_no_limit() {
+        for (text, expect) in [("a+1@x.example", "a@x.example"), ("a@x.example", "a@x.example"), ("+a@x.example", "+a@x.example")] {
+            assert_eq!(EmailAddress::parse(text).unwrap().untagged(), expect);
         }
     }
 

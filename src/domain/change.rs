@@ -2,7 +2,7 @@
 
 use super::address::EmailAddress;
 use super::message::{BlobRef, Fingerprint, Message, MessageId, Seq, SessionId, Source, TicketNumber};
-use super::outbound::Outbound;
+use super::outbound::{Outbound, OutboxEntry, OutboxId};
 use super::ticket::Ticket;
 use jiff::Timestamp;
 
@@ -17,6 +17,8 @@ pub struct Need {
     pub session: Option<SessionId>,
     /// Whose earlier tickets and acks are wanted.
     pub sender: Option<EmailAddress>,
+    /// The mail that a report speaks of, with its ticket.
+    pub report: Option<OutboxId>,
 }
 
 /// All that a decision may see of the store, read at one moment.
@@ -33,7 +35,9 @@ pub struct Context {
     pub session: Option<ChatSession>,
     /// The sender's tickets, newest first, at most ten.
     pub earlier: Vec<EarlierTicket>,
-    /// When the sender's address last got automatic mail, oldest first, at most the store's bound.
+    /// The mail that a report is about, as the outbox holds it.
+    pub reported: Option<OutboxEntry>,
+    /// When the sender's address, tags apart, last got automatic mail, oldest first, at most the store's bound.
     pub acks: Vec<Timestamp>,
 }
 
@@ -117,6 +121,12 @@ pub struct Change {
     /// The session as it is afterwards, with the version that it was read at (0: new).
     pub session: Option<ChatSession>,
     pub quarantine: Option<Quarantined>,
+    /// The quarantine entry that this message, named by `fingerprint`, leaves for its `landing`. Applied only while it is there.
+    pub releases: Option<u64>,
+    /// A mail that waits and is not to be sent after all, with the reason. Applied only while it waits.
+    pub dropped: Option<(OutboxId, String)>,
+    /// A mail that was sent and has come back as undeliverable, and when that was learned.
+    pub bounced: Option<(OutboxId, Timestamp)>,
     /// Automatic mail to an address, counted against its cap.
     pub acked: Option<(EmailAddress, Timestamp)>,
 }

@@ -7,9 +7,9 @@ use super::address::one_line;
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command};
 use super::lifecycle::{self, Passed};
-use super::message::{Author, Inbound, Message, TicketNumber, Visibility};
+use super::message::{Attachment, Author, Bounce, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility};
 use super::notice::{self, Voice};
-use super::outbound::Purpose;
+use super::outbound::{Delivery, OutboxEntry, Purpose};
 use super::policy::{Agent, Policy};
 use super::route;
 use super::sla::{ClockEvent, ClockKind};
@@ -36,7 +36,72 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
         }
         Place::Customer { ticket, why } => customer_writes(inbound, ticket, &why, context, policy, now, &mut change),
         Place::ThirdParty { ticket, why } => third_party_writes(inbound, ticket, &why, policy, now, &mut change),
+        Place::Report { ticket, bounce } => report(inbound, ticket, &bounce, context, policy, now, &mut change),
         Place::Opens { continues, why } => opens(inbound, continues, &why, context, policy, now, &mut change),
+    }
+    change
+}
+
+/// Decides once more about a message that a person took out of quarantine: whatever kept it from a ticket, he says that it is
+/// good. `None` if it is not in that quarantine entry any more.
+#[must_use]
+pub fn on_release(inbound: &Inbound, id: u64, context: &Context, policy: &Policy, now: Timestamp) -> Option<Change> {
+    if context.seen != Some(Landing::Quarantine { id }) {
+        return None;
+    }
+    // Without a source: the mailbox's cursor has long moved past it.
+    let mut change = Change { fingerprint: Some(inbound.fingerprint), releases: Some(id), ..Change::default() };
+    let released = |why: &str| format!("released from quarantine {id} by hand: {why}");
+    // Our own address is nobody to write to: our answer would come in as his next message.
+    let inbound = Inbound { from: inbound.from.clone().filter(|from| !policy.is_ours(&from.address)), ..inbound.clone() };
+    match threading::place_released(&inbound, context, policy) {
+        Place::Customer { ticket, why } => {
+            // On a known thread nothing is sent to the writer, so that it harms nobody to take a machine for a person.
+            let inbound = Inbound { machine: None, ..inbound };
+            customer_writes(&inbound, ticket, &released(&why), context, policy, now, &mut change);
+        }
+        Place::Opens { continues, why } => opens(&inbound, continues, &released(&why), context, policy, now, &mut change),
+        Place::Quarantine { .. }
+        | Place::Agent { .. }
+        | Place::AgentOnCustomerSide { .. }
+        | Place::ThirdParty { .. }
+        | Place::Report { .. } => return None,
+    }
+    Some(change)
+}
+
+/// Decides about a mail that a person takes out of the outbox: the ticket's history tells that it was never sent.
+#[must_use]
+pub fn on_dropped(ticket: &Ticket, entry: &OutboxEntry, now: Timestamp) -> Change {
+    let mut ticket = ticket.clone();
+    let why = "dropped by hand";
+    let mut change = Change { dropped: Some((entry.outbound.id, why.to_owned())), ..Change::default() };
+    let what = format!("{} {} is not sent", entry.outbound.purpose.word(), entry.outbound.id);
+    record(&mut change, &mut ticket, vec![line(now, Actor::Desk, &what, why)]);
+    change.tickets.push(ticket);
+    change
+}
+
+/// The same decision for a message of the past: nobody is told of it, and the thread does not say that somebody was.
+/// Tickets, clocks and places stay as they were decided.
+#[must_use]
+pub fn without_notices(mut change: Change, now: Timestamp) -> Change {
+    change.outbox.clear();
+    change.acked = None;
+    let imported = line(now, Actor::Desk, "imported without notices", "asked for by the import");
+    for ticket in &mut change.tickets {
+        // The desk's own words stand behind the message that they answer: without them no place is left free.
+        let places = change.messages.len();
+        change.messages.retain(|m| m.ticket != ticket.number || m.author != Author::Desk);
+        ticket.messages -= Seq::try_from(places - change.messages.len()).unwrap_or_default();
+        let lines = change.history.len();
+        change.history.retain(|(number, l)| *number != ticket.number || !notice::tells_of_acknowledgement(l));
+        let fewer = u32::try_from(lines - change.history.len()).unwrap_or_default();
+        ticket.history = ticket.history.saturating_sub(fewer).saturating_add(1);
+        change.history.push((ticket.number, imported.clone()));
+    }
+    for message in &mut change.messages {
+        message.outbox.clear();
     }
     change
 }
@@ -146,7 +211,7 @@ fn opens(
     lines.extend(routing.history);
     lines.extend(lifecycle::opened(&mut ticket, policy, now));
 
-    let mut session = context.session.clone();
+    let mut session = window_of(context, inbound.session());
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
     let mut voice = Voice::new(policy, now);
     lines.push(voice.acknowledge(&mut ticket, inbound, &known, context));
@@ -179,8 +244,13 @@ fn subject_of(inbound: &Inbound) -> String {
 
 fn customer_writes(inbound: &Inbound, ticket: &Ticket, why: &str, context: &Context, policy: &Policy, now: Timestamp, change: &mut Change) {
     let mut ticket = ticket.clone();
-    if inbound.machine.is_some() {
-        return quiet_note(inbound, &mut ticket, why, now, change);
+    match inbound.machine {
+        // Nothing follows from it for the customer, but people should read it.
+        Some((Machine::Generated, _)) => return note(inbound, &mut ticket, why, policy, now, change),
+        Some((Machine::AutoReply | Machine::Bounce | Machine::Bulk | Machine::Ourselves, _)) => {
+            return quiet_note(inbound, &mut ticket, why, now, change);
+        }
+        None => {}
     }
     let mut lines = vec![line(now, Actor::Customer, "wrote", why)];
     lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
@@ -192,7 +262,7 @@ fn customer_writes(inbound: &Inbound, ticket: &Ticket, why: &str, context: &Cont
         ticket.requester.address = inbound.from.as_ref().map(|f| f.address.clone());
     }
     let known = policy.know(ticket.requester.address.as_ref(), now.to_zoned(jiff::tz::TimeZone::UTC).date());
-    let mut session = context.session.clone();
+    let mut session = window_of(context, inbound.session().or(ticket.session));
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
     let mut voice = Voice::new(policy, now);
     voice.notify(&mut ticket, inbound, &message, &known, &context.earlier, None);
@@ -208,6 +278,36 @@ fn quiet_note(inbound: &Inbound, ticket: &mut Ticket, why: &str, now: Timestamp,
     record(change, ticket, lines);
     change.messages.push(message);
     change.tickets.push(ticket.clone());
+}
+
+/// What a customer's own program wrote on a known thread: noted, and its people read it; it answers, reopens and meets nothing.
+fn note(inbound: &Inbound, ticket: &mut Ticket, why: &str, policy: &Policy, now: Timestamp, change: &mut Change) {
+    let machine = inbound.machine.as_ref().map_or("a machine", |(_, why)| why.as_str());
+    let lines = vec![line(now, Actor::Desk, "noted a program's message", &format!("{why}; {machine}"))];
+    let message = file(inbound, ticket, customer(inbound), Visibility::Internal, &mut None, change);
+    let known = policy.know(ticket.requester.address.as_ref(), now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    let mut voice = Voice::new(policy, now);
+    voice.notify(ticket, inbound, &message, &known, &[], None);
+    finish(change, ticket.clone(), message, lines, voice, None);
+}
+
+/// A mail of ours did not arrive: noted on its ticket; whoever looks after it hears of what is final.
+fn report(inbound: &Inbound, ticket: &Ticket, bounce: &Bounce, context: &Context, policy: &Policy, now: Timestamp, change: &mut Change) {
+    let mut ticket = ticket.clone();
+    let what = if bounce.permanent { "a mail came back" } else { "a mail is delayed" };
+    let lines = vec![line(now, Actor::Desk, what, &format!("report about {}: {}", bounce.about, one_line(&bounce.detail, 300)))];
+    let author = inbound.from.clone().map_or(Author::Desk, Author::ThirdParty);
+    let message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
+    let mut voice = Voice::new(policy, now);
+    let known_already = context.reported.as_ref().is_some_and(|e| e.delivery == Delivery::Bounced);
+    if bounce.permanent {
+        change.bounced = Some((bounce.about, now));
+        let purpose = context.reported.as_ref().map_or(Purpose::Answer, |e| e.outbound.purpose);
+        if !known_already && matches!(purpose, Purpose::Answer | Purpose::Ack) {
+            voice.undelivered(&mut ticket, purpose, &bounce.detail);
+        }
+    }
+    finish(change, ticket, message, lines, voice, None);
 }
 
 fn third_party_writes(inbound: &Inbound, ticket: &Ticket, why: &str, policy: &Policy, now: Timestamp, change: &mut Change) {
@@ -251,12 +351,10 @@ fn agent_writes(
         Err(faults) => return hold(inbound, ticket, agent, why, faults, policy, now, change),
     };
     let answer = orders.body.new_text();
-    if notice::shows_brief(&answer) {
-        let fault = "parts of the desk's own notification stand in what would go to the customer: write above it, or delete it";
-        return hold(inbound, ticket, agent, why, vec![fault.to_owned()], policy, now, change);
-    }
-    if answer.trim().is_empty() && orders.commands.is_empty() && inbound.attachments.is_empty() {
-        let fault = "there is no new text and no command in it, so there is nothing to send";
+    let internal = orders.commands.contains(&Command::Note);
+    let says = !answer.trim().is_empty() || !inbound.attachments.is_empty();
+    let answers = says && !internal;
+    if let Some(fault) = unfit(inbound, ticket, &answer, context, answers, says || !orders.commands.is_empty()) {
         return hold(inbound, ticket, agent, why, vec![fault.to_owned()], policy, now, change);
     }
 
@@ -266,12 +364,9 @@ fn agent_writes(
     let by = || Actor::Agent(agent.handle.clone());
     // He answered when he sent it; a date from before the ticket or from the future is not believed.
     let at = inbound.sent_at.map_or(now, |at| at.clamp(ticket.opened, now));
-    let internal = orders.commands.contains(&Command::Note);
-    let says = !answer.trim().is_empty() || !inbound.attachments.is_empty();
-    let answers = says && !internal;
 
     let inbound = &Inbound { body: orders.body, ..inbound.clone() };
-    let mut session = context.session.clone().filter(|s| Some(s.id) == ticket.session && answers);
+    let mut session = window_of(context, ticket.session).filter(|_| answers);
     let visibility = if answers { Visibility::Public } else { Visibility::Internal };
     let author = Author::Agent(super::address::Contact { name: agent.name.clone(), address: agent.address.clone() });
     let mut message = file(inbound, &mut ticket, author, visibility, &mut session, change);
@@ -294,6 +389,36 @@ fn agent_writes(
         voice.notify(&mut ticket, inbound, &message, &known, &context.earlier, Some(agent));
     }
     finish(change, ticket, message, lines, voice, session);
+}
+
+/// Why an agent's mail, whose commands are right, is not carried out all the same.
+fn unfit(inbound: &Inbound, ticket: &Ticket, answer: &str, context: &Context, answers: bool, orders: bool) -> Option<&'static str> {
+    if notice::shows_brief(answer) {
+        return Some("parts of the desk's own notification stand in what would go to the customer: write above it, or delete it");
+    }
+    if !orders {
+        return Some("there is no new text and no command in it, so there is nothing to send");
+    }
+    if !answers {
+        return None;
+    }
+    if notice::shows_agents_token(answer, ticket.number) {
+        return Some("your own reply address stands in what would go to the customer, who could then write as you: delete it");
+    }
+    if inbound.attachments.iter().any(is_tnef) {
+        // [MS-OXTNEF]: it holds the whole mail once more, with all that is quoted below the answer (P7).
+        return Some(
+            "your mail program put all of it, what it quotes included, into a file winmail.dat, which would go to the customer: write in \
+             plain text or HTML instead of rich text",
+        );
+    }
+    let reachable = ticket.requester.address.is_some() || !ticket.participants.is_empty() || window_of(context, ticket.session).is_some();
+    (!reachable).then_some("there is nobody whom it could go to: the customer gave no address and has no chat window; use #cc or #note")
+}
+
+fn is_tnef(attachment: &Attachment) -> bool {
+    let kind = attachment.media_type.to_ascii_lowercase();
+    matches!(kind.as_str(), "application/ms-tnef" | "application/vnd.ms-tnef") || attachment.name.eq_ignore_ascii_case("winmail.dat")
 }
 
 #[expect(clippy::too_many_arguments, reason = "the facts of one decision, each of another kind")]
@@ -398,6 +523,12 @@ fn customer(inbound: &Inbound) -> Author {
     Author::Customer { name, address: inbound.from.as_ref().map(|f| f.address.clone()) }
 }
 
+/// The window that shows what is public in a ticket. What was read beside it may be another visitor's: a mail can refer to
+/// any ticket, and a word of this one in that window would be told to a stranger (P7).
+fn window_of(context: &Context, wanted: Option<SessionId>) -> Option<ChatSession> {
+    context.session.clone().filter(|session| Some(session.id) == wanted)
+}
+
 /// Gives the message its place in the thread, and in the chat window if it is to be seen there.
 fn file(
     inbound: &Inbound,
@@ -414,7 +545,12 @@ fn file(
         *session = inbound.session().map(|id| ChatSession { id, ticket: None, last_seq: 0, version: 0 });
     }
     let chat_seq = (visibility == Visibility::Public).then_some(()).and(session.as_mut()).map(|session| {
-        session.ticket = Some(ticket.number);
+        if inbound.session().is_some() {
+            session.ticket = Some(ticket.number);
+        } else {
+            // What comes by mail is shown in the window; what the visitor says next there belongs where he left off.
+            session.ticket.get_or_insert(ticket.number);
+        }
         session.last_seq += 1;
         session.last_seq
     });

@@ -48,14 +48,25 @@ impl MessageId {
     /// Cleans what stands in a header; `None` if nothing usable stays.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        let id = Self::cleaned(text);
+        // RFC 5322 section 3.6.4: an id has two sides; words of a sentence ("Your", "message") have not.
+        (id.len() > 2 && id.contains('@')).then_some(Self(id))
+    }
+
+    /// An id of our own making, from its two sides.
+    #[must_use]
+    pub fn of_sides(local: &str, domain: &str) -> Self {
+        Self(Self::cleaned(&format!("{local}@{domain}")))
+    }
+
+    fn cleaned(text: &str) -> String {
         // Cleaned first, then cut, so that what was parsed once parses to itself again: it is stored as text.
         let clean: String = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
         let mut id = clean.trim_start_matches('<').trim_end_matches('>').to_owned();
         while id.len() > Self::OCTETS_MAX || id.ends_with('>') {
             id.pop();
         }
-        // RFC 5322 section 3.6.4: an id has two sides; words of a sentence ("Your", "message") have not.
-        (id.len() > 2 && id.contains('@')).then_some(Self(id))
+        id
     }
 
     /// Without angle brackets.
@@ -263,6 +274,18 @@ pub enum Machine {
     Ourselves,
 }
 
+/// A mail system's report about one mail of ours to one recipient (RFC 3464), tied to it by the signed Message-ID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounce {
+    pub about: super::outbound::OutboxId,
+    /// Who did not get it; believed only if that very mail went there.
+    pub recipient: EmailAddress,
+    /// Given up, as against put off.
+    pub permanent: bool,
+    /// Status and diagnostic on one line.
+    pub detail: String,
+}
+
 /// Two-letter language code, lower case (ISO 639-1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Language([u8; 2]);
@@ -345,6 +368,7 @@ pub struct Inbound {
     pub body: Body,
     pub attachments: Vec<Attachment>,
     pub machine: Option<(Machine, String)>,
+    pub bounce: Option<Bounce>,
     pub language: Option<Language>,
     pub defects: Vec<Defect>,
 }

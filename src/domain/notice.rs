@@ -8,7 +8,7 @@ use super::address::{Contact, EmailAddress, one_line};
 use super::change::{Actor, Context, EarlierTicket, History};
 use super::customer::Known;
 use super::dates;
-use super::message::{Attachment, Author, Body, Channel, Inbound, Language, Message, Visibility};
+use super::message::{Attachment, Author, Body, Channel, Inbound, Language, Message, TicketNumber, Visibility};
 use super::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
 use super::policy::{Agent, Policy};
 use super::sla::{ClockKind, ClockState};
@@ -26,6 +26,15 @@ pub struct Voice<'a> {
     pub messages: Vec<Message>,
     /// Automatic mail to a customer, for its cap.
     pub acked: Option<(EmailAddress, Timestamp)>,
+}
+
+/// How the line of a ticket's history begins that tells of the first automatic answer.
+const ACKNOWLEDGED: &str = "acknowledged in";
+
+/// Whether a line of history says that the customer was answered automatically.
+#[must_use]
+pub fn tells_of_acknowledgement(line: &History) -> bool {
+    line.by == Actor::Desk && line.what.starts_with(ACKNOWLEDGED)
 }
 
 /// One mail before it has a place in the outbox.
@@ -59,11 +68,13 @@ impl<'a> Voice<'a> {
         let Some(from) = &inbound.from else { return silent("nobody to send it to") };
         let hour_ago = self.now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
         let recent = context.acks.iter().filter(|at| **at > hour_ago).count();
-        if recent >= self.policy.desk.acks_per_hour_max as usize {
+        let in_file = self.policy.customers.find(&from.address).is_some();
+        let most = if in_file { self.policy.desk.acks_per_hour_known_max } else { self.policy.desk.acks_per_hour_max };
+        if recent >= most as usize {
             return silent(&format!("{recent} automatic mails went to that address within an hour"));
         }
         // Nothing of the mail is repeated to somebody whom we do not know: the sender may be forged (P6).
-        let template = if self.policy.customers.find(&from.address).is_some() { "ack" } else { "ack_unverified" };
+        let template = if in_file { "ack" } else { "ack_unverified" };
         let clock = ticket.clocks.iter().find(|c| c.kind == ClockKind::FirstResponse);
         let (due, calendar) = (clock.map(|c| c.due), clock.map_or_else(String::new, |c| c.calendar.clone()));
         let language = ticket.language;
@@ -79,7 +90,7 @@ impl<'a> Voice<'a> {
                 purpose: Purpose::Ack,
                 audience: Audience::Customer,
                 from_name: self.policy.desk.name.clone(),
-                to: Contact { name: from.name.clone(), address: from.address.clone() },
+                to: Contact { name: if in_file { from.name.clone() } else { String::new() }, address: from.address.clone() },
                 subject,
                 body: vec![Piece::Text(text.clone())],
                 attachments: Vec::new(),
@@ -108,7 +119,7 @@ impl<'a> Voice<'a> {
         History {
             at: self.now,
             by: Actor::Desk,
-            what: format!("acknowledged in {language}"),
+            what: format!("{ACKNOWLEDGED} {language}"),
             why: due.map_or_else(|| format!("template {template}, no response target"), |due| format!("template {template}, due {due}")),
         }
     }
@@ -279,7 +290,7 @@ impl<'a> Voice<'a> {
 
     /// A clock has run out.
     pub fn tell_manager(&mut self, ticket: &mut Ticket, kind: ClockKind, due: Timestamp) {
-        let Some(address) = self.policy.teams.get(&ticket.team).and_then(|t| t.manager.clone()) else {
+        let Some(address) = self.policy.teams.get(self.team(ticket)).and_then(|t| t.manager.clone()) else {
             return self.tell_watchers(ticket, Purpose::Breach, "breach", Some((kind, due)));
         };
         let (to, audience, language) = match self.policy.agent(&address) {
@@ -353,7 +364,8 @@ impl<'a> Voice<'a> {
         self.send(ticket, draft);
     }
 
-    /// Who looks after a ticket: its assignee, else its team, else its team's manager.
+    /// Who looks after a ticket: its assignee, else its team, else its team's manager. A team that the configuration no longer
+    /// has leaves its tickets to the team of their mailbox: nobody's word may reach nobody (P4).
     fn watchers(&self, ticket: &Ticket, except: Option<&Agent>) -> Vec<(Contact, Audience, Language)> {
         let seat = |agent: &Agent| {
             (contact_of(agent), Audience::Agent(agent.address.clone()), self.policy.language(agent.languages.iter().copied()))
@@ -362,15 +374,22 @@ impl<'a> Voice<'a> {
         if let Some(assignee) = ticket.assignee.as_deref().and_then(|h| self.policy.agent_by_handle(h)) {
             return Some(assignee).filter(others).map(seat).into_iter().collect();
         }
-        let team: Vec<_> = self.policy.members(&ticket.team).filter(others).map(seat).collect();
-        if !team.is_empty() {
-            return team;
+        let team = self.team(ticket);
+        let members: Vec<_> = self.policy.members(team).filter(others).map(seat).collect();
+        if !members.is_empty() {
+            return members;
         }
-        let manager = self.policy.teams.get(&ticket.team).and_then(|t| t.manager.clone());
+        let manager = self.policy.teams.get(team).and_then(|t| t.manager.clone());
         manager
             .map(|address| (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([])))
             .into_iter()
             .collect()
+    }
+
+    /// The ticket's team, or that of its mailbox.
+    fn team<'t>(&'t self, ticket: &'t Ticket) -> &'t str {
+        let home = || self.policy.mailbox(&ticket.mailbox).map(|m| m.team.as_str());
+        if self.policy.teams.contains_key(&ticket.team) { &ticket.team } else { home().unwrap_or(&ticket.team) }
     }
 
     fn send(&mut self, ticket: &mut Ticket, draft: Draft) -> OutboxId {
@@ -513,6 +532,21 @@ fn tagged(ticket: &Ticket, before: &str) -> String {
 #[must_use]
 pub fn shows_brief(text: &str) -> bool {
     text.lines().any(|l| l.trim_start().starts_with(BRIEF_MARK))
+}
+
+/// Whether a text shows an address or Message-ID by which an agent of this ticket is believed (see `mail::token`): whoever
+/// reads it could write in his name.
+#[must_use]
+pub fn shows_agents_token(text: &str, ticket: TicketNumber) -> bool {
+    const MAC_LETTERS: usize = 16;
+    let text = text.to_ascii_lowercase();
+    let followed = |mark: &str, letters: usize| {
+        text.match_indices(mark).any(|(at, _)| {
+            let behind = text.as_bytes().get(at + mark.len()..).unwrap_or_default();
+            behind.iter().take_while(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7')).count() >= letters
+        })
+    };
+    followed(&format!("+{}a", ticket.0), MAC_LETTERS) || followed(".a.", 2 * MAC_LETTERS) || followed(".r.", 2 * MAC_LETTERS)
 }
 
 /// A subject without the marks that mail programs put before it, and without our own tags.

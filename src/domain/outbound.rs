@@ -13,6 +13,16 @@ pub struct OutboxId {
     pub n: u32,
 }
 
+impl OutboxId {
+    /// Reads what is shown of it, such as `1042.7`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (ticket, n) = text.split_once('.')?;
+        let number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+        Some(Self { ticket: TicketNumber(number(ticket)?), n: number(n)?.try_into().ok()? })
+    }
+}
+
 impl fmt::Display for OutboxId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.ticket.0, self.n)

@@ -45,6 +45,8 @@ pub struct Desk {
     pub review_after: SignedDuration,
     /// Automatic mails to one address within an hour (P6).
     pub acks_per_hour_max: u32,
+    /// The same for an address of the customers' file.
+    pub acks_per_hour_known_max: u32,
     /// Attachments of a notification or an answer together, in octets.
     pub attached_octets_max: u64,
 }

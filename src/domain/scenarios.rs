@@ -1,7 +1,8 @@
 //! Decisions seen from outside: somebody says something, time passes, and the world is looked at.
 
-use super::message::{Language, Machine, MessageId, Visibility};
-use super::outbound::{Audience, Purpose, Route};
+use super::change::ChatSession;
+use super::message::{Attachment, BlobId, BlobRef, Bounce, Language, Machine, MessageId, TicketNumber, Visibility};
+use super::outbound::{Audience, OutboxId, Purpose, Route};
 use super::sla::ClockKind;
 use super::testing::{World, address, chat, mail, proven};
 use super::ticket::Priority;
@@ -53,6 +54,8 @@ fn p6_nothing_is_said_to_machines_nor_in_bulk() {
     }
     assert_eq!(world.told(Purpose::Ack).len(), 3, "the cap holds, whatever the sender forges");
     assert_eq!(world.tickets.len(), 10, "but each is a ticket (P3)");
+    world.hears(mail(12, "victim+12@b.example", "x", "y"));
+    assert_eq!(world.told(Purpose::Ack).len(), 3, "a tag makes no other person");
     world.waits(MIN(61));
     world.hears(mail(11, "victim@b.example", "x", "y"));
     assert_eq!(world.told(Purpose::Ack).len(), 4, "an hour later there is one more");
@@ -65,7 +68,7 @@ fn p6_a_stranger_s_ack_repeats_nothing_of_his_mail() {
     inbound.from.as_mut().unwrap().name = "PILLS".to_owned();
     world.hears(inbound);
     let ack = world.sent.iter().find(|o| o.purpose == Purpose::Ack).unwrap();
-    assert!(!format!("{:?}{}", ack.body, ack.subject).contains("PILLS"));
+    assert!(!format!("{ack:?}").contains("PILLS"), "not even as the name beside his address: {ack:?}");
 }
 
 #[test]
@@ -106,6 +109,59 @@ fn p7_who_may_join_a_ticket() {
 }
 
 #[test]
+fn p8_what_is_released_is_a_customer_s_and_answers_no_machine() {
+    let out_of_office = Some((Machine::AutoReply, "Auto-Submitted".to_owned()));
+    let ours = Some((Machine::Ourselves, "it bears a mark of ours".to_owned()));
+    for (from, machine, reason, requester, acks, why) in [
+        ("", None, "no_sender", None, 0, "nobody to answer"),
+        ("a@b.example", out_of_office, "machine", Some("a@b.example"), 0, "a program wrote it"),
+        ("support+x@acme.example", None, "own_mail", None, 0, "an answer would come back to us"),
+        ("a@b.example", ours, "own_mail", Some("a@b.example"), 0, "it may be our own mail come back"),
+        ("ana@acme.example", None, "unproven_agent", Some("ana@acme.example"), 1, "an agent as a customer"),
+    ] {
+        let mut world = World::new();
+        let inbound = || {
+            let mut inbound = mail(1, from, "x", "#solve\ny");
+            inbound.machine.clone_from(&machine);
+            inbound
+        };
+        world.hears(inbound());
+        assert_eq!((world.quarantined.as_slice(), world.tickets.len()), ([reason.to_owned()].as_slice(), 0), "{why}");
+        assert!(world.releases(&inbound(), 2).is_none(), "{why}: another's number");
+        let change = world.releases(&inbound(), 1).unwrap();
+        assert!(change.source.is_none(), "{why}: the cursor stays where it is");
+        assert_eq!(world.ticket(1).requester.address, requester.map(address), "{why}");
+        assert_eq!((world.told(Purpose::Ack).len(), world.told(Purpose::Notification).len()), (acks, 2), "{why}");
+        assert_eq!((world.messages[0].visibility, world.ticket(1).status.word()), (Visibility::Public, "new"), "{why}");
+        assert!(change.history.iter().any(|(_, l)| l.why.contains("released from quarantine 1 by hand")), "{why}");
+        assert!(world.releases(&inbound(), 1).is_none(), "{why}: once");
+        assert!(world.hears(inbound()).tickets.is_empty(), "{why}: P2, nor by coming again");
+    }
+}
+
+#[test]
+fn p7_what_is_released_joins_only_what_its_sender_has_a_part_in() {
+    for (from, as_agent, expect, why) in [
+        ("joao@padaria.example", false, (1, "customer"), "the requester, whose mail bears a mark of ours"),
+        ("mallory@b.example", false, (2, "customer"), "a stranger with a token that went to another"),
+        ("ana@acme.example", true, (2, "customer"), "P8: an agent's proof counts for nothing here"),
+    ] {
+        let mut world = World::new();
+        world.hears(mail(1, "joao@padaria.example", "Fatura", "y"));
+        let mut inbound = proven(mail(2, from, "Re: Fatura", "E agora?"), 1, as_agent);
+        inbound.machine = Some((Machine::Ourselves, "it bears a mark of ours".to_owned()));
+        world.hears(inbound.clone());
+        assert_eq!(world.quarantined, ["own_mail"], "{why}");
+        let acks = world.told(Purpose::Ack).len();
+        world.releases(&inbound, 1).unwrap();
+        let last = world.messages.iter().rfind(|m| m.message_id.as_ref().is_some_and(|id| id.as_str().starts_with("m2"))).unwrap();
+        let author = if matches!(last.author, super::message::Author::Customer { .. }) { "customer" } else { "another" };
+        assert_eq!((last.ticket.0, author), expect, "{why}");
+        assert_eq!((world.told(Purpose::Ack).len(), world.told(Purpose::Answer).len()), (acks, 0), "{why}");
+    }
+}
+
+#[test]
 fn p8_an_agent_is_believed_only_with_his_own_proof() {
     let mut world = World::new();
     world.hears(mail(1, "joao@padaria.example", "x", "y"));
@@ -117,6 +173,16 @@ fn p8_an_agent_is_believed_only_with_his_own_proof() {
     world.hears(proven(mail(4, "ana@acme.example", "Re: x", "#solve\nTudo certo."), 1, true));
     assert_eq!(world.told(Purpose::Answer), ["joao@padaria.example"]);
     assert_eq!(world.ticket(1).status.word(), "solved");
+    for (n, from, noted, why) in
+        [(5, "ana@home.example", true, "from her other account: agents see it"), (6, "ben@acme.example", false, "another agent's proof")]
+    {
+        let mut inbound = proven(mail(n, "ana@acme.example", "Re: x", "#close\nforged"), 1, true);
+        inbound.from = mail(n, from, "x", "y").from;
+        let change = world.hears(inbound);
+        assert_eq!(change.messages.iter().any(|m| m.visibility == Visibility::Internal), noted, "{why}");
+        assert_eq!(world.told(Purpose::Answer).len() + world.told(Purpose::Ack).len(), 2, "{why}: no customer hears of it");
+        assert_ne!(world.ticket(1).status.word(), "closed", "{why}");
+    }
 }
 
 #[test]
@@ -160,6 +226,64 @@ fn what_holds_an_agent_s_mail() {
         let after = world.ticket(1);
         assert_eq!((after.status, &after.assignee, &after.clocks), (before.status, &before.assignee, &before.clocks), "{why}: all or none");
     }
+}
+
+#[test]
+fn p7_what_an_agent_s_mail_must_not_carry_to_a_customer() {
+    let mac = "abcdefghijklmnop";
+    let file = |name: &str, media_type: &str| Attachment {
+        name: name.to_owned(),
+        media_type: media_type.to_owned(),
+        blob: BlobRef { id: BlobId([1; 32]), size: 10 },
+        content_id: None,
+    };
+    for (text, attached, sent, why) in [
+        (format!("Write to support+1a{mac}@acme.example"), None, false, "his own reply address"),
+        (format!("Write to SUPPORT+1A{}@acme.example", mac.to_uppercase()), None, false, "the same, in capitals"),
+        (format!("<1.7.a.{mac}{mac}@acme.example>"), None, false, "the id of a notification"),
+        (format!("<1.r.{mac}{mac}@acme.example>"), None, false, "the id of his thread"),
+        (format!("Write to support+1c{mac}@acme.example"), None, true, "the customer's own address"),
+        ("1+1a is no address".to_owned(), None, true, "words"),
+        ("Here".to_owned(), Some(file("winmail.dat", "application/octet-stream")), false, "the whole mail again, by its name"),
+        ("Here".to_owned(), Some(file("x", "application/MS-TNEF")), false, "the same, by its kind"),
+        ("Here".to_owned(), Some(file("offer.pdf", "application/pdf")), true, "a file"),
+        (format!("#note\nsupport+1a{mac}@acme.example"), None, false, "a note stays inside and is not held"),
+    ] {
+        let mut world = World::new();
+        world.hears(mail(1, "joao@padaria.example", "x", "y"));
+        let mut answer = proven(mail(2, "ana@acme.example", "Re: x", &text), 1, true);
+        answer.attachments.extend(attached);
+        world.hears(answer);
+        assert_eq!(world.told(Purpose::Answer).len(), usize::from(sent), "{why}");
+        assert_eq!(world.told(Purpose::Held).len(), usize::from(!sent && !text.starts_with("#note")), "{why}");
+    }
+}
+
+#[test]
+fn p5_an_answer_that_could_reach_nobody_is_held() {
+    let mut world = World::new();
+    world.hears(chat(1, 7, "Hello?"));
+    let inbound = proven(mail(2, "ana@acme.example", "Re: x", "I am here."), 1, true);
+    let mut context = world.context(&inbound);
+    context.session = None;
+    let change = super::decide::on_message(&inbound, &context, &world.policy, world.now);
+    assert_eq!(change.outbox.iter().map(|o| o.purpose).collect::<Vec<_>>(), [Purpose::Held]);
+}
+
+#[test]
+fn p4_a_ticket_of_a_team_that_is_no_more_is_looked_after_by_its_mailbox_s() {
+    let mut world = World::new();
+    world.hears(mail(1, "joao@padaria.example", "x", "y"));
+    world.hears(proven(mail(2, "ana@acme.example", "Re: x", "#team billing\n#assign none"), 1, true));
+    world.policy.teams.remove("billing");
+    for agent in &mut world.policy.agents {
+        agent.teams.retain(|team| team != "billing");
+    }
+    world.sent.clear();
+    let inbound = proven(mail(3, "joao@padaria.example", "Re: x", "Hello?"), 1, false);
+    let change = super::decide::on_message(&inbound, &world.context(&inbound), &world.policy, world.now);
+    let told: Vec<_> = change.outbox.iter().map(|o| o.to.as_ref().unwrap().address.as_str()).collect();
+    assert_eq!(told, ["ana@acme.example", "ben@acme.example"], "frontline, whose mailbox it came to");
 }
 
 #[test]
@@ -210,6 +334,37 @@ fn p5_a_clock_that_slept_through_its_warning_still_warns_with_the_breach() {
 }
 
 #[test]
+fn a_bounce_is_told_of_only_if_that_very_mail_went_there() {
+    for (recipient, about, permanent, told, noted, why) in [
+        ("joao@padaria.example", 4, true, 1, true, "the answer came back: its agent hears of it"),
+        ("joao@padaria.example", 4, false, 0, true, "a delay is noted"),
+        ("victim@b.example", 4, true, 0, false, "it never went there: a forged report"),
+        ("joao@padaria.example", 99, true, 0, false, "no such mail was sent"),
+    ] {
+        let mut world = World::new();
+        world.hears(mail(1, "joao@padaria.example", "x", "y"));
+        world.hears(proven(mail(2, "ana@acme.example", "Re: x", "#assign me\nHello."), 1, true));
+        let mut report = mail(3, "mailer-daemon@relay.example", "Undelivered", "x");
+        report.machine = Some((Machine::Bounce, "report".to_owned()));
+        report.bounce = Some(Bounce {
+            about: OutboxId { ticket: world.ticket(1).number, n: about },
+            recipient: address(recipient),
+            permanent,
+            detail: "5.1.1 no such user".to_owned(),
+        });
+        // As Exchange writes them: from nobody, and as if they answered.
+        report.from = report.from.filter(|_| permanent);
+        report.claims = proven(mail(4, "mailer-daemon@relay.example", "", ""), 1, false).claims.into_iter().filter(|_| noted).collect();
+        let before = world.told(Purpose::Held).len();
+        let change = world.hears(report);
+        assert_eq!(world.told(Purpose::Held).len() - before, told, "{why}");
+        assert_eq!(change.quarantine.is_none(), noted, "{why}");
+        assert_eq!(change.bounced.is_some(), noted && permanent, "{why}");
+        assert_eq!(world.ticket(1).status.word(), "open", "{why}: nothing reopens");
+    }
+}
+
+#[test]
 fn pending_stops_the_resolution_and_the_customer_starts_it_again() {
     let mut world = World::new();
     world.hears(mail(1, "joao@padaria.example", "x", "y"));
@@ -233,11 +388,20 @@ fn a_solved_ticket_reopens_closes_by_itself_and_then_starts_anew() {
     assert_eq!(world.ticket(1).status.word(), "open");
     assert_eq!(world.clock(1, ClockKind::Resolution), "running", "what did not hold has a new target");
     world.hears(proven(mail(4, "ana@acme.example", "Re: x", "#solve\nNow."), 1, true));
+    let away = |n| {
+        let mut away = proven(mail(n, "joao@padaria.example", "Away", "Back on Monday"), 1, false);
+        away.machine = Some((Machine::AutoReply, "because".to_owned()));
+        away
+    };
+    assert!(world.hears(away(6)).outbox.is_empty());
+    assert_eq!(world.ticket(1).status.word(), "solved", "P6: a machine reopens nothing");
     world.waits(SignedDuration::from_hours(24 * 7 + 1));
     assert_eq!(world.ticket(1).status.word(), "closed");
     let change = world.hears(proven(mail(5, "joao@padaria.example", "Re: x", "Again"), 1, false));
     assert_eq!(world.tickets.len(), 2);
     assert!(change.history.iter().any(|(_, l)| l.what == "continues #1"));
+    world.hears(away(7));
+    assert_eq!(world.tickets.len(), 2, "P6: a machine starts nothing anew");
 }
 
 #[test]
@@ -262,6 +426,63 @@ fn a_chat_is_one_ticket_answered_in_the_window() {
     assert!(matches!(answer.route, Route::Chat { chat_seq: 3, else_mail: false, .. }), "{:?}", answer.route);
     world.hears(chat(4, 8, "Another window"));
     assert_eq!(world.tickets.len(), 2);
+}
+
+#[test]
+fn p7_a_mail_is_shown_in_no_window_but_its_own_ticket_s() {
+    let mut world = World::new();
+    // Ticket 1: a chat whose visitor goes on by mail, so that a Message-ID of his is known.
+    world.hears(chat(1, 7, "Hello?"));
+    let known_to_the_store = |world: &World| {
+        let mut context = world.context(&mail(9, "b@b.example", "x", "y"));
+        context.tickets = world.tickets.values().cloned().collect();
+        context.session = world.tickets.values().find_map(|t| t.session).map(|id| ChatSession {
+            id,
+            ticket: Some(TicketNumber(1)),
+            last_seq: 1,
+            version: 1,
+        });
+        context
+    };
+    // Somebody else writes in, in a matter of his own, and refers to it; then goes on with his own ticket.
+    world.hears(mail(2, "b@b.example", "mine", "secret"));
+    let opening = mail(3, "b@b.example", "mine", "secret");
+    let going_on = proven(mail(4, "b@b.example", "Re: mine", "secret"), 2, false);
+    for (inbound, why) in [(opening, "a new ticket"), (going_on, "his own ticket")] {
+        let change = super::decide::on_message(&inbound, &known_to_the_store(&world), &world.policy, world.now);
+        assert!(change.session.is_none() && change.messages.iter().all(|m| m.chat_seq.is_none()), "{why}: {change:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_an_ended_chat_does_not_draw_the_visitor_s_next_matter_to_it() {
+    let mut world = World::new();
+    world.hears(chat(1, 7, "First matter"));
+    world.end_chat(7);
+    world.hears(chat(2, 7, "Second matter"));
+    let answer = world.hears(proven(mail(3, "ana@acme.example", "Re: x", "To the first."), 1, true));
+    assert!(matches!(answer.outbox[0].route, Route::Chat { chat_seq: 3, .. }), "it is shown in the window");
+    world.hears(chat(4, 7, "More of the second"));
+    assert_eq!((world.ticket(1).messages, world.ticket(2).messages), (2, 2), "what he says next is of the second");
+}
+
+#[test]
+fn what_comes_to_a_closed_ticket() {
+    for (from, machine, expect_tickets, why) in [
+        ("joao@padaria.example", None, 2, "the customer: a new ticket"),
+        ("other@padaria.example", None, 2, "somebody with his reply address: nobody looks at the closed one"),
+        ("joao@padaria.example", Some(Machine::AutoReply), 1, "his out-of-office to the answer that closed it"),
+        ("mailer-daemon@b.example", Some(Machine::Bounce), 1, "a report about that answer"),
+    ] {
+        let mut world = World::new();
+        world.hears(mail(1, "joao@padaria.example", "x", "y"));
+        world.hears(proven(mail(2, "ana@acme.example", "Re: x", "#close\nDone."), 1, true));
+        let mut inbound = proven(mail(3, from, "Re: x", "z"), 1, false);
+        inbound.machine = machine.map(|m| (m, "because".to_owned()));
+        world.hears(inbound);
+        assert_eq!(world.tickets.len(), expect_tickets, "{why}");
+        assert_eq!(world.ticket(1).status.word(), "closed", "{why}");
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -5,11 +5,11 @@ use super::calendar::{Calendar, Shift};
 use super::change::{Change, ChatSession, Context, EarlierTicket, Landing};
 use super::customer::{Customer, Directory};
 use super::message::{Body, Bound, Channel, Claim, Fingerprint, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber};
-use super::outbound::{Audience, Outbound, Purpose};
+use super::outbound::{Audience, Delivery, Outbound, OutboxEntry, Purpose};
 use super::policy::{Agent, ChatDesk, Desk, Mailbox, Policy, Sla, Team, Tier};
 use super::template::Templates;
 use super::ticket::{Priority, Status, Ticket};
-use super::{decide, sla::ClockKind};
+use super::{decide, sla::ClockKind, threading};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -90,6 +90,7 @@ pub(crate) fn policy() -> Policy {
             close_solved_after: SignedDuration::from_hours(24 * 7),
             review_after: SignedDuration::from_hours(24),
             acks_per_hour_max: 3,
+            acks_per_hour_known_max: 5,
             attached_octets_max: 1000,
         },
         mailboxes: vec![Mailbox { name: "support".to_owned(), address: address("support@acme.example"), team: "frontline".to_owned() }],
@@ -128,6 +129,7 @@ pub(crate) fn mail(n: u32, from: &str, subject: &str, text: &str) -> Inbound {
         body: Body::all_new(text),
         attachments: Vec::new(),
         machine: None,
+        bounce: None,
         language: None,
         defects: Vec::new(),
     }
@@ -182,27 +184,43 @@ impl World {
     pub(crate) fn context(&self, inbound: &Inbound) -> Context {
         let known_ids: Vec<_> =
             self.ids.iter().filter(|(id, _)| inbound.in_reply_to.contains(id) || inbound.references.contains(id)).cloned().collect();
-        let mut numbers: BTreeSet<TicketNumber> =
-            inbound.claims.iter().map(|c| c.ticket).chain(known_ids.iter().map(|(_, n)| *n)).collect();
+        let mut numbers: BTreeSet<TicketNumber> = inbound
+            .claims
+            .iter()
+            .map(|c| c.ticket)
+            .chain(inbound.bounce.iter().map(|b| b.about.ticket))
+            .chain(known_ids.iter().map(|(_, n)| *n))
+            .collect();
         let session = inbound.session().and_then(|s| self.sessions.get(&s).cloned());
         numbers.extend(session.as_ref().and_then(|s| s.ticket));
         let tickets: Vec<Ticket> = numbers.iter().filter_map(|n| self.tickets.get(n).cloned()).collect();
-        let session = session.or_else(|| tickets.iter().find_map(|t| t.session).and_then(|s| self.sessions.get(&s).cloned()));
         let sender = inbound.from.as_ref().map(|f| &f.address);
-        Context {
+        let mut context = Context {
             seen: self.seen.get(&inbound.fingerprint).copied(),
             next_number: self.tickets.keys().last().map(|n| TicketNumber(n.0 + 1)),
             tickets,
             known_ids,
             session,
+            reported: inbound.bounce.as_ref().and_then(|b| self.sent.iter().find(|o| o.id == b.about)).map(|o| OutboxEntry {
+                outbound: o.clone(),
+                delivery: Delivery::Sent,
+                attempts: 1,
+                next_attempt: None,
+                last_error: None,
+            }),
             earlier: self
                 .tickets
                 .values()
                 .filter(|t| t.requester.address.as_ref() == sender)
                 .map(|t| EarlierTicket { number: t.number, subject: t.subject.clone(), status: t.status.word(), opened: t.opened })
                 .collect(),
-            acks: self.acks.iter().filter(|(a, _)| Some(a) == sender).map(|(_, at)| *at).collect(),
+            acks: self.acks.iter().filter(|(a, _)| sender.is_some_and(|s| s.untagged() == a.untagged())).map(|(_, at)| *at).collect(),
+        };
+        if inbound.session().is_none() {
+            let window = threading::place(inbound, &context, &self.policy).ticket().and_then(|t| t.session);
+            context.session = window.and_then(|id| self.sessions.get(&id).cloned());
         }
+        context
     }
 
     /// Somebody says something; what was decided is applied.
@@ -211,6 +229,20 @@ impl World {
         let change = decide::on_message(&inbound, &self.context(&inbound), &self.policy, self.now);
         self.apply(&change);
         change
+    }
+
+    /// A person takes a message out of quarantine.
+    pub(crate) fn releases(&mut self, inbound: &Inbound, id: u64) -> Option<Change> {
+        let change = decide::on_release(inbound, id, &self.context(inbound), &self.policy, self.now)?;
+        self.apply(&change);
+        Some(change)
+    }
+
+    /// A visitor ends his conversation.
+    pub(crate) fn end_chat(&mut self, session: u8) {
+        let session = self.sessions.get_mut(&SessionId([session; 16])).unwrap();
+        session.ticket = None;
+        session.version += 1;
     }
 
     /// Time passes, ticket by ticket as it comes due.
@@ -238,8 +270,8 @@ impl World {
             self.seen.insert(fingerprint, landing);
         }
         if let (Some(fingerprint), Some(aside)) = (change.fingerprint, &change.quarantine) {
-            self.seen.insert(fingerprint, Landing::Quarantine { id: 1 });
             self.quarantined.push(aside.reason.clone());
+            self.seen.insert(fingerprint, Landing::Quarantine { id: self.quarantined.len() as u64 });
         }
         self.messages.extend(change.messages.iter().cloned());
         self.sent.extend(change.outbox.iter().cloned());

@@ -4,9 +4,11 @@
 //!
 //! | what                                              | outcome                                    |
 //! |---------------------------------------------------|--------------------------------------------|
+//! | a report about a mail of ours, to whom it went    | noted; agents are told of what is final    |
 //! | no single usable sender                           | quarantine `no_sender`                     |
 //! | our own address, our own mail come back           | quarantine `own_mail`                      |
 //! | a token or Message-ID of ours, bound to this agent| the agent speaks (P8)                      |
+//! | an agent's reply address, from no agent           | joins as third party                       |
 //! | a token or Message-ID of ours, customer's side    | joins: as participant, else as third party |
 //! | the chat window's ticket                          | joins                                      |
 //! | a Message-ID that we hold, from a participant     | joins (P7: a stranger's guess does not)    |
@@ -15,9 +17,11 @@
 //! | anything else                                     | opens a ticket                             |
 //!
 //! A subject tag joins nothing: anybody can write a number.
+//!
+//! What a person releases from quarantine has a shorter table: [`place_released`].
 
 use super::change::Context;
-use super::message::{Bound, Inbound, Machine, TicketNumber};
+use super::message::{Bounce, Bound, Inbound, Machine, TicketNumber};
 use super::policy::{Agent, Policy};
 use super::ticket::{Status, Ticket};
 
@@ -34,6 +38,8 @@ pub enum Place<'a> {
     Customer { ticket: &'a Ticket, why: String },
     /// Somebody else who holds a token.
     ThirdParty { ticket: &'a Ticket, why: String },
+    /// A mail system reports about a mail of ours.
+    Report { ticket: &'a Ticket, bounce: Bounce },
     /// A new matter; `continues` names the closed ticket that it was meant for.
     Opens { continues: Option<TicketNumber>, why: String },
 }
@@ -45,16 +51,27 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
     if inbound.session().is_some() {
         let window = context.session.as_ref().and_then(|s| s.ticket).and_then(ticket);
         return match window {
-            Some(ticket) => joins(ticket, "the chat window's ticket".to_owned()),
+            Some(ticket) => joins(inbound, ticket, "the chat window's ticket".to_owned()),
             None => Place::Opens { continues: None, why: "a new chat".to_owned() },
         };
+    }
+    // Before all else: some reports name nobody as their sender, some refer to what they are about as an answer would.
+    if let (Some(bounce), Some(entry)) = (&inbound.bounce, &context.reported) {
+        // Both must fit: a Message-ID alone is known to everybody who got the mail.
+        let went_there = entry.outbound.to.as_ref().is_some_and(|to| to.address == bounce.recipient);
+        if let Some(ticket) = ticket(bounce.about.ticket).filter(|_| went_there && entry.outbound.id == bounce.about) {
+            return Place::Report { ticket, bounce: bounce.clone() };
+        }
     }
     let Some(from) = &inbound.from else {
         let detail = inbound.defects.iter().find(|d| d.name.contains("from") || d.name.contains("header"));
         let detail = detail.map_or("the mail names no single usable sender".to_owned(), |d| d.detail.clone());
         return Place::Quarantine { reason: "no_sender", detail };
     };
-    if policy.is_ours(&from.address) || matches!(inbound.machine, Some((Machine::Ourselves, _))) {
+    if let Some((Machine::Ourselves, why)) = &inbound.machine {
+        return Place::Quarantine { reason: "own_mail", detail: format!("it has been here before ({why})") };
+    }
+    if policy.is_ours(&from.address) {
         return Place::Quarantine { reason: "own_mail", detail: "it comes from one of the desk's own addresses".to_owned() };
     }
 
@@ -66,11 +83,17 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
                 if let Some(agent) = policy.agent(address).filter(|a| a.address == from.address) {
                     return Place::Agent { ticket, agent, why };
                 }
+                if policy.agent(&from.address).is_none() {
+                    // An agent from another account, or somebody to whom a notification was forwarded: agents see it.
+                    return Place::ThirdParty { ticket, why: format!("{why}, made for another") };
+                }
             }
             Bound::Customer => {
                 return match policy.agent(&from.address) {
-                    _ if ticket.is_participant(&from.address) => joins(ticket, why),
+                    _ if ticket.is_participant(&from.address) => joins(inbound, ticket, why),
                     Some(agent) => Place::AgentOnCustomerSide { ticket, agent, why },
+                    // Nobody looks at a closed ticket any more (P4): his word there would be forgotten.
+                    None if is_closed(ticket) && inbound.machine.is_none() => joins(inbound, ticket, why),
                     // RFC 3834 section 4: a machine's answer may come from another address than was written to.
                     None => Place::ThirdParty { ticket, why },
                 };
@@ -82,7 +105,7 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
     for id in inbound.in_reply_to.iter().chain(inbound.references.iter().rev()) {
         for (_, number) in context.known_ids.iter().filter(|(known, _)| known == id) {
             if let Some(ticket) = ticket(*number).filter(|t| t.is_participant(&from.address)) {
-                return joins(ticket, format!("answers a message of {} by one of its participants", ticket.number));
+                return joins(inbound, ticket, format!("answers a message of {} by one of its participants", ticket.number));
             }
         }
     }
@@ -92,23 +115,69 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
                       customer's address or in the chat window";
         return Place::Quarantine { reason: "unproven_agent", detail: detail.to_owned() };
     }
-    match &inbound.machine {
-        Some((Machine::AutoReply | Machine::Bounce | Machine::Bulk | Machine::Ourselves, why)) => {
-            Place::Quarantine { reason: "machine", detail: format!("a machine wrote it ({why}) and it belongs to no ticket") }
+    machine_alone(inbound).unwrap_or_else(|| {
+        let stranger = !context.known_ids.is_empty();
+        let why = if stranger { "answers a ticket that its sender has no part in" } else { "a new matter" };
+        Place::Opens { continues: None, why: why.to_owned() }
+    })
+}
+
+/// Finds the place of what a person took out of quarantine: a ticket of which its sender is a participant and that it answers,
+/// else a new one. Agents' proofs count for nothing here: nobody becomes an agent by being released (P8).
+#[must_use]
+pub fn place_released<'a>(inbound: &Inbound, context: &'a Context, policy: &Policy) -> Place<'a> {
+    let ticket = |number: TicketNumber| context.tickets.iter().find(|t| t.number == number);
+    let from = inbound.from.as_ref().filter(|from| !policy.is_ours(&from.address));
+    let proven = inbound.claims.iter().filter(|c| c.bound_to == Bound::Customer).map(|c| c.ticket);
+    let ids = inbound.in_reply_to.iter().chain(inbound.references.iter().rev());
+    let known = ids.flat_map(|id| context.known_ids.iter().filter(move |(known, _)| known == id).map(|(_, number)| *number));
+    let own = proven.chain(known).filter_map(ticket).find(|t| from.is_some_and(|from| t.is_participant(&from.address)));
+    match own {
+        Some(ticket) if is_closed(ticket) => {
+            Place::Opens { continues: Some(ticket.number), why: format!("answers {}, which is closed", ticket.number) }
         }
-        Some((Machine::Generated, _)) | None => {
-            let stranger = !context.known_ids.is_empty();
-            let why = if stranger { "answers a ticket that its sender has no part in" } else { "a new matter" };
-            Place::Opens { continues: None, why: why.to_owned() }
-        }
+        Some(ticket) => Place::Customer { ticket, why: format!("answers {} by one of its participants", ticket.number) },
+        None => Place::Opens { continues: None, why: "a new matter".to_owned() },
     }
 }
 
-fn joins(ticket: &Ticket, why: String) -> Place<'_> {
+/// What a machine wrote for nobody opens nothing (P6). One that reports on its own account may.
+fn machine_alone<'a>(inbound: &Inbound) -> Option<Place<'a>> {
+    match &inbound.machine {
+        Some((Machine::AutoReply | Machine::Bounce | Machine::Bulk | Machine::Ourselves, why)) => {
+            let detail = format!("a machine wrote it ({why}) and it belongs to no ticket");
+            Some(Place::Quarantine { reason: "machine", detail })
+        }
+        Some((Machine::Generated, _)) | None => None,
+    }
+}
+
+fn joins<'a>(inbound: &Inbound, ticket: &'a Ticket, why: String) -> Place<'a> {
+    // A machine that answers our last mail opens nothing: each answer with #close would lead to a new ticket (P6).
+    if is_closed(ticket) && machine_alone(inbound).is_none() {
+        return Place::Opens { continues: Some(ticket.number), why: format!("{why}, which is closed") };
+    }
+    Place::Customer { ticket, why }
+}
+
+const fn is_closed(ticket: &Ticket) -> bool {
     match ticket.status {
-        Status::Closed { .. } => Place::Opens { continues: Some(ticket.number), why: format!("{why}, which is closed") },
-        Status::New | Status::Open | Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. } => {
-            Place::Customer { ticket, why }
+        Status::Closed { .. } => true,
+        Status::New | Status::Open | Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. } => false,
+    }
+}
+
+impl Place<'_> {
+    /// The ticket that the message becomes a part of.
+    #[must_use]
+    pub const fn ticket(&self) -> Option<&Ticket> {
+        match self {
+            Self::Agent { ticket, .. }
+            | Self::AgentOnCustomerSide { ticket, .. }
+            | Self::Customer { ticket, .. }
+            | Self::ThirdParty { ticket, .. }
+            | Self::Report { ticket, .. } => Some(ticket),
+            Self::Quarantine { .. } | Self::Opens { .. } => None,
         }
     }
 }

@@ -1,18 +1,24 @@
 //! The control API: what the command line asks of a running daemon. Served on the control socket, whose file mode
 //! is its key.
 
+use crate::channel::{HandoverFault, Received};
+use crate::domain::change::Landing;
+use crate::domain::message::{Source, TicketNumber};
+use crate::domain::outbound::OutboxId;
 use crate::explain;
-use crate::intake::Desk;
+use crate::intake::{Desk, DropFault, Imported, Notices, ReleaseFault, RetryFault};
 use crate::mail::token::Signer;
-use crate::store::{StoreFault, TicketFilter};
+use crate::store::{OutboxFilter, StoreFault, TicketFilter};
 use crate::view;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::fmt::Display;
 
 #[derive(Clone)]
 struct Api {
@@ -29,13 +35,31 @@ pub struct Filter {
     pub tier: Option<String>,
 }
 
-/// The routes below `/api/v1`. `mail_octets_max` bounds what `explain` takes.
+/// Most entries of the outbox that are listed.
+const OUTBOX_LISTED_MAX: usize = 10_000;
+
+/// Whether what is settled is listed, too.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Also {
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// The routes below `/api/v1`. `mail_octets_max` bounds what `explain` and `import` take.
 pub fn router(desk: Desk, signer: Signer, mail_octets_max: usize) -> Router {
     Router::new()
         .route("/api/v1/tickets", get(tickets))
         .route("/api/v1/tickets/{number}", get(ticket))
         .route("/api/v1/verify", get(verify))
+        .route("/api/v1/quarantine", get(quarantine))
+        .route("/api/v1/quarantine/{id}", get(quarantined))
+        .route("/api/v1/quarantine/{id}/raw", get(raw))
+        .route("/api/v1/quarantine/{id}/release", post(release))
+        .route("/api/v1/outbox", get(outbox))
+        .route("/api/v1/outbox/{id}/retry", post(retry))
+        .route("/api/v1/outbox/{id}/drop", post(drop_entry))
         .route("/api/v1/explain", post(explain).layer(DefaultBodyLimit::max(mail_octets_max)))
+        .route("/api/v1/import", post(import).layer(DefaultBodyLimit::max(mail_octets_max)))
         .with_state(Api { desk, signer })
 }
 
@@ -89,6 +113,178 @@ async fn explain(State(api): State<Api>, raw: Bytes) -> Response {
     answer(explain::explain(&api.desk, &raw))
 }
 
+async fn quarantine(State(api): State<Api>, Query(also): Query<Also>) -> Response {
+    answer(set_aside(&api.desk, also))
+}
+
+/// The lines of `guichet quarantine list`, by id.
+///
+/// # Errors
+/// The store's.
+pub fn set_aside(desk: &Desk, also: Also) -> Result<Vec<view::QuarantinedView>, StoreFault> {
+    let store = desk.store();
+    let mut lines = Vec::new();
+    for (id, quarantined) in store.quarantine()? {
+        let released = store.released(id)?;
+        if released.is_none() || also.all {
+            lines.push(view::of_quarantined(id, &quarantined, released));
+        }
+    }
+    Ok(lines)
+}
+
+async fn quarantined(State(api): State<Api>, Path(id): Path<u64>) -> Response {
+    match one_set_aside(&api.desk, id) {
+        Ok(Some(quarantined)) => Json(quarantined).into_response(),
+        Ok(None) => missing(&ReleaseFault::NoSuch(id)),
+        Err(fault) => failed(&fault),
+    }
+}
+
+/// What `guichet quarantine show ID` tells; `None` if there is no such message.
+///
+/// # Errors
+/// The store's.
+pub fn one_set_aside(desk: &Desk, id: u64) -> Result<Option<view::QuarantinedView>, StoreFault> {
+    let Some(quarantined) = desk.store().quarantined(id)? else { return Ok(None) };
+    Ok(Some(view::of_quarantined(id, &quarantined, desk.store().released(id)?)))
+}
+
+async fn raw(State(api): State<Api>, Path(id): Path<u64>) -> Response {
+    match api.desk.quarantined_raw(id).await {
+        Ok(Some(raw)) => ([(CONTENT_TYPE, "application/octet-stream")], raw).into_response(),
+        Ok(None) => missing(&ReleaseFault::NoSuch(id)),
+        Err(fault) => failed(&fault),
+    }
+}
+
+async fn release(State(api): State<Api>, Path(id): Path<u64>) -> Response {
+    match api.desk.release(id).await {
+        Ok(landing) => Json(view::of_landing(landing)).into_response(),
+        Err(fault @ ReleaseFault::NoSuch(_)) => missing(&fault),
+        Err(fault @ (ReleaseFault::Already { .. } | ReleaseFault::Elsewhere { .. } | ReleaseFault::NothingKept(_))) => refused(&fault),
+        Err(fault @ (ReleaseFault::Unreadable(_) | ReleaseFault::Store(_))) => failed(&fault),
+    }
+}
+
+async fn outbox(State(api): State<Api>, Query(also): Query<Also>) -> Response {
+    answer(outgoing(&api.desk, also))
+}
+
+/// The lines of `guichet outbox list`: what waits, in the order in which it is due; then, if asked for, what was given up.
+///
+/// # Errors
+/// The store's.
+pub fn outgoing(desk: &Desk, also: Also) -> Result<Vec<view::OutboxView>, StoreFault> {
+    let mut entries = desk.store().outbox_list(OutboxFilter::Waiting, OUTBOX_LISTED_MAX)?;
+    if also.all {
+        entries.extend(desk.store().outbox_list(OutboxFilter::GivenUp, OUTBOX_LISTED_MAX)?);
+    }
+    Ok(entries.iter().map(view::of_outbox).collect())
+}
+
+async fn retry(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    let Some(id) = OutboxId::parse(&id) else { return missing(&"there is no such outgoing mail") };
+    match api.desk.retry(id).await {
+        Ok(entry) => Json(view::of_outbox(&entry)).into_response(),
+        Err(fault @ RetryFault::NoSuch(_)) => missing(&fault),
+        Err(fault @ RetryFault::Sent(_)) => refused(&fault),
+        Err(RetryFault::Store(fault)) => failed(&fault),
+    }
+}
+
+async fn drop_entry(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    let Some(id) = OutboxId::parse(&id) else { return missing(&"there is no such outgoing mail") };
+    match api.desk.drop_outgoing(id).await {
+        Ok(entry) => Json(view::of_outbox(&entry)).into_response(),
+        Err(fault @ DropFault::NoSuch(_)) => missing(&fault),
+        Err(fault @ DropFault::Settled { .. }) => refused(&fault),
+        Err(DropFault::Store(fault)) => failed(&fault),
+    }
+}
+
+fn missing(fault: &impl Display) -> Response {
+    (StatusCode::NOT_FOUND, format!("{fault}\n")).into_response()
+}
+
+/// It is there, but not so that this can be done with it.
+fn refused(fault: &impl Display) -> Response {
+    (StatusCode::CONFLICT, format!("{fault}\n")).into_response()
+}
+
+/// Which message is imported, beside its octets.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ImportQuery {
+    /// The mailbox that it counts as having come to.
+    pub mailbox: String,
+    /// Where it stood, for people.
+    #[serde(default)]
+    pub file: String,
+    /// `false`: nothing is sent because of it.
+    #[serde(default = "yes")]
+    pub notices: bool,
+    /// The size of all of it, if this is only its start.
+    pub cut: Option<u64>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedView {
+    pub landing: LandingView,
+    /// It was there before, and nothing was done.
+    pub already: bool,
+}
+
+/// Where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LandingView {
+    Ticket { number: u64, seq: u32 },
+    Quarantine { id: u64 },
+}
+
+impl From<Imported> for ImportedView {
+    fn from(imported: Imported) -> Self {
+        let landing = match imported.landing {
+            Landing::Ticket { number, seq } => LandingView::Ticket { number: number.0, seq },
+            Landing::Quarantine { id } => LandingView::Quarantine { id },
+        };
+        Self { landing, already: imported.already }
+    }
+}
+
+impl From<ImportedView> for Imported {
+    fn from(view: ImportedView) -> Self {
+        let landing = match view.landing {
+            LandingView::Ticket { number, seq } => Landing::Ticket { number: TicketNumber(number), seq },
+            LandingView::Quarantine { id } => Landing::Quarantine { id },
+        };
+        Self { landing, already: view.already }
+    }
+}
+
+async fn import(State(api): State<Api>, Query(query): Query<ImportQuery>, raw: Bytes) -> Response {
+    if api.desk.policy().mailbox(&query.mailbox).is_none() {
+        return (StatusCode::BAD_REQUEST, "the running daemon has no mailbox of that name\n").into_response();
+    }
+    let source = Source::Maildir { mailbox: query.mailbox, file: query.file };
+    let received = Received { source, raw: raw.to_vec(), arrived: None, cut: query.cut, landed_to: None };
+    let notices = if query.notices { Notices::Sent } else { Notices::None };
+    match take(&api.desk, received, notices).await {
+        Ok(imported) => Json(ImportedView::from(imported)).into_response(),
+        Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")).into_response(),
+    }
+}
+
+async fn take(desk: &Desk, received: Received, notices: Notices) -> Result<Imported, HandoverFault> {
+    let prepared = desk.prepare(received).await?;
+    desk.import(prepared, notices).await?.await
+}
+
 fn answer<T: serde::Serialize>(result: Result<T, StoreFault>) -> Response {
     match result {
         Ok(found) => Json(found).into_response(),
@@ -96,6 +292,6 @@ fn answer<T: serde::Serialize>(result: Result<T, StoreFault>) -> Response {
     }
 }
 
-fn failed(fault: &StoreFault) -> Response {
+fn failed(fault: &impl Display) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, format!("{fault}\n")).into_response()
 }

@@ -30,11 +30,24 @@ pub async fn post(socket: &Path, path_and_query: &str, body: Vec<u8>) -> Result<
     request(socket, Method::POST, path_and_query, body).await
 }
 
-async fn request(socket: &Path, method: Method, path_and_query: &str, body: Vec<u8>) -> Result<(u16, Vec<u8>), ClientFault> {
-    let stream = UnixStream::connect(socket).await.map_err(|fault| {
+/// Whether a daemon is there.
+pub async fn is_running(socket: &Path) -> Result<bool, ClientFault> {
+    match connect(socket).await {
+        Ok(_) => Ok(true),
+        Err(ClientFault::NotRunning) => Ok(false),
+        Err(fault @ ClientFault::Io(_)) => Err(fault),
+    }
+}
+
+async fn connect(socket: &Path) -> Result<UnixStream, ClientFault> {
+    UnixStream::connect(socket).await.map_err(|fault| {
         let nobody = matches!(fault.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
         if nobody { ClientFault::NotRunning } else { ClientFault::Io(fault) }
-    })?;
+    })
+}
+
+async fn request(socket: &Path, method: Method, path_and_query: &str, body: Vec<u8>) -> Result<(u16, Vec<u8>), ClientFault> {
+    let stream = connect(socket).await?;
     let request = Request::builder().method(method).uri(path_and_query).header(header::HOST, "guichet");
     let request = request.body(Full::new(Bytes::from(body))).map_err(|fault| ClientFault::Io(io::Error::other(fault)))?;
     exchange(stream, request).await.map_err(|fault| ClientFault::Io(io::Error::other(fault)))

@@ -145,13 +145,13 @@ fn boundary(id: &MessageId, kind: &str) -> String {
 
 /// Always base64: what was sent is what arrives.
 fn file(about: &Attachment, content: &[u8]) -> MimePart<'static> {
+    const FILE_NAME_OCTETS_MAX: usize = 255;
     let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b);
     let is_usable = about.media_type.split_once('/').is_some_and(|(kind, rest)| {
         // RFC 2046 sections 5.1 and 5.2: these must not be encoded.
         !matches!(kind, "multipart" | "message") && [kind, rest].iter().all(|s| !s.is_empty() && s.len() <= 63 && s.bytes().all(is_token))
     });
     let media_type = if is_usable { about.media_type.clone() } else { "application/octet-stream".to_owned() };
-    const FILE_NAME_OCTETS_MAX: usize = 255;
     let name = one_line(&about.name, FILE_NAME_OCTETS_MAX);
     let name = if name.is_empty() { "attachment".to_owned() } else { name };
     MimePart::new(ContentType::new(media_type), data_encoding::BASE64_MIME.encode(content)).attachment(name).transfer_encoding("base64")

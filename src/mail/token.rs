@@ -101,7 +101,7 @@ impl Signer {
             Audience::Informed => ("i", String::new()),
         };
         let mac = self.mac(Use::Id, &[&ticket, &n, side, &bound]);
-        parsed(&format!("{ticket}.{n}.{side}.{mac}{bound}@{domain}"))
+        MessageId::of_sides(&format!("{ticket}.{n}.{side}.{mac}{bound}"), domain)
     }
 
     /// The id that all notifications of a ticket to one agent refer to, so that his mail client makes one thread of them.
@@ -111,7 +111,7 @@ impl Signer {
         let number = ticket.0.to_string();
         let bound = self.mac(Use::RootOfAgent, &[&number, agent.as_str()]);
         let mac = self.mac(Use::Root, &[&number, &bound]);
-        parsed(&format!("{number}.r.{mac}{bound}@{domain}"))
+        MessageId::of_sides(&format!("{number}.r.{mac}{bound}"), domain)
     }
 
     /// The value of `X-Guichet` on this desk's automatic mail.
@@ -135,6 +135,16 @@ impl Signer {
             }
         }
         claims
+    }
+
+    /// The first claim of a reply address that was made for one of `agents`, whoever uses it: it says which ticket is meant,
+    /// and nothing about who writes.
+    #[must_use]
+    pub fn claim_of_another<'a>(&self, agents: impl IntoIterator<Item = &'a EmailAddress>, addressed: &[EmailAddress]) -> Option<Claim> {
+        agents.into_iter().find_map(|agent| {
+            let mut claims = addressed.iter().filter_map(|address| self.claim_of_address(Some(agent), address));
+            claims.find(|claim| matches!(claim.bound_to, Bound::Agent(_)))
+        })
     }
 
     /// Which outbox entry has this Message-ID, if it is one that this desk gave.
@@ -236,11 +246,6 @@ fn number(text: &str) -> Option<u64> {
     if is_plain { text.parse().ok() } else { None }
 }
 
-fn parsed(id: &str) -> MessageId {
-    // It has two sides and no white space whatever the domain, so it always parses; the other is never seen.
-    MessageId::parse(id).or_else(|| MessageId::parse("unnamed@invalid")).unwrap_or_else(|| unreachable!("a fixed id parses"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,6 +306,13 @@ mod tests {
             assert_eq!(s.is_ours(id), expect, "{why}");
         }
         assert_eq!(Signer::new(&[8; 32]).is_ours(&to_customer), None, "another desk's key");
+        for (agents, to, expect, why) in [
+            (vec![&eve, &ana], &agent, Some(Bound::Agent(ana.clone())), "an agent's address, whoever writes"),
+            (vec![&eve], &agent, None, "of nobody who is an agent"),
+            (vec![&ana], &customer, None, "a customer's is no agent's"),
+        ] {
+            assert_eq!(s.claim_of_another(agents, std::slice::from_ref(to)).map(|c| c.bound_to), expect, "{why}");
+        }
         assert!(!format!("{s:?}").contains('7'), "the key is not printed");
     }
 

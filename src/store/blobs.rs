@@ -29,6 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// Largest content (P11); limits of the channels are far below.
 pub const BLOB_OCTETS_MAX: u64 = 1 << 30;
@@ -143,6 +144,8 @@ pub(in crate::store) struct Blobs {
 
 struct Shared {
     dir: PathBuf,
+    /// See [`Blobs::stopped`].
+    stopped: CancellationToken,
     staged: Mutex<HashMap<BlobId, Location>>,
     syncs: AtomicU64,
 }
@@ -155,14 +158,24 @@ struct Request {
 impl Blobs {
     /// Opens the packs, and stages what stands behind the mark. Blocks.
     pub(in crate::store) fn open(dir: &Path, mark: Mark, plan: FaultPlan) -> Result<Self, OpenFault> {
-        let shared = Arc::new(Shared { dir: dir.to_owned(), staged: Mutex::default(), syncs: AtomicU64::new(0) });
+        let shared =
+            Arc::new(Shared { dir: dir.to_owned(), stopped: CancellationToken::new(), staged: Mutex::default(), syncs: AtomicU64::new(0) });
         let packs = Packs::open(Arc::clone(&shared), mark, plan)?;
         let (queue, requests) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("guichet-blobs".to_owned())
-            .spawn(move || packs.run(&requests))
+            .spawn(move || {
+                // Whatever ends the thread, a panic too.
+                let _stopped = packs.shared.stopped.clone().drop_guard();
+                packs.run(&requests);
+            })
             .map_err(|fault| OpenFault::io("starting a thread", fault))?;
         Ok(Self { shared, queue: Mutex::new(Some(queue)), permits: Semaphore::new(QUEUE_REQUESTS_MAX), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Cancelled once either writing thread, of contents or of records, does no further work.
+    pub(in crate::store) fn stopped(&self) -> &CancellationToken {
+        &self.shared.stopped
     }
 
     /// Durable on return. A content that is staged already is not appended again.
@@ -397,6 +410,7 @@ impl Packs {
         let fault = StoreFault::Failed(format!("{what}: {fault}"));
         tracing::error!(%fault, "the packs have failed");
         self.failed = Some(fault.clone());
+        self.shared.stopped.cancel();
         fault
     }
 }

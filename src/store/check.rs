@@ -161,6 +161,7 @@ impl Walk<'_> {
             Kind::Session => self.session(key)?,
             Kind::ChatEvent => self.chat_event(key, value)?,
             Kind::Quarantine => self.quarantined(row)?,
+            Kind::Released => self.released(row)?,
             Kind::Blob => self.blob(key, value)?,
         }
         Ok(())
@@ -244,10 +245,25 @@ impl Walk<'_> {
         let (has, place) = match landing {
             Landing::Ticket { number, seq: 0 } => (self.engine.has(&keys::ticket(number))?, format!("ticket {number}")),
             Landing::Ticket { number, seq } => (self.engine.has(&keys::message(number, seq))?, format!("message {number}.{seq}")),
-            // A released message has left; its id was given all the same.
-            Landing::Quarantine { id } => (id != 0 && id <= self.last_quarantine_id()?, format!("quarantine {id}")),
+            Landing::Quarantine { id } => (self.engine.has(&keys::quarantine(id))?, format!("quarantine {id}")),
         };
         self.report.demand(has, "P3", || format!("a message landed in {place}, which is not there"));
+        if let Landing::Quarantine { id } = landing {
+            let released = self.engine.has(&keys::released(id))?;
+            self.report.demand(!released, "P3", || format!("a message is still in quarantine {id}, which it was released from"));
+        }
+        Ok(())
+    }
+
+    fn released(&mut self, (key, value): &Row) -> Result<(), StoreFault> {
+        let id = Parts::of(key).number().ok_or_else(|| bad_key("release"))?;
+        let there = self.engine.has(&keys::quarantine(id))?;
+        self.report.demand(there, "record", || format!("quarantined message {id} was released and is not there"));
+        let landed = match Landing::from(self.engine.read::<LandingRecord>(value)?) {
+            Landing::Ticket { number, seq } => self.engine.has(&keys::message(number, seq))?,
+            Landing::Quarantine { .. } => false,
+        };
+        self.report.demand(landed, "P3", || format!("quarantined message {id} was released into a ticket that does not have it"));
         Ok(())
     }
 

@@ -85,7 +85,7 @@ pub enum Outcome {
     Committed(Option<Landing>),
     /// Its message is there already; nothing was changed but the mailbox's cursor.
     Duplicate(Landing),
-    /// A ticket or the session has changed since: read and decide again.
+    /// A ticket, the session or the mail to be dropped has changed since: read and decide again.
     Stale,
 }
 
@@ -175,6 +175,12 @@ impl Store {
         let writer = Writer::start(Arc::clone(&engine))?;
         tracing::info!(dir = %dir.display(), "store open");
         Ok(Self(Arc::new(Inner { dir: dir.to_owned(), writer, engine, secrets: Mutex::new(()) })))
+    }
+
+    /// Resolves once the store takes no further writes: after a failed write or sync, or after [`Store::close`]. What is to
+    /// go on has to open it anew.
+    pub async fn stopped(&self) {
+        self.0.engine.blobs.stopped().cancelled().await;
     }
 
     /// All that a decision may see, read at one moment.
@@ -296,6 +302,15 @@ impl Store {
     /// All that could not become part of a ticket, by id.
     pub fn quarantine(&self) -> Result<Vec<(u64, Quarantined)>, StoreFault> {
         self.0.engine.quarantine()
+    }
+
+    pub fn quarantined(&self, id: u64) -> Result<Option<Quarantined>, StoreFault> {
+        self.0.engine.quarantined(id)
+    }
+
+    /// Where a quarantined message landed when it was released; `None` while it is kept apart.
+    pub fn released(&self, id: u64) -> Result<Option<Landing>, StoreFault> {
+        self.0.engine.released(id)
     }
 
     /// Checks every index against the rows, both ways; with `deep` also every content against its hash. Blocks; changes

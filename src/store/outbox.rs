@@ -98,6 +98,13 @@ impl Attempts {
         self.last_error = why.map(cut);
     }
 
+    /// Somebody decided that it is not to be sent.
+    pub(super) fn give_up(&mut self, why: String) {
+        self.delivery = Delivery::Failed;
+        self.next_attempt = None;
+        self.last_error = Some(cut(why));
+    }
+
     /// Somebody else says how it stands: a bounce, or ops. Not final means: try again at once.
     pub(super) fn mark(&mut self, delivery: Delivery, now: Timestamp) {
         self.delivery = delivery;

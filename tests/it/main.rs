@@ -13,10 +13,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attacks;
 mod chat;
 mod crash;
 mod desk;
 mod harness;
+mod import;
+mod intake;
+mod page;
 mod smtp;
 mod spine;
 mod verbs;

@@ -17,7 +17,7 @@ async fn p1_p5_p7_a_mail_becomes_a_ticket_and_an_answer_comes_back() {
     assert!(text(&ack).contains("#1"), "{}", text(&ack));
 
     let told = desk.nth_mail("ana", 1).await;
-    assert_eq!(desk.nth_mail("ben", 1).await.is_empty(), false, "the whole team hears of it");
+    assert!(!desk.nth_mail("ben", 1).await.is_empty(), "the whole team hears of it");
     assert!(text(&told).trim_start().starts_with("Hello,\nI cannot log in."), "the customer's words first: {}", text(&told));
     assert!(text(&told).contains("— guichet #1"), "then the brief");
     assert!(address(&told, "Reply-To").unwrap().starts_with("support+"));
@@ -25,7 +25,7 @@ async fn p1_p5_p7_a_mail_becomes_a_ticket_and_an_answer_comes_back() {
     desk.dovecot.wait_for("support", "Processed", 1).await;
     assert_eq!(desk.dovecot.count("support", "INBOX"), 0, "settled");
 
-    let quoted: String = text(&told).lines().map(|l| format!("> {l}\n")).collect();
+    let quoted = format!("> {}", text(&told).replace('\n', "\n> "));
     let reply = format!(
         "#solve\n#tag login\n\nDear Mary,\n\nit works again.\n\n-- \nAna Souza\n+55 11 5555\n\nOn Monday, Mary Hill wrote:\n{quoted}"
     );
@@ -232,4 +232,19 @@ async fn p7_a_stranger_with_a_token_is_seen_but_hears_nothing() {
     // A number in a subject opens nothing.
     desk.write("Other <other@evil.example>", "Re: Private [#1]", "And now?").await;
     desk.ticket_when(2, "a ticket of his own", |t| t["requester"]["address"] == "other@evil.example").await;
+}
+
+#[tokio::test]
+async fn p5_a_bounced_answer_is_told_of() {
+    let desk = Desk::start(Setup::default()).await;
+    // Her provider takes mail from her, but none for her.
+    desk.write("Gone <gone@nowhere.example>", "Question", "One?").await;
+    let told = desk.nth_mail("ana", 1).await;
+    desk.answer("Ana Souza <ana@acme.example>", &told, "#assign me\n\nHere is the answer.\n").await;
+    let ticket = desk.ticket_when(1, "the answer to bounce", |t| t["thread"][2]["delivery"] == "bounced").await;
+    assert_eq!(ticket["thread"][2]["text"], "Here is the answer.");
+    let notice = desk.nth_mail("ana", 2).await;
+    assert!(text(&notice).contains("gone@nowhere.example"), "{}", text(&notice));
+    assert!(subject(&notice).contains("[#1]"));
+    desk.verify().await;
 }

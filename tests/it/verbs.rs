@@ -2,8 +2,12 @@
 
 use crate::desk::{CUSTOMERS, RULES};
 use crate::support::daemon::Daemon;
+use crate::support::mail::MailText;
 use crate::support::scratch::{Scratch, free_port};
+use crate::support::wait::{LIMIT, wait_until};
+use serde_json::Value;
 use std::process::{Command, Stdio};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A desk on Maildirs: no server.
 fn maildirs(extra: &str) -> String {
@@ -90,6 +94,137 @@ async fn a_damaged_store_refuses_to_start_and_says_what_to_do() {
     assert_eq!(ended.code(), Some(1));
     let log = std::fs::read_to_string(daemon.log()).unwrap();
     assert!(log.contains("damaged") && log.contains("backup"), "{log}");
+}
+
+/// Puts a mail into the desk's Maildir, as a mail server does.
+fn arrives(daemon: &Daemon, name: &str, octets: &[u8]) {
+    for folder in ["new", "cur", "tmp"] {
+        std::fs::create_dir_all(daemon.state_dir().join("in").join(folder)).unwrap();
+    }
+    let written = daemon.state_dir().join("in/tmp").join(name);
+    std::fs::write(&written, octets).unwrap();
+    std::fs::rename(written, daemon.state_dir().join("in/new").join(name)).unwrap();
+}
+
+async fn lines_when(daemon: &Daemon, args: &[&str], what: &str, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    wait_until(what, LIMIT, async || {
+        let lines = daemon.json_lines(args).await;
+        holds(&lines).then_some(lines)
+    })
+    .await
+}
+
+async fn metrics(port: u16) -> String {
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn p3_what_is_in_quarantine_is_listed_shown_whole_and_released_once() {
+    let port = free_port();
+    let chat = format!("[chat]\nlisten = \"127.0.0.1:{port}\"\nteam = \"frontline\"\n");
+    let mut daemon = Daemon::start(&[("guichet.toml", &maildirs(&chat)), ("customers.csv", CUSTOMERS)]).await;
+    let nobody =
+        b"To: support@acme.example\r\nSubject: From nobody\r\nMessage-ID: <n@x.example>\r\n\r\nCan you hear me?\0\xff\r\n".to_vec();
+    arrives(&daemon, "1.nobody", &nobody);
+    lines_when(&daemon, &["quarantine", "list"], "the first", |lines| lines.len() == 1).await;
+    let away = MailText::new("joao@padaria.example", "support@acme.example").subject("Away").header("Auto-Submitted", "auto-replied");
+    let away = away.text("I am away.\n").octets();
+    arrives(&daemon, "2.away", &away);
+    let lines = lines_when(&daemon, &["quarantine", "list"], "both in quarantine", |lines| lines.len() == 2).await;
+    let told = |line: &Value| (line["id"].clone(), line["reason"].clone(), line["mailbox"].clone(), line["octets"].clone());
+    assert_eq!(told(&lines[0]), (1.into(), "no_sender".into(), "support".into(), nobody.len().into()));
+    assert_eq!(told(&lines[1]), (2.into(), "machine".into(), "support".into(), away.len().into()));
+    let log = std::fs::read_to_string(daemon.log()).unwrap();
+    assert!(log.contains("no_sender") && log.contains("quarantine show 2"), "{log}");
+    assert!(!log.contains("From nobody") && !log.contains("joao@"), "no content: {log}");
+
+    let counted = metrics(port).await;
+    for reason in ["no_sender", "machine"] {
+        assert!(counted.contains(&format!("guichet_quarantined_total{{reason=\"{reason}\"}} 1")), "{counted}");
+    }
+
+    for (id, octets) in [("1", &nobody), ("2", &away)] {
+        assert_eq!(&daemon.cli(&["quarantine", "show", id, "--raw"]).await.stdout, octets, "octet by octet");
+    }
+    assert_eq!(daemon.json(&["quarantine", "show", "1"]).await, lines[0]);
+    let landed = daemon.json(&["quarantine", "release", "1"]).await;
+    let number = landed["ticket"].as_u64().unwrap().to_string();
+    let again = daemon.cli(&["quarantine", "release", "1"]).await;
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(said.contains("released already") && said.contains(&number), "{said}");
+    let ticket = daemon.json(&["ticket", &number]).await;
+    assert_eq!((&ticket["subject"], &ticket["requester"]["address"]), (&"From nobody".into(), &Value::Null));
+    assert_eq!(daemon.json_lines(&["quarantine", "list"]).await.len(), 1, "one is left");
+    assert_eq!(daemon.json_lines(&["quarantine", "list", "--all"]).await[0]["released"], landed);
+
+    // The same without a daemon.
+    assert_eq!(daemon.terminate().await.code(), Some(0));
+    assert_eq!(daemon.cli(&["quarantine", "show", "2", "--raw"]).await.stdout, away);
+    assert_eq!(daemon.cli(&["quarantine", "release", "1"]).await.status.code(), Some(1));
+    let landed = daemon.json(&["quarantine", "release", "2"]).await;
+    let ticket = daemon.json(&["ticket", &landed["ticket"].to_string()]).await;
+    assert_eq!(ticket["requester"]["address"], "joao@padaria.example");
+    assert_eq!(daemon.cli(&["quarantine", "release", "9"]).await.status.code(), Some(1), "none of that number");
+    for mail in daemon.json_lines(&["outbox", "list"]).await {
+        assert_eq!(mail["purpose"], "notification", "P6: the machine is not answered: {mail}");
+    }
+    assert_eq!(daemon.json(&["verify"]).await["ok"], true);
+
+    // The same mail again changes nothing (P2).
+    daemon.run().await;
+    arrives(&daemon, "3.nobody", &nobody);
+    wait_until("it to be taken in", LIMIT, async || (!daemon.state_dir().join("in/new/3.nobody").exists()).then_some(())).await;
+    assert_eq!(daemon.json_lines(&["tickets"]).await.len(), 2);
+    assert!(daemon.json_lines(&["quarantine", "list"]).await.is_empty());
+}
+
+#[tokio::test]
+async fn p5_what_waits_is_listed_sent_at_once_or_dropped() {
+    let maildir = "[smtp]\nmaildir = \"@STATE@/out\"\n";
+    let down = format!("[smtp]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\ntime_limit = \"5s\"\n", free_port());
+    let config = maildirs("").replace(maildir, &down);
+    let mut daemon = Daemon::start(&[("guichet.toml", &config), ("customers.csv", CUSTOMERS)]).await;
+    arrives(&daemon, "1.mary", &MailText::new("mary@shop.example", "support@acme.example").subject("Help").octets());
+    let tried = |lines: &[Value]| lines.len() == 3 && lines.iter().all(|l| l["delivery"] == "deferred");
+    let lines = lines_when(&daemon, &["outbox", "list"], "each tried once", tried).await;
+    let ack = lines.iter().find(|l| l["purpose"] == "ack").unwrap();
+    assert_eq!((&ack["to"], &ack["by"]), (&"mary@shop.example".into(), &"mail".into()));
+    assert!(ack["last_error"].as_str().is_some_and(|e| !e.is_empty()), "{ack}");
+
+    let ids: Vec<String> = lines.iter().map(|l| l["id"].as_str().unwrap().to_owned()).collect();
+    let attempts = |lines: &[Value], id: &str| lines.iter().find(|l| l["id"] == id).and_then(|l| l["attempts"].as_u64()).unwrap();
+    let before = attempts(&daemon.json_lines(&["outbox", "list"]).await, &ids[0]);
+    assert_eq!(daemon.json(&["outbox", "retry", &ids[0]]).await["id"], ids[0].as_str());
+    lines_when(&daemon, &["outbox", "list"], "it to be tried again", |lines| attempts(lines, &ids[0]) > before).await;
+
+    let dropped = daemon.json(&["outbox", "drop", &ids[1]]).await;
+    assert_eq!((&dropped["delivery"], &dropped["last_error"]), (&"failed".into(), &"dropped by hand".into()));
+    assert_eq!(daemon.cli(&["outbox", "drop", &ids[1]]).await.status.code(), Some(1), "it does not wait any more");
+    assert_eq!(daemon.json_lines(&["outbox", "list"]).await.len(), 2);
+    assert_eq!(daemon.json_lines(&["outbox", "list", "--all"]).await.len(), 3);
+    let ticket = daemon.json(&["ticket", ids[1].split('.').next().unwrap()]).await;
+    let told = |line: &&Value| line["why"] == "dropped by hand" && line["what"].as_str().is_some_and(|what| what.contains(&ids[1]));
+    assert_eq!(ticket["history"].as_array().unwrap().iter().filter(told).count(), 1, "{ticket}");
+    for (id, code) in [("1042.99", 1), ("7.1", 1), ("1042", 2), ("x.y", 2)] {
+        assert_eq!(daemon.cli(&["outbox", "retry", id]).await.status.code(), Some(code), "{id}");
+    }
+
+    // Without a daemon; what was dropped can be sent after all once the relay is up.
+    assert_eq!(daemon.terminate().await.code(), Some(0));
+    assert_eq!(daemon.json(&["outbox", "drop", &ids[2]]).await["delivery"], "failed");
+    assert_eq!(daemon.json(&["outbox", "retry", &ids[1]]).await["delivery"], "queued");
+    assert_eq!(daemon.json(&["verify"]).await["ok"], true);
+    daemon.write("guichet.toml", &maildirs(""));
+    daemon.run().await;
+    daemon.json(&["outbox", "retry", &ids[0]]).await;
+    lines_when(&daemon, &["outbox", "list"], "the outbox to empty", <[Value]>::is_empty).await;
+    assert_eq!(std::fs::read_dir(daemon.state_dir().join("out/new")).unwrap().count(), 2, "but not what stayed dropped");
+    assert_eq!(daemon.cli(&["outbox", "retry", &ids[0]]).await.status.code(), Some(1), "it was sent");
 }
 
 #[tokio::test]

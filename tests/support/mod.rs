@@ -5,6 +5,7 @@
 //! if the test panics, its directory stays and its path is printed.
 
 pub mod authority;
+pub mod browser;
 pub mod daemon;
 pub mod dovecot;
 pub mod mail;

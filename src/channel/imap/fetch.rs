@@ -125,6 +125,9 @@ pub(super) async fn next_batch<H: Handover>(wire: &mut Wire, wishes: &[Wish], ta
                 };
                 task.lane.push(received).await;
                 task.ledger.taken(item.uid);
+                if is_cut {
+                    task.ledger.cut(item.uid);
+                }
                 task.asked.swap_remove(place);
             }
             Reply::Data(_) => {}

@@ -58,6 +58,8 @@ struct Entry {
     /// How often a connection ended while this message was asked for alone; `suspect`: while it was asked for at all.
     strikes: u32,
     suspect: bool,
+    /// Only its start was taken in: what is at the source is the only whole copy.
+    cut: bool,
 }
 
 /// See the module.
@@ -117,7 +119,7 @@ impl Ledger {
     /// The folder lists it.
     pub(super) fn want(&mut self, uid: u32) {
         if uid > self.floor {
-            let fresh = Entry { state: State::Wanted, size: None, failures: 0, misses: 0, strikes: 0, suspect: false };
+            let fresh = Entry { state: State::Wanted, size: None, failures: 0, misses: 0, strikes: 0, suspect: false, cut: false };
             self.entries.entry(uid).or_insert(fresh);
         }
     }
@@ -155,6 +157,17 @@ impl Ledger {
     /// Handed over.
     pub(super) fn taken(&mut self, uid: u32) {
         self.set(uid, State::InLane);
+    }
+
+    /// Only the start of it was handed over.
+    pub(super) fn cut(&mut self, uid: u32) {
+        if let Some(entry) = self.entries.get_mut(&uid) {
+            entry.cut = true;
+        }
+    }
+
+    pub(super) fn is_cut(&self, uid: u32) -> bool {
+        self.entries.get(&uid).is_some_and(|entry| entry.cut)
     }
 
     /// On disk.

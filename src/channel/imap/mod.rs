@@ -21,12 +21,14 @@ mod connect;
 mod fetch;
 mod guard;
 mod ledger;
+mod probe;
 mod session;
 mod settle;
 #[cfg(test)]
 pub(super) mod tests;
 
 pub use answer::Code;
+pub use probe::probe;
 
 use super::lane::{Lane, Settled};
 use super::{FaultKind, Handover, Health, Surroundings};

@@ -264,7 +264,7 @@ impl<H: Handover> Session<'_, H> {
 }
 
 /// Opens the folder; true if keywords of our own can be kept in it.
-async fn select(wire: &mut Wire, folder: &str) -> Result<bool, Fault> {
+pub(super) async fn select(wire: &mut Wire, folder: &str) -> Result<bool, Fault> {
     wire.folder.exists = 0;
     wire.folder.seen = 0;
     // RFC 9051 section 7.1: without PERMANENTFLAGS all flags can be set, but none can be made.

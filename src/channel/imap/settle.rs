@@ -33,7 +33,12 @@ pub(super) async fn settle(
                 ledger.settled(&members);
             }
         }
-        After::Delete => remove(wire, *can, keywords, &fresh, ledger).await?,
+        After::Delete => {
+            // P1: of a mail that was too large only the start is here; the whole of it stays where it is.
+            let (cut, whole): (Vec<u32>, Vec<u32>) = fresh.iter().partition(|uid| ledger.is_cut(**uid));
+            ledger.settled(&cut);
+            remove(wire, *can, keywords, &whole, ledger).await?;
+        }
         After::Move(folder) => {
             // What was copied before a failure is only to be removed, never to be moved or copied again.
             remove(wire, *can, keywords, &copied, ledger).await?;

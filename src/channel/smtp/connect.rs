@@ -45,6 +45,11 @@ impl Connection {
         accept(step, reply, is_completion)
     }
 
+    /// Says goodbye; the answer is of no interest.
+    pub(super) async fn quit(&mut self) {
+        let _ = self.smtp.quit().await;
+    }
+
     /// Sends the content and its end.
     pub(super) async fn content(&mut self, lines: &[u8]) -> Result<(), What> {
         let reply = self.smtp.message(lines).await;

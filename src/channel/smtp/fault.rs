@@ -20,7 +20,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Connect => "connecting",
             Self::Secure => "TLS",
@@ -106,6 +106,9 @@ pub(super) fn classify(fault: &Fault) -> Attempt {
             code if is_of_sign_in(*code) => Attempt::Retry { why, of_route: true },
             400..=599 if !of_transaction => Attempt::Retry { why, of_route: true },
             400..=499 => Attempt::Retry { why, of_route: false },
+            // What is refused here is our own address: a fault of the set-up, which must not fail the whole queue. 552 and 555 speak
+            // of the mail (RFC 5321 section 4.1.1.11, RFC 1870 section 6.1).
+            500..=599 if fault.step == Step::Sender && !matches!(code, 552 | 555) => Attempt::Retry { why, of_route: true },
             500..=599 => Attempt::GiveUp { why },
             // A good reply that fits no question: the conversation is out of step.
             _ if fault.content_sent => Attempt::Uncertain { why },
@@ -120,7 +123,7 @@ pub(super) fn classify(fault: &Fault) -> Attempt {
 }
 
 /// For ops. May hold an address, since servers repeat them; never content.
-fn why(fault: &Fault) -> String {
+pub(super) fn why(fault: &Fault) -> String {
     let step = fault.step.word();
     match &fault.what {
         What::Reply { code, words } => format!("{step}: {code} {}", one_line(words, WORDS_OCTETS_MAX)),
@@ -167,7 +170,8 @@ mod tests {
             (Step::Sender, 530, RetryRoute, "sign-in required"),
             (Step::Sender, 421, RetryRoute, "shutting down"),
             (Step::Sender, 451, Retry, "this sender, for now"),
-            (Step::Sender, 553, GiveUp, "sender refused"),
+            (Step::Sender, 553, RetryRoute, "our own address refused"),
+            (Step::Sender, 552, GiveUp, "too large for the server"),
             (Step::Recipient, 450, Retry, "greylisted"),
             (Step::Recipient, 550, GiveUp, "no such user"),
             (Step::Data, 451, Retry, "local error"),

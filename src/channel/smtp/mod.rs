@@ -8,6 +8,7 @@
 mod connect;
 mod content;
 mod fault;
+mod probe;
 mod replies;
 mod wire;
 

@@ -267,10 +267,15 @@ impl Check<'_> {
             first_number: self.number("desk.first_number", desk.first_number, 1..=1_000_000_000),
             close_solved_after: self.duration("desk.close_solved_after", desk.close_solved_after.as_ref(), SECOND..=YEAR).unwrap_or(YEAR),
             review_after: self.duration("desk.review_after", desk.review_after.as_ref(), SECOND..=YEAR).unwrap_or(YEAR),
-            acks_per_hour_max: u32::try_from(self.number("desk.acks_per_hour_max", desk.acks_per_hour_max.map(u64::from), 1..=1000))
-                .unwrap_or(1),
+            acks_per_hour_max: self.acks("desk.acks_per_hour_max", desk.acks_per_hour_max),
+            acks_per_hour_known_max: self.acks("desk.acks_per_hour_known_max", desk.acks_per_hour_known_max),
             attached_octets_max: self.number("desk.attached_octets_max", desk.attached_octets_max, 0..=200_000_000),
         }
+    }
+
+    /// The store remembers a few more acknowledgements of an address than may be allowed here.
+    fn acks(&mut self, key: &str, written: Option<u32>) -> u32 {
+        u32::try_from(self.number(key, written.map(u64::from), 1..=250)).unwrap_or(1)
     }
 
     fn teams(

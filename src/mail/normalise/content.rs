@@ -229,11 +229,10 @@ impl Reader<'_> {
                 flag(self.defects, "cut_text", "has HTML longer than is turned into text");
             }
             let page = self.decode(kept, about.charset.as_deref());
-            return Words { text: tidy(&html::to_text(&page)), is_html: true };
+            return Words { text: tidy(&html::to_text(&page, self.limits.text_octets_max)), is_html: true };
         }
-        // A little more than will be kept, so that the cut is noticed.
-        const SLACK: usize = 16;
-        let kept = &decoded[..decoded.len().min(self.limits.text_octets_max.saturating_mul(2).saturating_add(SLACK))];
+        // More than will be kept, so that the cut is noticed: decoding may shorten.
+        let kept = &decoded[..decoded.len().min(self.limits.text_octets_max.saturating_mul(2).saturating_add(16))];
         let text = tidy(&self.decode(kept, about.charset.as_deref()));
         Words { text: if about.flowed { unflow(&text, about.delete_space) } else { text }, is_html: false }
     }

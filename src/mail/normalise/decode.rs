@@ -133,15 +133,13 @@ pub(super) fn text(octets: &[u8], label: Option<&str>) -> (String, Option<&'stat
 
 /// UTF-8 if it is, windows-1252 if nothing in it looks like UTF-8 (it was labelled wrongly), else UTF-8 with replacement.
 pub(super) fn utf8_or_western(octets: &[u8]) -> (String, Option<&'static str>) {
-    match std::str::from_utf8(octets) {
-        Ok(text) => (text.to_owned(), None),
-        Err(_) => {
-            let multibyte = octets.utf8_chunks().any(|chunk| !chunk.valid().is_ascii());
-            match charset_decoder(b"windows-1252") {
-                Some(decode) if !multibyte => (decode(octets), Some("wrong_charset")),
-                _ => (String::from_utf8_lossy(octets).into_owned(), Some("wrong_charset")),
-            }
-        }
+    if let Ok(text) = std::str::from_utf8(octets) {
+        return (text.to_owned(), None);
+    }
+    let multibyte = octets.utf8_chunks().any(|chunk| !chunk.valid().is_ascii());
+    match charset_decoder(b"windows-1252") {
+        Some(decode) if !multibyte => (decode(octets), Some("wrong_charset")),
+        Some(_) | None => (String::from_utf8_lossy(octets).into_owned(), Some("wrong_charset")),
     }
 }
 
@@ -165,6 +163,14 @@ fn known_label(label: &str) -> &str {
         "macroman" | "x-mac-roman" | "x-macintosh" => "macintosh",
         other => other,
     }
+}
+
+/// The character of an HTML entity, given without `&` and `;`.
+pub(in crate::mail) fn entity(name: &str) -> Option<char> {
+    let mut decoded = String::new();
+    let token = format!("&{name};");
+    mail_parser::decoders::html::add_html_token(&mut decoded, token.as_bytes(), false);
+    if decoded == token { None } else { decoded.chars().next() }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! From address stands there; nothing else is ever taken for it (RFC 5322 section 3.6.2). This folder is the only user of
 //! mail-parser, and uses it to read single values: structure, limits and choice of text are our own.
 //!
-//! Read in this order: this file, [`structure`] (fields and parts), `headers` (values), `content` (text and attachments),
+//! Read in this order: this file, `structure` (fields and parts), `headers` (values), `content` (text and attachments),
 //! `decode` (encodings and character sets), `fingerprint`.
 
 mod content;

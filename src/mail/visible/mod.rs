@@ -7,7 +7,7 @@
 mod phrases;
 
 use crate::domain::message::{Span, SpanKind};
-use phrases::{FORWARDED, HEADINGS, Heading, OPENERS, ORIGINAL, SENT_FROM, SENT_FROM_MORE, WROTE};
+use phrases::{CLOSINGS, FORWARDED, HEADINGS, Heading, OPENERS, ORIGINAL, SENT_FROM, SENT_FROM_MORE, WROTE};
 
 /// With this a line begins under which a brief stands: the part of a notification that only agents may read.
 pub const BRIEF_MARK: &str = "— guichet #";
@@ -88,7 +88,12 @@ impl<'a> Reader<'a> {
             if self.is_quoted(at) {
                 self.kinds[at] = SpanKind::Quoted;
                 at += 1;
-                if self.doubt == Doubt::Cut {
+                if self.doubt == Doubt::Keep {
+                    if self.is_broken_off(at) {
+                        self.kinds[at] = SpanKind::Quoted;
+                        at += 1;
+                    }
+                } else {
                     // A line right below that is not marked is mostly the rest of a quoted one that was broken in two.
                     while at < self.lines.len() && !self.is_blank(at) && !self.is_quoted(at) {
                         self.kinds[at] = SpanKind::Quoted;
@@ -98,7 +103,6 @@ impl<'a> Reader<'a> {
                 continue;
             }
             match self.begin(at) {
-                None => at += 1,
                 Some(Begin::Attribution(count)) => {
                     let next = (at + count..self.lines.len()).find(|i| !self.is_blank(*i));
                     if next.is_some_and(|next| self.is_quoted(next)) {
@@ -110,11 +114,23 @@ impl<'a> Reader<'a> {
                     }
                 }
                 Some(Begin::All) => return self.quote_from(at),
-                Some(Begin::Brief) if self.doubt == Doubt::Cut => return self.quote_from(at),
-                Some(Begin::Forward) if self.doubt == Doubt::Cut => return self.quote_from(at),
-                Some(Begin::Brief | Begin::Forward) => at += 1,
+                Some(Begin::Brief | Begin::Forward) if self.doubt == Doubt::Cut => return self.quote_from(at),
+                Some(Begin::Brief | Begin::Forward) | None => at += 1,
             }
         }
+    }
+
+    /// Whether this one line is the rest of the quoted line above, which a program broke in two: the quotation goes on
+    /// below, the line above is long and asks nothing, and this one goes on in the middle of a sentence.
+    fn is_broken_off(&self, at: usize) -> bool {
+        const LONG: usize = 60;
+        let (Some(above), Some(line)) = (self.lines.get(at.wrapping_sub(1)), self.lines.get(at)) else { return false };
+        let goes_on = at + 1 < self.lines.len() && self.is_quoted(at + 1);
+        goes_on
+            && !self.is_quoted(at)
+            && above.text.len() >= LONG
+            && !above.text.trim_end().ends_with(['?', ':'])
+            && line.text.chars().next().is_some_and(char::is_lowercase)
     }
 
     /// All from this line on is quoted, and a rule right above it.
@@ -144,7 +160,10 @@ impl<'a> Reader<'a> {
         if self.is_heading_block(at) {
             return Some(Begin::All);
         }
-        (1..=3).find(|count| self.is_attribution(at, *count)).map(Begin::Attribution)
+        // It begins here, not in one of the lines below: those above it may be the writer's own.
+        let count = (1..=3).find(|count| self.is_attribution(at, *count))?;
+        let begins_here = !(1..count).any(|later| self.is_attribution(at + later, count - later));
+        begins_here.then_some(Begin::Attribution(count))
     }
 
     /// Whether these lines together are an attribution line, wrapped perhaps.
@@ -155,10 +174,11 @@ impl<'a> Reader<'a> {
             return false;
         }
         // What is quoted below is not a part of the line.
-        if lines.iter().skip(1).any(|l| l.text.trim_start().starts_with('>')) {
+        let (first, others) = lines.split_at(1);
+        if others.iter().any(|l| l.text.trim_start().starts_with('>') && l.text.trim() != ">:") {
             return false;
         }
-        let joined = lines.iter().map(|l| l.text.trim()).collect::<Vec<_>>().join(" ");
+        let joined = first.iter().chain(others).map(|l| l.text.trim()).collect::<Vec<_>>().join(" ");
         is_attribution(&joined)
     }
 
@@ -188,9 +208,8 @@ impl<'a> Reader<'a> {
                 found.push(heading);
             }
         }
-        let count = found.iter().filter(|h| **h != Heading::Cc).count();
-        // Three of four; with From, Date and an address two are enough: a note to self has no To.
-        count >= 3
+        // Three of From, Date, To and Subject: one or two stand in many a sentence.
+        found.iter().filter(|h| **h != Heading::Cc).count() >= 3
     }
 
     fn mark_signatures(&mut self) {
@@ -227,10 +246,23 @@ impl<'a> Reader<'a> {
         if is_careless && has_words_above && to_quote <= CARELESS_LINES_MAX {
             return Some(to_quote);
         }
+        if self.doubt == Doubt::Keep && has_words_above && is_closing(line) && self.is_name_only(at + 1, to_quote) {
+            return Some(to_quote);
+        }
         if is_sent_from(line) {
             return Some(if self.doubt == Doubt::Cut { to_quote } else { 1 });
         }
         None
+    }
+
+    /// Whether what stands below a closing phrase is no more than a name and where it works.
+    fn is_name_only(&self, from: usize, to_quote: usize) -> bool {
+        const LINES_MAX: usize = 4;
+        const OCTETS_MAX: usize = 60;
+        let below = self.lines.get(from..from + to_quote - 1).unwrap_or_default();
+        let mut words = below.iter().map(|l| l.text.trim()).filter(|t| !t.is_empty());
+        let count = words.clone().count();
+        (1..=LINES_MAX).contains(&count) && words.all(|t| t.len() <= OCTETS_MAX && !t.contains('?') && !is_postscript(t))
     }
 
     /// Empty lines between two of a kind are of that kind.
@@ -381,6 +413,19 @@ fn is_short_date(word: &str) -> bool {
 fn has_time(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.windows(4).any(|w| w[0].is_ascii_digit() && matches!(w[1], b':' | b'.' | b'h') && w[2].is_ascii_digit() && w[3].is_ascii_digit())
+}
+
+/// "PS: one thing more" is no signature.
+fn is_postscript(text: &str) -> bool {
+    let letters: String = text.chars().filter(|c| *c != '.' && *c != ' ').take(3).collect::<String>().to_lowercase();
+    letters.starts_with("ps") && !letters.chars().nth(2).is_some_and(char::is_alphabetic)
+}
+
+/// "Kind regards," in a line of its own.
+fn is_closing(line: &str) -> bool {
+    const OCTETS_MAX: usize = 60;
+    let text = line.trim();
+    text.len() <= OCTETS_MAX && CLOSINGS.contains(&text.trim_end_matches([',', '.', '!']).to_lowercase().as_str())
 }
 
 /// "Sent from my …" in a line of its own.

@@ -30,6 +30,21 @@ fn what_is_new_in_a_customers_reply() {
         ("Sim\n\nDe: S <s@h.example>\nEnviado: terça-feira\nPara: A\nAssunto: Re\n\nvelho\n", "Sim", "Outlook, Portuguese"),
         ("Jah\n\nSaatja: S <s@h.example>\nSaadetud: teisipäev\nAdressaat: A\nTeema: Re\n\nvana\n", "Jah", "Outlook, Estonian"),
         ("Hi\n-- \nAna\nAcme\n", "Hi", "signature"),
+        ("Hi\n\nKind regards,\n\nAna Souza\nAcme\n", "Hi", "a name below a closing phrase"),
+        ("Hi\n\nKind regards,\nAna\n\nPS: and the other one?\n", "Hi Kind regards, Ana PS: and the other one?", "words below the name"),
+        ("Kind regards,\nAna\n", "Kind regards, Ana", "nothing above it"),
+        (
+            "> Which of the versions that we sent you do you use at your office?\nthe newest one\n> And where?\n",
+            "the newest one",
+            "an answer in lower case",
+        ),
+        (
+            "x\n> Which of the versions that we sent you do you use at your off\nice in town\n> And where?\n",
+            "x",
+            "the rest of a broken line",
+        ),
+        ("Hi\nOn Tue, 14 Oct 2025 at 09:30 Help <s@h.example> wrote:\n> old\n", "Hi", "no empty line above"),
+        ("Hi\n\ntir. 14. okt. 2025 kl. 09:30 skrev Help <s@h.example\n>:\n\n> gammel\n", "Hi", "bracket wrapped"),
         ("Hi\n\nSent from my iPhone\n", "Hi", "telephone"),
         ("Hi\n\nEnviado do meu iPhone\n\n> q\n", "Hi", "telephone, Portuguese"),
         (
@@ -73,6 +88,7 @@ fn p7_an_agents_reply_is_cut_in_doubt() {
         ("Done.\n\nSent from my iPhone\n\nINTERNAL\n", "Done.", "below the telephone's line"),
         ("Done.\n\n---------- Forwarded message ---------\nINTERNAL\n", "Done.", "forward"),
         ("\n\nOn Tue, Help Desk wrote:\n> old text\n", "", "nothing new"),
+        ("Done.\n\nKind regards,\nKelly\n", "Done. Kind regards, Kelly", "the customer shall see whom he hears from"),
         ("#solve\nDone.\n", "#solve Done.", "commands are read by others"),
         ("Done.\n\nVan: S <s@h.example>\nVerzonden: dinsdag\nAan: K\nOnderwerp: x\n\nINTERNAL\n", "Done.", "Outlook, Dutch"),
     ] {

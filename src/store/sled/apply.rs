@@ -60,6 +60,9 @@ impl Applier {
         check_sound(change, &stored)?;
         self.check_blobs(change)?;
         let landing = self.put_quarantine(change, &mut rows)?;
+        if let (Some(id), Some(landing)) = (change.releases, landing) {
+            self.put(&mut rows, keys::released(id), &LandingRecord::from(landing))?;
+        }
         if let (Some(fingerprint), Some(landing)) = (change.fingerprint, landing) {
             self.put(&mut rows, keys::fingerprint(fingerprint), &LandingRecord::from(landing))?;
         }
@@ -68,6 +71,12 @@ impl Applier {
         }
         self.put_messages(change, &stored, &mut rows)?;
         self.put_outbox(change, &mut rows)?;
+        if let Some((id, at)) = change.bounced {
+            self.put_update(&mut rows, id, |attempts| attempts.mark(Delivery::Bounced, at))?;
+        }
+        if let Some((id, why)) = &change.dropped {
+            self.put_update(&mut rows, *id, |attempts| attempts.give_up(why.clone()))?;
+        }
         for (id, number) in &change.message_ids {
             rows.mark(keys::message_id_ticket(id, *number));
         }
@@ -132,13 +141,8 @@ impl Applier {
     }
 
     fn update_one(&mut self, update: &Update) -> Result<Rows, StoreFault> {
-        let id = update.id;
-        let mut attempts = self.engine.attempts(id)?.ok_or(StoreFault::NoSuchEntry(id))?;
         let mut rows = Rows::new();
-        if let Some(at) = attempts.next_attempt {
-            rows.remove(keys::outbox_due(at, id));
-        }
-        match &update.news {
+        self.put_update(&mut rows, update.id, |attempts| match &update.news {
             News::Settled(verdict) => {
                 // Ops may have dropped it, or a report of its failure come, while the attempt ran; only a success overrides the
                 // former.
@@ -148,17 +152,35 @@ impl Applier {
                 }
             }
             News::Marked(delivery) => attempts.mark(*delivery, update.now),
-        }
-        self.put_attempts(&mut rows, id, &attempts)?;
+        })?;
         Ok(rows)
     }
 
-    /// Where the change's message already is.
-    fn known(&self, change: &Change) -> Result<Option<Landing>, StoreFault> {
-        change.fingerprint.map_or(Ok(None), |fingerprint| self.engine.landing(&keys::fingerprint(fingerprint)))
+    fn put_update(&mut self, rows: &mut Rows, id: OutboxId, change: impl FnOnce(&mut Attempts)) -> Result<(), StoreFault> {
+        let mut attempts = self.engine.attempts(id)?.ok_or(StoreFault::NoSuchEntry(id))?;
+        if let Some(at) = attempts.next_attempt {
+            rows.remove(keys::outbox_due(at, id));
+        }
+        change(&mut attempts);
+        self.put_attempts(rows, id, &attempts)
     }
 
-    /// The stored tickets that the change rewrites; `None` if one of them, or the session, is not what it was decided on.
+    /// Where the change's message already is, unless it is to be taken from there.
+    fn known(&self, change: &Change) -> Result<Option<Landing>, StoreFault> {
+        let known = change.fingerprint.map_or(Ok(None), |fingerprint| self.engine.landing(&keys::fingerprint(fingerprint)))?;
+        let Some(id) = change.releases else { return Ok(known) };
+        if let Some(landing) = self.engine.released(id)? {
+            return Ok(Some(landing));
+        }
+        match known {
+            Some(Landing::Quarantine { id: at }) if at == id => Ok(None),
+            Some(elsewhere) => Ok(Some(elsewhere)),
+            None => Err(StoreFault::Unsound("a message is released that is not in quarantine")),
+        }
+    }
+
+    /// The stored tickets that the change rewrites; `None` if one of them, the session or the mail to be dropped is not
+    /// what it was decided on.
     fn stored_as_expected(&self, change: &Change) -> Result<Option<BTreeMap<TicketNumber, Ticket>>, StoreFault> {
         let mut stored = BTreeMap::new();
         for ticket in &change.tickets {
@@ -167,6 +189,11 @@ impl Applier {
                 return Ok(None);
             }
             stored.extend(before.map(|before| (ticket.number, before)));
+        }
+        if let Some((id, _)) = &change.dropped
+            && self.engine.attempts(*id)?.is_none_or(|attempts| attempts.delivery.is_final())
+        {
+            return Ok(None);
         }
         if let Some(session) = &change.session {
             let before = self.engine.session(session.id)?;
@@ -377,6 +404,8 @@ fn check_sound(change: &Change, stored: &BTreeMap<TicketNumber, Ticket>) -> Resu
         Some(Landing::Quarantine { .. }) => demand(change.quarantine.is_some(), "a message lands in a quarantine that is not written")?,
         None => {}
     }
+    let lands = change.fingerprint.is_some() && matches!(change.landing, Some(Landing::Ticket { .. }));
+    demand(change.releases.is_none() || lands, "a message is released to nowhere")?;
     for (number, ticket) in &tickets {
         let (messages_before, outbox_before) = stored.get(number).map_or((0, 0), |before| (before.messages, before.outbox));
         let mut seqs: Vec<u32> = change.messages.iter().filter(|message| message.ticket == *number).map(|message| message.seq).collect();
@@ -395,6 +424,7 @@ fn check_sound(change: &Change, stored: &BTreeMap<TicketNumber, Ticket>) -> Resu
     let owners = change.messages.iter().map(|message| message.ticket);
     let owners =
         owners.chain(change.outbox.iter().map(|outbound| outbound.id.ticket)).chain(change.history.iter().map(|(number, _)| *number));
+    let owners = owners.chain(change.dropped.iter().map(|(id, _)| id.ticket));
     let mut owners = owners.chain(change.message_ids.iter().map(|(_, number)| *number));
     demand(owners.all(|number| tickets.contains_key(&number)), "something belongs to a ticket that is not written")
 }

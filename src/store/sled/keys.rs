@@ -19,6 +19,7 @@
 //! | `S` | session | the chat session |
 //! | `x` | session, chat seq | which message that is |
 //! | `q` | id | a quarantined message |
+//! | `Q` | id | where that message landed when it was released |
 //! | `b` | blob | its place in the packs |
 
 use crate::domain::address::EmailAddress;
@@ -46,11 +47,12 @@ pub(in crate::store) enum Kind {
     Session = b'S',
     ChatEvent = b'x',
     Quarantine = b'q',
+    Released = b'Q',
     Blob = b'b',
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Meta,
         Self::Ticket,
         Self::Message,
@@ -67,6 +69,7 @@ impl Kind {
         Self::Session,
         Self::ChatEvent,
         Self::Quarantine,
+        Self::Released,
         Self::Blob,
     ];
 
@@ -199,7 +202,7 @@ pub(in crate::store) fn outbox_due(at: Timestamp, id: OutboxId) -> Key {
 }
 
 pub(in crate::store) fn acks(address: &EmailAddress) -> Key {
-    Key::of(Kind::Acks).hash(address.as_str())
+    Key::of(Kind::Acks).hash(&address.untagged())
 }
 
 pub(in crate::store) fn cursor(mailbox: &str) -> Key {
@@ -220,6 +223,10 @@ pub(in crate::store) fn chat_event(session: SessionId, chat_seq: u32) -> Key {
 
 pub(in crate::store) fn quarantine(id: u64) -> Key {
     Key::of(Kind::Quarantine).number(id)
+}
+
+pub(in crate::store) fn released(id: u64) -> Key {
+    Key::of(Kind::Released).number(id)
 }
 
 pub(in crate::store) fn blob(id: BlobId) -> Key {

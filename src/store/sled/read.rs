@@ -32,7 +32,7 @@ impl Engine {
         for id in &need.message_ids {
             known_ids.extend(self.tickets_of_id(id)?.into_iter().map(|number| (id.clone(), number)));
         }
-        let mut numbers: BTreeSet<TicketNumber> = need.tickets.iter().copied().collect();
+        let mut numbers: BTreeSet<TicketNumber> = need.tickets.iter().copied().chain(need.report.map(|id| id.ticket)).collect();
         numbers.extend(known_ids.iter().map(|(_, number)| *number));
         numbers.extend(session.as_ref().and_then(|session| session.ticket));
         let mut tickets = Vec::with_capacity(numbers.len());
@@ -47,7 +47,8 @@ impl Engine {
             }
             acks = self.acks(&keys::acks(sender))?.times().map_err(|word| word.of(AcksRecord::KIND))?;
         }
-        Ok(Context { seen, next_number: self.next_number()?, tickets, known_ids, session, earlier, acks })
+        let reported = need.report.map(|id| self.outbox_entry(id)).transpose()?.flatten();
+        Ok(Context { seen, next_number: self.next_number()?, tickets, known_ids, session, earlier, reported, acks })
     }
 
     pub(in crate::store) fn landing(&self, key: &Key) -> Result<Option<Landing>, StoreFault> {
@@ -136,6 +137,15 @@ impl Engine {
 
     pub(in crate::store) fn quarantine(&self) -> Result<Vec<(u64, Quarantined)>, StoreFault> {
         self.scan(&Key::of(Kind::Quarantine)).map(|row| self.quarantined_of_row(&row?)).collect()
+    }
+
+    pub(in crate::store) fn quarantined(&self, id: u64) -> Result<Option<Quarantined>, StoreFault> {
+        let Some(record) = self.load::<QuarantineRecord>(&keys::quarantine(id))? else { return Ok(None) };
+        Quarantined::try_from(record).map(Some).map_err(|word| word.of(QuarantineRecord::KIND))
+    }
+
+    pub(in crate::store) fn released(&self, id: u64) -> Result<Option<Landing>, StoreFault> {
+        self.landing(&keys::released(id))
     }
 
     pub(in crate::store) fn quarantined_of_row(&self, (key, value): &Row) -> Result<(u64, Quarantined), StoreFault> {

@@ -251,7 +251,7 @@ pub(in crate::store) struct AcksRecord(Vec<Ms>);
 
 impl AcksRecord {
     /// How many are remembered.
-    pub(in crate::store) const TIMES_MAX: usize = 32;
+    pub(in crate::store) const TIMES_MAX: usize = 256;
 
     pub(in crate::store) fn add(&mut self, at: Timestamp) {
         let at = Ms::from(at);

@@ -101,7 +101,11 @@ impl Writer {
         let (queue, requests) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("guichet-writer".to_owned())
-            .spawn(move || Thread { applier, requests, group: Group::default(), broken: None }.run())
+            .spawn(move || {
+                // Whatever ends the thread, a panic too.
+                let _stopped = applier.engine.blobs.stopped().clone().drop_guard();
+                Thread { applier, requests, group: Group::default(), broken: None }.run();
+            })
             .map_err(|fault| OpenFault::io("starting a thread", fault))?;
         Ok(Self { queue: Mutex::new(Some(queue)), permits: Semaphore::new(QUEUE_REQUESTS_MAX), thread: Mutex::new(Some(thread)) })
     }
@@ -238,6 +242,8 @@ impl Thread {
         if updates.is_empty() {
             return;
         }
+        // Even if it is refused: where one delivery has two updates, the first may be written then.
+        self.group.dirty = true;
         let (asked, answers): (Vec<_>, Vec<_>) = updates.into_iter().unzip();
         let refusals = self.write(|applier| applier.update(&asked));
         match refusals {
@@ -284,6 +290,7 @@ impl Thread {
         let fault = StoreFault::Failed(why.to_owned());
         tracing::error!(%fault, "the store takes no further writes");
         self.broken = Some(fault.clone());
+        self.applier.engine.blobs.stopped().cancel();
         fault
     }
 }

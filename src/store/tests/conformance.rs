@@ -25,6 +25,7 @@ async fn what_was_committed_is_read() {
 
     let number = TicketNumber(1000);
     let need = Need {
+        report: None,
         fingerprint: Some(fingerprint(1000)),
         tickets: vec![TicketNumber(7), number],
         message_ids: vec![MessageId::parse("m1000@customer.example").unwrap(), MessageId::parse("other@x.example").unwrap()],
@@ -319,6 +320,72 @@ async fn p3_quarantined_messages_get_numbers_of_their_own() {
     assert_clean(&store);
 }
 
+/// A message that is set aside under the fingerprint of the `n`th.
+fn set_aside(n: u64) -> Change {
+    let source = Source::Maildir { mailbox: "support".to_owned(), file: format!("{n}.M1") };
+    let (reason, detail) = ("no_sender".to_owned(), "no From".to_owned());
+    let quarantine = Quarantined { at: at(1), source, raw: None, reason, detail };
+    Change { fingerprint: Some(fingerprint(n)), quarantine: Some(quarantine), ..Default::default() }
+}
+
+#[tokio::test]
+async fn p2_a_message_is_released_from_quarantine_once() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let store = open(dir.path());
+        commit(&store, set_aside(1)).await;
+        commit(&store, set_aside(2)).await;
+        let release = |id, n| Change { releases: Some(id), source: None, ..arrival(n) };
+        let landing = Landing::Ticket { number: TicketNumber(1), seq: 1 };
+        let elsewhere = commit(&store, release(2, 1)).await;
+        assert_eq!(elsewhere, Outcome::Duplicate(Landing::Quarantine { id: 1 }), "another's entry");
+        for (spoil, why) in [
+            (Change { fingerprint: None, ..release(1, 1) }, "which message?"),
+            (Change { releases: Some(1), ..set_aside(1) }, "from quarantine to quarantine"),
+            (release(9, 9), "a message that was never set aside"),
+        ] {
+            let fault = store.commit(spoil).await.unwrap_err();
+            assert!(matches!(fault, StoreFault::Unsound(_)), "{why}: {fault}");
+        }
+        assert_eq!(commit(&store, release(1, 1)).await, Outcome::Committed(Some(landing)));
+        assert_eq!(commit(&store, release(1, 1)).await, Outcome::Duplicate(landing), "not twice");
+        assert_eq!(commit(&store, set_aside(1)).await, Outcome::Duplicate(landing), "nor set aside again");
+        assert_clean(&store);
+    }
+    let store = open(dir.path());
+    let landing = Landing::Ticket { number: TicketNumber(1), seq: 1 };
+    assert_eq!((store.released(1).unwrap(), store.released(2).unwrap()), (Some(landing), None));
+    assert_eq!(store.quarantined(1).unwrap(), set_aside(1).quarantine, "it is kept");
+    assert_eq!(store.context(&Need { fingerprint: Some(fingerprint(1)), ..Need::default() }).unwrap().seen, Some(landing));
+    assert_eq!((store.quarantined(3).unwrap(), store.released(3).unwrap()), (None, None));
+    assert_clean(&store);
+}
+
+#[tokio::test]
+async fn p5_a_mail_is_dropped_with_its_line_of_history_while_it_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    commit(&store, arrival(1)).await;
+    let id = OutboxId { ticket: TicketNumber(1), n: 1 };
+    let drop = || {
+        let ticket = store.ticket(TicketNumber(1)).unwrap().unwrap();
+        let history = vec![(ticket.number, line("not sent"))];
+        Change { dropped: Some((id, "dropped by hand".to_owned())), tickets: vec![ticket], history, ..Default::default() }
+    };
+    let foreign = Change { tickets: Vec::new(), history: Vec::new(), ..drop() };
+    assert!(matches!(store.commit(foreign).await.unwrap_err(), StoreFault::Unsound(_)), "without its ticket");
+    assert_eq!(commit(&store, drop()).await, Outcome::Committed(None));
+    let entry = store.outbox_entry(id).unwrap().unwrap();
+    assert_eq!((entry.delivery, entry.next_attempt, entry.last_error.as_deref()), (Delivery::Failed, None, Some("dropped by hand")));
+    assert_eq!(store.next_outbox().unwrap(), None);
+    assert_eq!(commit(&store, drop()).await, Outcome::Stale, "not twice");
+    store.mark_delivery(id, Delivery::Queued, at(5)).await.unwrap().await.unwrap();
+    store.settle_outbox(id, Settled::Sent, at(6)).await.unwrap().await.unwrap();
+    assert_eq!(commit(&store, drop()).await, Outcome::Stale, "nor what was sent");
+    assert_eq!(store.history(TicketNumber(1)).unwrap().len(), 2);
+    assert_clean(&store);
+}
+
 #[tokio::test]
 async fn earlier_tickets_and_acks_are_bounded_and_the_newest() {
     let dir = tempfile::tempdir().unwrap();
@@ -328,7 +395,7 @@ async fn earlier_tickets_and_acks_are_bounded_and_the_newest() {
     }
     let context = store.context(&Need { sender: Some(address("ze@customer.example")), ..Need::default() }).unwrap();
     assert_eq!(context.earlier.iter().map(|ticket| ticket.number.0).collect::<Vec<_>>(), (31..=40).rev().collect::<Vec<_>>());
-    assert_eq!(context.acks, (9..=40).map(at).collect::<Vec<_>>());
+    assert_eq!(context.acks, (1..=40).map(at).collect::<Vec<_>>(), "fewer than their bound");
     assert_eq!(store.context(&Need { sender: Some(address("z@customer.example")), ..Need::default() }).unwrap().earlier, vec![]);
 }
 

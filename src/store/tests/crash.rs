@@ -3,6 +3,7 @@
 use super::support::*;
 use crate::domain::message::TicketNumber;
 use crate::store::{Failure, FaultPlan, OpenOptions, Outcome, Place, Store, StoreFault};
+use futures_util::FutureExt;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -132,7 +133,9 @@ async fn p1_after_a_failed_write_nothing_is_acknowledged() {
         let second = attempt(&store, 3).await;
         if place == Place::MidPackWrite {
             second.unwrap();
+            assert!(store.stopped().now_or_never().is_none(), "a full disk is waited for");
         } else {
+            assert!(store.stopped().now_or_never().is_some(), "whoever runs the store is told: {place:?}");
             assert!(matches!(second, Err(StoreFault::Failed(_))), "a failed sync is never tried again: {place:?}");
         }
         drop(store);

@@ -94,7 +94,7 @@ async fn a_damaged_store_says_what_to_do() {
 #[tokio::test]
 async fn verify_finds_what_does_not_fit() {
     type Spoil = fn(&Store);
-    let cases: [(Spoil, &str, &str); 14] = [
+    let cases: [(Spoil, &str, &str); 15] = [
         (|s| remove(s, keys::due(at(3_600_001).as_millisecond(), TicketNumber(1))), "P4", "a ticket that nothing wakes"),
         (|s| put(s, keys::due(5, TicketNumber(1)), vec![]), "P4", "a ticket that is woken twice"),
         (|s| put(s, keys::due(5, TicketNumber(9)), vec![]), "P4", "a clock of no ticket"),
@@ -103,6 +103,11 @@ async fn verify_finds_what_does_not_fit() {
         (|s| remove(s, keys::message(TicketNumber(1), 1)), "P3", "a lost message"),
         (|s| remove(s, keys::history(TicketNumber(1), 1)), "record", "a lost line of history"),
         (|s| put(s, keys::fingerprint(fingerprint(8)), value(&LandingRecord::from(Landing::Quarantine { id: 4 }))), "P3", "nowhere"),
+        (
+            |s| put(s, keys::released(1), value(&LandingRecord::from(Landing::Ticket { number: TicketNumber(1), seq: 9 }))),
+            "P3",
+            "released into nothing",
+        ),
         (|s| remove(s, keys::outbox_due(at(1), OutboxId { ticket: TicketNumber(1), n: 1 })), "P5", "a mail that would never go"),
         (|s| put(s, keys::outbox_due(at(7), OutboxId { ticket: TicketNumber(1), n: 1 }), vec![]), "P5", "a mail that would go twice"),
         (|s| remove(s, keys::outbox(OutboxId { ticket: TicketNumber(1), n: 1 })), "P5", "a mail without content"),

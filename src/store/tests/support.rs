@@ -125,6 +125,7 @@ pub(super) fn line(what: &str) -> History {
 pub(super) fn arrival(n: u64) -> Change {
     let number = TicketNumber(n);
     Change {
+        bounced: None,
         fingerprint: Some(fingerprint(n)),
         source: Some(Source::Imap { mailbox: "support".to_owned(), uid_validity: 1, uid: u32::try_from(n).unwrap() }),
         landing: Some(Landing::Ticket { number, seq: 1 }),
@@ -135,6 +136,8 @@ pub(super) fn arrival(n: u64) -> Change {
         message_ids: vec![(MessageId::parse(&format!("m{n}@customer.example")).unwrap(), number)],
         session: None,
         quarantine: None,
+        releases: None,
+        dropped: None,
         acked: Some((address("ze@customer.example"), at(i64::try_from(n).unwrap()))),
     }
 }
