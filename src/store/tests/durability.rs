@@ -3,8 +3,10 @@
 use super::support::*;
 use crate::domain::change::Landing;
 use crate::domain::message::TicketNumber;
-use crate::store::Outcome;
+use crate::domain::outbound::{Delivery, OutboxId};
+use crate::store::{Outcome, Settled, StoreFault};
 use futures_util::future::join_all;
+use jiff::SignedDuration;
 use std::process::Command;
 
 #[tokio::test]
@@ -17,6 +19,36 @@ async fn p1_many_changes_share_a_sync() {
     let after = store.syncs();
     let (records, blobs) = (after.records - before.records, after.blobs - before.blobs);
     assert!((1..=64).contains(&records) && (1..=64).contains(&blobs), "256 messages took {records} and {blobs} syncs");
+    assert_clean(&store);
+}
+
+#[tokio::test]
+async fn p5_deliveries_share_a_batch_in_which_each_keeps_its_order_and_its_refusal() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    join_all((1..=20).map(|n| take_in(&store, n))).await;
+    let claimed = store.claim_outbox(at(1000), SignedDuration::from_secs(60), 64).await.unwrap();
+    assert_eq!(claimed.len(), 20);
+    let before = store.syncs().records;
+    let nobody = OutboxId { ticket: TicketNumber(999), n: 1 };
+    let mut news = vec![(nobody, Settled::Sent)];
+    for entry in &claimed {
+        news.push((entry.outbound.id, Settled::Retry { at: at(9), why: "451 later".to_owned() }));
+        news.push((entry.outbound.id, Settled::Sent));
+    }
+    let settled = join_all(news.into_iter().map(|(id, verdict)| store.settle_outbox(id, verdict, at(2)))).await;
+    for (nth, settled) in settled.into_iter().enumerate() {
+        match settled {
+            Ok(receipt) => receipt.await.unwrap(),
+            Err(fault) => assert_eq!((nth, fault), (0, StoreFault::NoSuchEntry(nobody))),
+        }
+    }
+    assert!(store.syncs().records - before <= 4, "forty share them");
+    for entry in &claimed {
+        let now = store.outbox_entry(entry.outbound.id).unwrap().unwrap();
+        assert_eq!((now.delivery, now.next_attempt), (Delivery::Sent, None), "the last word counts");
+    }
+    assert_eq!(store.next_outbox().unwrap(), None);
     assert_clean(&store);
 }
 
@@ -39,7 +71,7 @@ async fn what_writes_nothing_waits_for_nothing() {
     commit(&store, arrival(1)).await;
     let before = store.syncs();
     assert!(matches!(commit(&store, arrival(1)).await, Outcome::Duplicate(_)));
-    assert!(store.claim_outbox(at(0), jiff::SignedDuration::from_secs(1), 5).await.unwrap().is_empty());
+    assert!(store.claim_outbox(at(0), SignedDuration::from_secs(1), 5).await.unwrap().is_empty());
     assert_eq!(store.syncs(), before);
 }
 
