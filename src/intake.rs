@@ -188,7 +188,7 @@ impl Desk {
         let policy = self.policy();
         let _turn = self.0.turn.lock().await;
         loop {
-            let mut change = self.decide(inbound, &policy)?;
+            let (_, mut change) = self.decide(inbound, &policy)?;
             if notices == Notices::None {
                 change = decide::without_notices(change, self.0.clock.now());
             }
@@ -212,11 +212,12 @@ impl Desk {
         }
     }
 
-    fn decide(&self, inbound: &Inbound, policy: &Policy) -> Result<Change, StoreFault> {
+    fn decide(&self, inbound: &Inbound, policy: &Policy) -> Result<(Context, Change), StoreFault> {
         let context = self.facts(inbound, |context| threading::place(inbound, context, policy).ticket().and_then(|t| t.session))?;
         let now = self.0.clock.now();
-        catch_unwind(AssertUnwindSafe(|| decide::on_message(inbound, &context, policy, now)))
-            .map_err(|_| StoreFault::Unsound("deciding about it panicked"))
+        let change = catch_unwind(AssertUnwindSafe(|| decide::on_message(inbound, &context, policy, now)))
+            .map_err(|_| StoreFault::Unsound("deciding about it panicked"))?;
+        Ok((context, change))
     }
 
     /// All that the decision may see. The chat window of the ticket that a mail belongs to is read in a second step.
@@ -282,10 +283,7 @@ impl Desk {
             .map(|part| BlobRef { id: BlobId(*blake3::hash(part).as_bytes()), size: part.len() as u64 })
             .collect();
         let inbound = self.assemble(received.source, parsed, named, received.cut);
-        let policy = self.policy();
-        let window = |context: &Context| threading::place(&inbound, context, &policy).ticket().and_then(|t| t.session);
-        let context = self.facts(&inbound, window)?;
-        let change = decide::on_message(&inbound, &context, &policy, self.0.clock.now());
+        let (context, change) = self.decide(&inbound, &self.policy())?;
         Ok((inbound, context, change))
     }
 

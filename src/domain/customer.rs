@@ -3,7 +3,9 @@
 use super::address::EmailAddress;
 use super::message::Language;
 use super::policy::Policy;
+use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::collections::HashMap;
 
 /// One row of `customers.csv`.
@@ -115,6 +117,12 @@ impl Policy {
             language: rows.iter().find_map(|(row, _)| row.language),
             why: reasons.join("; "),
         }
+    }
+
+    /// [`Policy::know`] at a moment: a contract's last day is one of UTC.
+    #[must_use]
+    pub fn know_at(&self, address: Option<&EmailAddress>, now: Timestamp) -> Known {
+        self.know(address, now.to_zoned(TimeZone::UTC).date())
     }
 
     /// The tier that one row gives, with the reason; or why it gives none.

@@ -170,7 +170,7 @@ fn opens(
     change: &mut Change,
 ) {
     let from = inbound.from.as_ref().map(|f| &f.address);
-    let known = policy.know(from, now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    let known = policy.know_at(from, now);
     let (home, mailbox) = home(inbound, policy);
     let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(super::ticket::Priority::Medium, |t| t.priority);
     let routing = route::route(inbound, &known, (home, priority), policy, now);
@@ -261,7 +261,7 @@ fn customer_writes(inbound: &Inbound, ticket: &Ticket, why: &str, context: &Cont
         // A visitor who tells his address later can be reached by mail from then on.
         ticket.requester.address = inbound.from.as_ref().map(|f| f.address.clone());
     }
-    let known = policy.know(ticket.requester.address.as_ref(), now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    let known = policy.know_at(ticket.requester.address.as_ref(), now);
     let mut session = window_of(context, inbound.session().or(ticket.session));
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
     let mut voice = Voice::new(policy, now);
@@ -285,7 +285,7 @@ fn note(inbound: &Inbound, ticket: &mut Ticket, why: &str, policy: &Policy, now:
     let machine = inbound.machine.as_ref().map_or("a machine", |(_, why)| why.as_str());
     let lines = vec![line(now, Actor::Desk, "noted a program's message", &format!("{why}; {machine}"))];
     let message = file(inbound, ticket, customer(inbound), Visibility::Internal, &mut None, change);
-    let known = policy.know(ticket.requester.address.as_ref(), now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    let known = policy.know_at(ticket.requester.address.as_ref(), now);
     let mut voice = Voice::new(policy, now);
     voice.notify(ticket, inbound, &message, &known, &[], None);
     finish(change, ticket.clone(), message, lines, voice, None);
@@ -321,7 +321,7 @@ fn third_party_writes(inbound: &Inbound, ticket: &Ticket, why: &str, policy: &Po
     if matches!(ticket.status, Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. }) {
         lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
     }
-    let known = policy.know(ticket.requester.address.as_ref(), now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    let known = policy.know_at(ticket.requester.address.as_ref(), now);
     let message = file(inbound, &mut ticket, Author::ThirdParty(from), Visibility::Internal, &mut None, change);
     let mut voice = Voice::new(policy, now);
     voice.notify(&mut ticket, inbound, &message, &known, &[], None);
@@ -377,7 +377,7 @@ fn agent_writes(
         lines.push(line(now, by(), "noted", why));
     }
     for order in &orders.commands {
-        lines.extend(carry_out(order, &mut ticket, agent, inbound, policy, at, now, &mut voice));
+        lines.extend(carry_out(order, &mut ticket, agent, policy, at, now, &mut voice));
     }
     if answers {
         message.outbox = voice.answer(&mut ticket, agent, &message);
@@ -385,7 +385,7 @@ fn agent_writes(
         voice.pass_note_on(&mut ticket, agent, &message);
     }
     if ticket.assignee.as_deref().is_some_and(|a| a != agent.handle) && orders.commands.iter().any(|c| matches!(c, Command::Assign(_))) {
-        let known = policy.know(ticket.requester.address.as_ref(), now.to_zoned(jiff::tz::TimeZone::UTC).date());
+        let known = policy.know_at(ticket.requester.address.as_ref(), now);
         voice.notify(&mut ticket, inbound, &message, &known, &context.earlier, Some(agent));
     }
     finish(change, ticket, message, lines, voice, session);
@@ -421,12 +421,10 @@ fn is_tnef(attachment: &Attachment) -> bool {
     matches!(kind.as_str(), "application/ms-tnef" | "application/vnd.ms-tnef") || attachment.name.eq_ignore_ascii_case("winmail.dat")
 }
 
-#[expect(clippy::too_many_arguments, reason = "the facts of one decision, each of another kind")]
 fn carry_out(
     order: &Command,
     ticket: &mut Ticket,
     agent: &Agent,
-    inbound: &Inbound,
     policy: &Policy,
     at: Timestamp,
     now: Timestamp,
@@ -474,11 +472,11 @@ fn carry_out(
             lifecycle::close(ticket, now, by(), "#spam")
         }
         Command::Status => {
-            voice.reply_status(ticket, agent, inbound);
+            voice.reply_status(ticket, agent);
             Vec::new()
         }
         Command::Help => {
-            voice.reply_help(ticket, agent, inbound);
+            voice.reply_help(ticket, agent);
             Vec::new()
         }
     }
@@ -503,7 +501,7 @@ fn hold(
     let message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
     let mut voice = Voice::new(policy, now);
     if inbound.machine.is_none() {
-        voice.give_back(&mut ticket, agent, inbound, &message, faults);
+        voice.give_back(&mut ticket, agent, &message, faults);
     }
     finish(change, ticket, message, lines, voice, None);
 }

@@ -224,7 +224,7 @@ impl<'a> Voice<'a> {
         let assignee = ticket.assignee.as_deref().and_then(|h| self.policy.agent_by_handle(h)).filter(|a| a.handle != agent.handle);
         let Some(assignee) = assignee else { return };
         let language = self.policy.language(assignee.languages.iter().copied());
-        let known = self.policy.know(ticket.requester.address.as_ref(), self.now.to_zoned(jiff::tz::TimeZone::UTC).date());
+        let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
         let brief = self.render(language, "brief", &self.brief_facts(ticket, &known, &[], language)).text;
         let draft = Draft {
             purpose: Purpose::Notification,
@@ -240,7 +240,7 @@ impl<'a> Voice<'a> {
     }
 
     /// An agent's mail that was not carried out goes back to him with each fault and his text.
-    pub fn give_back(&mut self, ticket: &mut Ticket, agent: &Agent, _inbound: &Inbound, message: &Message, faults: Vec<String>) {
+    pub fn give_back(&mut self, ticket: &mut Ticket, agent: &Agent, message: &Message, faults: Vec<String>) {
         let facts =
             |voice: &Self, ticket: &Ticket, language| NoticeFacts { faults, agent: agent.name.clone(), ..voice.facts(ticket, language) };
         self.write_to(ticket, agent, Purpose::Held, "held", facts, vec![Piece::Text("\n\n".to_owned()), Piece::QuotedTextOf(message.seq)]);
@@ -251,30 +251,19 @@ impl<'a> Voice<'a> {
         let fault = format!("{}: {}", purpose.word(), one_line(why, 300));
         for (to, audience, language) in self.watchers(ticket, None) {
             let facts = NoticeFacts { faults: vec![fault.clone()], ..self.facts(ticket, language) };
-            let Rendered { subject, text } = self.render(language, "undelivered", &facts);
-            let draft = Draft {
-                purpose: Purpose::Held,
-                audience,
-                from_name: self.policy.desk.name.clone(),
-                to,
-                subject,
-                body: vec![Piece::Text(text)],
-                attachments: Vec::new(),
-                automatic: Some(Automatic::Generated),
-            };
-            self.send(ticket, draft);
+            self.of_its_own(ticket, Purpose::Held, self.render(language, "undelivered", &facts), to, audience);
         }
     }
 
     /// What `#status` asks for.
-    pub fn reply_status(&mut self, ticket: &mut Ticket, agent: &Agent, _inbound: &Inbound) {
-        let known = self.policy.know(ticket.requester.address.as_ref(), self.now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    pub fn reply_status(&mut self, ticket: &mut Ticket, agent: &Agent) {
+        let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
         let facts = |voice: &Self, ticket: &Ticket, language| voice.brief_facts(ticket, &known, &[], language);
         self.write_to(ticket, agent, Purpose::Reply, "status", facts, Vec::new());
     }
 
     /// What `#help` asks for.
-    pub fn reply_help(&mut self, ticket: &mut Ticket, agent: &Agent, _inbound: &Inbound) {
+    pub fn reply_help(&mut self, ticket: &mut Ticket, agent: &Agent) {
         self.write_to(ticket, agent, Purpose::Reply, "help", Self::facts, Vec::new());
     }
 
@@ -317,14 +306,19 @@ impl<'a> Voice<'a> {
         audience: Audience,
         language: Language,
     ) {
-        let known = self.policy.know(ticket.requester.address.as_ref(), self.now.to_zoned(jiff::tz::TimeZone::UTC).date());
+        let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
         let mut facts = self.brief_facts(ticket, &known, &[], language);
         if let Some((kind, due)) = clock {
             kind.word().clone_into(&mut facts.clock);
             let calendar = ticket.clocks.iter().find(|c| c.kind == kind).map_or("", |c| c.calendar.as_str());
             facts.due_text = self.when(due, calendar, language);
         }
-        let Rendered { subject, text } = self.render(language, template, &facts);
+        self.of_its_own(ticket, purpose, self.render(language, template, &facts), to, audience);
+    }
+
+    /// A text that the desk writes on its own account.
+    fn of_its_own(&mut self, ticket: &mut Ticket, purpose: Purpose, rendered: Rendered, to: Contact, audience: Audience) {
+        let Rendered { subject, text } = rendered;
         let draft = Draft {
             purpose,
             audience,
@@ -501,7 +495,7 @@ impl<'a> Voice<'a> {
 #[must_use]
 pub fn expected_in_chat(policy: &Policy, address: Option<&EmailAddress>, language: Option<Language>, now: Timestamp) -> String {
     let Some(chat) = &policy.chat else { return String::new() };
-    let known = policy.know(address, now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    let known = policy.know_at(address, now);
     let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(Priority::Medium, |t| t.priority);
     let sla = policy.sla(&known.tier, priority);
     let team_calendar = policy.teams.get(&chat.team).map(|t| t.calendar.clone()).unwrap_or_default();
@@ -552,9 +546,9 @@ pub fn shows_agents_token(text: &str, ticket: TicketNumber) -> bool {
 /// A subject without the marks that mail programs put before it, and without our own tags.
 #[must_use]
 pub fn bare_subject(subject: &str) -> &str {
-    const MARKS: [&str; 22] = [
-        "re", "aw", "sv", "vs", "res", "ref", "rv", "antw", "odp", "re", "fw", "fwd", "wg", "enc", "tr", "vb", "fs", "doorst", "rif", "i",
-        "vl", "edasi",
+    const MARKS: [&str; 21] = [
+        "re", "aw", "sv", "vs", "res", "ref", "rv", "antw", "odp", "fw", "fwd", "wg", "enc", "tr", "vb", "fs", "doorst", "rif", "i", "vl",
+        "edasi",
     ];
     let mut rest = subject.trim();
     while let Some((mark, behind)) = rest.split_once(':') {

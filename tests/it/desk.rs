@@ -192,6 +192,26 @@ time_limit = "5s"
     )
 }
 
+/// A desk on Maildirs: no server.
+pub fn maildirs(extra: &str) -> String {
+    format!(
+        r#"[desk]
+name = "Acme Support"
+state_dir = "@STATE@"
+languages = ["en", "pt", "et"]
+customers = "customers.csv"
+[[mailbox]]
+name = "support"
+address = "support@acme.example"
+team = "frontline"
+maildir = "@STATE@/in"
+[smtp]
+maildir = "@STATE@/out"
+{RULES}
+{extra}"#
+    )
+}
+
 /// What a mail says in one text, with what its headers show.
 pub fn whole(octets: &[u8]) -> String {
     let mail = parse(octets);

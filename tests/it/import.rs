@@ -1,6 +1,6 @@
 //! Mail of the past, and the look at the servers before anything is taken in.
 
-use crate::desk::{CUSTOMERS, RULES, Setup, config};
+use crate::desk::{CUSTOMERS, Setup, config, maildirs};
 use crate::support::daemon::Daemon;
 use crate::support::dovecot::Dovecot;
 use crate::support::mail::MailText;
@@ -10,27 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-/// A desk on Maildirs: no server. The mailbox's own folder is looked at by the daemon alone.
-fn maildirs() -> String {
-    format!(
-        r#"[desk]
-name = "Acme Support"
-state_dir = "@STATE@"
-languages = ["en", "pt", "et"]
-customers = "customers.csv"
-[[mailbox]]
-name = "support"
-address = "support@acme.example"
-team = "frontline"
-maildir = "@STATE@/in"
-[smtp]
-maildir = "@STATE@/out"
-{RULES}"#
-    )
-}
-
+/// The mailbox's own folder is looked at by the daemon alone.
 fn desk() -> Daemon {
-    Daemon::new(&[("guichet.toml", &maildirs()), ("customers.csv", CUSTOMERS)])
+    Daemon::new(&[("guichet.toml", &maildirs("")), ("customers.csv", CUSTOMERS)])
 }
 
 /// Fifty mails: 46 matters, an answer to the first, one without a sender, and two that are there twice.

@@ -1,6 +1,6 @@
 //! The command line, as people and scripts use it.
 
-use crate::desk::{CUSTOMERS, RULES};
+use crate::desk::{CUSTOMERS, maildirs};
 use crate::support::daemon::Daemon;
 use crate::support::mail::MailText;
 use crate::support::scratch::{Scratch, free_port};
@@ -8,26 +8,6 @@ use crate::support::wait::{LIMIT, wait_until};
 use serde_json::Value;
 use std::process::{Command, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-/// A desk on Maildirs: no server.
-fn maildirs(extra: &str) -> String {
-    format!(
-        r#"[desk]
-name = "Acme Support"
-state_dir = "@STATE@"
-languages = ["en", "pt", "et"]
-customers = "customers.csv"
-[[mailbox]]
-name = "support"
-address = "support@acme.example"
-team = "frontline"
-maildir = "@STATE@/in"
-[smtp]
-maildir = "@STATE@/out"
-{RULES}
-{extra}"#
-    )
-}
 
 #[tokio::test]
 async fn p12_a_wrong_configuration_names_file_line_and_key_and_never_runs() {
