@@ -184,11 +184,6 @@ impl Blobs {
         self.send(parts)?.await.map_err(|_| StoreFault::Closed)?
     }
 
-    /// The same for a thread outside the runtime.
-    pub(in crate::store) fn keep_blocking(&self, parts: Vec<Prepared>) -> Result<(), StoreFault> {
-        self.send(parts)?.blocking_recv().map_err(|_| StoreFault::Closed)?
-    }
-
     fn send(&self, parts: Vec<Prepared>) -> Result<oneshot::Receiver<Result<(), StoreFault>>, StoreFault> {
         let (answer, answered) = oneshot::channel();
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);

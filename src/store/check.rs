@@ -14,6 +14,7 @@ use super::sled::read::{bad_key, outbox_id};
 use super::sled::record::{
     AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, Record, spilled_blob,
 };
+use super::sled::writer::Pause;
 use crate::domain::change::{History, Landing};
 use crate::domain::message::{BlobId, SessionId, TicketNumber};
 use crate::domain::ticket::{Status, Ticket};
@@ -102,10 +103,9 @@ impl fmt::Display for Report {
 }
 
 /// Walks the whole store.
-pub(super) fn verify(engine: &Engine, deep: bool) -> Result<Report, StoreFault> {
+pub(super) fn verify(engine: &Engine, still: Pause, deep: bool) -> Result<Report, StoreFault> {
     let mut walk = Walk { engine, deep, report: Report::default(), named: HashSet::new(), indexed: Vec::new(), run: None };
     // Changes wait while the rows are walked; contents are never taken away, so that looking at them keeps nobody waiting.
-    let one_moment = engine.one_moment();
     for row in engine.all() {
         let row = row?;
         // A record that cannot be read is one fault more, not the end of the walk; a disk that cannot be read is.
@@ -115,7 +115,7 @@ pub(super) fn verify(engine: &Engine, deep: bool) -> Result<Report, StoreFault> 
             Err(fault) => walk.report.fault("record", fault.to_string()),
         }
     }
-    drop(one_moment);
+    drop(still);
     walk.contents();
     Ok(walk.report)
 }

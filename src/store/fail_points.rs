@@ -16,7 +16,9 @@ pub enum Place {
     BeforeApply,
     /// It is visible and not yet on disk.
     AfterApply,
-    /// The group is complete.
+    /// The group is complete and only in memory.
+    BeforeSink,
+    /// It is in the engine's buffers.
     BeforeFlush,
     /// The engine has written and the device has not been flushed.
     AfterFlush,
@@ -26,12 +28,13 @@ pub enum Place {
 
 impl Place {
     /// All, in the order of a message's way.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::MidPackWrite,
         Self::BeforePackSync,
         Self::AfterPackSync,
         Self::BeforeApply,
         Self::AfterApply,
+        Self::BeforeSink,
         Self::BeforeFlush,
         Self::AfterFlush,
         Self::AfterSync,

@@ -11,9 +11,9 @@
 //! that names it.
 //!
 //! ```text
-//! keep ──► blob thread ──► packs ── sync ──► staged ─┐ (places are written with the next change)
-//! commit ─► writer thread ─► check ─► one batch ─► visible ─► … group … ─► flush + fdatasync ─► receipts
-//! context, ticket, due, … ◄── the tree, as it is visible
+//! keep ──► blob thread ──► packs ── sync ──► staged ─┐ (places are written with the next group)
+//! commit ─► check ─► visible ─► … group … ─► writer thread: one batch ─► flush + fdatasync ─► receipts
+//! context, ticket, due, … ◄── the tree, with what is visible and not in it yet
 //! ```
 
 mod blobs;
@@ -34,7 +34,7 @@ pub use fault::{Advice, OpenFault, StoreFault};
 pub use outbox::{Attempts, DeliveryState, OutboxFilter, Settled};
 
 use self::sled::engine::Engine;
-use self::sled::writer::{Claim, News, Request, Update, Writer};
+use self::sled::writer::{Claim, News, Update, Writer};
 use crate::domain::change::{Change, ChatSession, Context, History, Landing, Need, Quarantined};
 use crate::domain::message::{BlobId, BlobRef, Message, Seq, SessionId, TicketNumber};
 use crate::domain::outbound::{Delivery, OutboxEntry, OutboxId};
@@ -194,7 +194,7 @@ impl Store {
     /// [`StoreFault::advice`] tells whether the change, or the store, is to blame.
     pub async fn commit(&self, change: Change) -> Result<Committed, StoreFault> {
         check_kept_texts(&change)?;
-        self.0.writer.ask(|answer| Request::Commit { change: Box::new(change), answer }).await
+        self.0.writer.commit(&change).await
     }
 
     /// Keeps contents, each once, under their hashes. On disk on return; many calls at once share a sync. What no change
@@ -227,7 +227,7 @@ impl Store {
     /// Outbox entries that are due, earliest first. Each one's attempt is on disk before this returns, and it is not due again
     /// before `lease` is over: a crash costs one delay, never a storm.
     pub async fn claim_outbox(&self, now: Timestamp, lease: SignedDuration, limit: usize) -> Result<Vec<OutboxEntry>, StoreFault> {
-        self.0.writer.ask(|answer| Request::Claim { claim: Claim { now, lease, limit }, answer }).await
+        self.0.writer.claim(&Claim { now, lease, limit }).await
     }
 
     /// Writes down what came of an attempt. Visible on return; the receipt tells when it is on disk.
@@ -242,7 +242,7 @@ impl Store {
     }
 
     async fn update(&self, update: Update) -> Result<Receipt, StoreFault> {
-        self.0.writer.ask(|answer| Request::Update { update, answer }).await
+        self.0.writer.update(&update).await
     }
 
     /// When the outbox next has something due.
@@ -316,7 +316,7 @@ impl Store {
     /// Checks every index against the rows, both ways; with `deep` also every content against its hash. Blocks; changes
     /// wait while the rows are walked.
     pub fn verify(&self, deep: bool) -> Result<Report, StoreFault> {
-        check::verify(&self.0.engine, deep)
+        check::verify(&self.0.engine, self.0.writer.pause(), deep)
     }
 
     /// The secret of a name: 32 random octets, made once. Blocks.

@@ -1,8 +1,9 @@
-//! What a change becomes: checked against what is stored, then one batch, all of it or nothing.
+//! What a change becomes: checked against what is visible, then rows, all of them or none.
 
 use super::engine::Engine;
 use super::keys::{self, Key, Kind, NEVER_MS};
 use super::open::{META_INDEXED, META_QUARANTINE};
+use super::overlay;
 use super::record::{
     self, AttemptsRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, Encoded, Encoder, HistoryRecord, IndexedRecord,
     LandingRecord, MessageRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TicketRecord,
@@ -13,16 +14,16 @@ use crate::domain::message::{BlobId, Message, SessionId, Source, TicketNumber};
 use crate::domain::outbound::{Delivery, OutboxEntry, OutboxId};
 use crate::domain::ticket::{Status, Ticket};
 use crate::store::Outcome;
-use crate::store::blobs::{self, Location, Prepared};
+use crate::store::blobs::{self, Prepared};
 use crate::store::fail_points::Place;
 use crate::store::fault::StoreFault;
 use crate::store::outbox::{Attempts, Settled};
-use ::sled::{Batch, IVec};
+use ::sled::IVec;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Turns requests into batches and applies them; the only writer of the tree.
+/// Turns requests into rows and shows them; the only writer.
 pub(super) struct Applier {
     pub(super) engine: Arc<Engine>,
     encoder: Encoder,
@@ -32,6 +33,8 @@ pub(super) struct Applier {
 pub(super) enum Failed {
     /// Nothing was written; the store goes on.
     Refused(StoreFault),
+    /// Nothing was written: these records are too long for the tree. To be asked for again once they are kept.
+    Keep(Vec<Prepared>),
     /// It is not known what was written; nothing may be written any more.
     Broken(StoreFault),
 }
@@ -49,11 +52,11 @@ impl Applier {
 
     /// Applies a change if what it was decided on still holds. Says whether anything was written.
     pub(super) fn commit(&mut self, change: &Change) -> Result<(Outcome, bool), Failed> {
-        let mut rows = Rows::new();
+        let mut rows = Rows::default();
         if let Some(landing) = self.known(change)? {
             // The message is where it was, but its mailbox has come further (P2: a changed UIDVALIDITY).
             self.put_cursor(change, &mut rows)?;
-            let wrote = self.apply(rows)?;
+            let wrote = self.show(rows)?;
             return Ok((Outcome::Duplicate(landing), wrote));
         }
         let Some(stored) = self.stored_as_expected(change)? else { return Ok((Outcome::Stale, false)) };
@@ -90,14 +93,14 @@ impl Applier {
             self.put(&mut rows, key, &acks)?;
         }
         self.put_cursor(change, &mut rows)?;
-        let wrote = self.apply(rows)?;
+        let wrote = self.show(rows)?;
         Ok((Outcome::Committed(landing), wrote))
     }
 
     /// Records the attempts of what is due, and returns it. An entry that cannot be read is given up, so that it does not stop
     /// those behind it.
     pub(super) fn claim(&mut self, &Claim { now, lease, limit }: &Claim) -> Result<Vec<OutboxEntry>, Failed> {
-        let (mut rows, mut claimed) = (Rows::new(), Vec::new());
+        let (mut rows, mut claimed) = (Rows::default(), Vec::new());
         for row in self.engine.scan(&Key::of(Kind::OutboxDue)) {
             let (key, _) = row?;
             let Some((at, id)) = keys::read_outbox_due(&key) else { continue };
@@ -119,29 +122,13 @@ impl Applier {
             }
             self.put_attempts(&mut rows, id, &attempts)?;
         }
-        self.apply(rows)?;
+        self.show(rows)?;
         Ok(claimed)
     }
 
-    /// Writes down how deliveries stand, one after the other and, as far as they are different ones, in one batch. The first answer
-    /// has the refusal of each that is refused; nothing of such a one is written.
-    pub(super) fn update(&mut self, updates: &[Update]) -> Result<(Vec<Option<StoreFault>>, bool), Failed> {
-        let (mut refusals, mut wrote) = (Vec::with_capacity(updates.len()), false);
-        let (mut rows, mut ids) = (Rows::new(), BTreeSet::new());
-        for update in updates {
-            if !ids.insert(update.id) {
-                // What is there decides: first make it so.
-                wrote |= self.apply(std::mem::replace(&mut rows, Rows::new()))?;
-                ids = BTreeSet::from([update.id]);
-            }
-            refusals.push(self.update_one(update).map(|mut of_one| rows.0.append(&mut of_one.0)).err());
-        }
-        wrote |= self.apply(rows)?;
-        Ok((refusals, wrote))
-    }
-
-    fn update_one(&mut self, update: &Update) -> Result<Rows, StoreFault> {
-        let mut rows = Rows::new();
+    /// Writes down how a delivery stands.
+    pub(super) fn update(&mut self, update: &Update) -> Result<(), Failed> {
+        let mut rows = Rows::default();
         self.put_update(&mut rows, update.id, |attempts| match &update.news {
             News::Settled(verdict) => {
                 // Ops may have dropped it, or a report of its failure come, while the attempt ran; only a success overrides the
@@ -153,7 +140,7 @@ impl Applier {
             }
             News::Marked(delivery) => attempts.mark(*delivery, update.now),
         })?;
-        Ok(rows)
+        self.show(rows).map(|_| ())
     }
 
     fn put_update(&mut self, rows: &mut Rows, id: OutboxId, change: impl FnOnce(&mut Attempts)) -> Result<(), StoreFault> {
@@ -295,74 +282,69 @@ impl Applier {
         self.put(rows, keys::cursor(mailbox), &CursorRecord { uid_validity: *uid_validity, uid: *uid })
     }
 
-    /// Encodes a record; one that is too long for the tree goes to the packs first, which costs a sync of its own.
+    /// Encodes a record; one that is too long for the tree has to go to the packs first.
     fn put<R: Record>(&mut self, rows: &mut Rows, key: Key, record: &R) -> Result<(), StoreFault> {
         let value = match self.encoder.encode(record)? {
             Encoded::Value(value) => value,
             Encoded::Spill(plain) => {
                 let blob = blobs::name(&plain);
                 if self.engine.locate(blob.id)?.is_none() {
-                    self.engine.blobs.keep_blocking(vec![Prepared::new(blob, plain)?])?;
+                    rows.to_keep.push(Prepared::new(blob, plain)?);
                 }
                 record::spilled::<R>(blob)
             }
         };
-        rows.0.insert(key.into(), Some(value.into()));
+        rows.rows.insert(key.into(), Some(value.into()));
         Ok(())
     }
 
-    /// Applies the rows, and with them the places of all that was kept since the last time. Says whether there was anything.
-    fn apply(&mut self, mut rows: Rows) -> Result<bool, Failed> {
-        if rows.0.is_empty() {
-            return Ok(false);
+    /// Shows the rows. Says whether there was anything.
+    fn show(&mut self, rows: Rows) -> Result<bool, Failed> {
+        if !rows.to_keep.is_empty() {
+            return Err(Failed::Keep(rows.to_keep));
         }
-        let (staged, mark) = self.engine.blobs.all_staged();
-        self.put_places(&mut rows, &staged)?;
-        if let Some(mark) = mark {
-            self.put(&mut rows, keys::meta(META_INDEXED), &IndexedRecord { pack: mark.pack, offset: mark.offset })?;
+        if rows.rows.is_empty() {
+            return Ok(false);
         }
         let broken = |fault: std::io::Error| Failed::Broken(StoreFault::io("applying a change", &fault));
         self.engine.plan.reach(Place::BeforeApply).map_err(broken)?;
-        self.engine.apply(rows.batch()).map_err(Failed::Broken)?;
-        self.engine.blobs.forget(&staged);
+        self.engine.show(rows.rows);
         self.engine.plan.reach(Place::AfterApply).map_err(broken)?;
         Ok(true)
     }
 
-    fn put_places(&mut self, rows: &mut Rows, staged: &[(BlobId, Location)]) -> Result<(), StoreFault> {
-        for (id, location) in staged {
-            self.put(rows, keys::blob(*id), &BlobRecord::from(*location))?;
+    /// Shows the places of all that was kept since the last time, so that they sink with the changes that name them.
+    pub(super) fn show_places(&mut self) -> Result<(), StoreFault> {
+        let (staged, mark) = self.engine.blobs.all_staged();
+        let mut rows = Rows::default();
+        for (id, location) in &staged {
+            self.put(&mut rows, keys::blob(*id), &BlobRecord::from(*location))?;
         }
+        if let Some(mark) = mark {
+            self.put(&mut rows, keys::meta(META_INDEXED), &IndexedRecord { pack: mark.pack, offset: mark.offset })?;
+        }
+        self.engine.show(rows.rows);
+        self.engine.blobs.forget(&staged);
         Ok(())
     }
 }
 
-/// Rows to be written (`Some`) or removed, the last word on a key counting.
-struct Rows(BTreeMap<IVec, Option<IVec>>);
+/// What a request comes to.
+#[derive(Default)]
+struct Rows {
+    rows: overlay::Rows,
+    /// Records that have to be in the packs first.
+    to_keep: Vec<Prepared>,
+}
 
 impl Rows {
-    const fn new() -> Self {
-        Self(BTreeMap::new())
-    }
-
     /// A row that is all key.
     fn mark(&mut self, key: Key) {
-        self.0.insert(key.into(), Some(IVec::default()));
+        self.rows.insert(key.into(), Some(IVec::default()));
     }
 
     fn remove(&mut self, key: impl Into<IVec>) {
-        self.0.insert(key.into(), None);
-    }
-
-    fn batch(self) -> Batch {
-        let mut batch = Batch::default();
-        for (key, value) in self.0 {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        batch
+        self.rows.insert(key.into(), None);
     }
 }
 

@@ -1,6 +1,7 @@
-//! The tree, with its panics turned into faults, and the one place where it becomes durable.
+//! The tree with what is to sink into it, its panics turned into faults, and the one place where it becomes durable.
 
 use super::keys::{Key, Kind};
+use super::overlay::{Merged, Overlay, Rows};
 use super::record::{self, BlobRecord, Decoded, Record};
 use crate::domain::message::{BlobId, BlobRef};
 use crate::store::blobs::{Blobs, Location, sync_directory};
@@ -23,9 +24,11 @@ pub(in crate::store) type Row = (IVec, IVec);
 pub(in crate::store) struct Engine {
     db: Db,
     pub(in crate::store) blobs: Blobs,
-    /// Held to write while a change is applied and to read while a decision's facts are gathered, so that they are of
+    /// Held to write while a change is shown and to read while a decision's facts are gathered, so that they are of
     /// one moment. Never held over an await or a sync.
     gate: RwLock<()>,
+    /// Held for single lookups only.
+    overlay: RwLock<Overlay>,
     files: Files,
     syncs: AtomicU64,
     pub(in crate::store) plan: FaultPlan,
@@ -47,7 +50,7 @@ impl Engine {
     /// Wraps an open tree; `dir` is the engine's directory.
     pub(in crate::store) fn new(db: Db, blobs: Blobs, dir: &Path, lock: File, plan: FaultPlan) -> io::Result<Self> {
         let files = Files { dir: dir.to_owned(), log: File::open(dir.join("db"))?, oversized_changed: Mutex::new(None) };
-        Ok(Self { db, blobs, gate: RwLock::new(()), files, syncs: AtomicU64::new(0), plan, _lock: lock })
+        Ok(Self { db, blobs, gate: RwLock::new(()), overlay: RwLock::default(), files, syncs: AtomicU64::new(0), plan, _lock: lock })
     }
 
     /// Holds changes back while it is held.
@@ -55,9 +58,31 @@ impl Engine {
         self.gate.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a change visible. After a fault it is not known what is in the tree.
-    pub(in crate::store) fn apply(&self, batch: Batch) -> Result<(), StoreFault> {
+    /// Makes a change visible to all that is read from now on.
+    pub(in crate::store) fn show(&self, rows: Rows) {
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        self.overlay.write().unwrap_or_else(PoisonError::into_inner).show(rows);
+    }
+
+    /// Writes all that was shown until now, in one batch: of a group of changes all or none survive. After a fault it is not known
+    /// what is in the tree. What is read does not change by it.
+    pub(in crate::store) fn sink(&self) -> Result<(), StoreFault> {
+        self.plan.reach(Place::BeforeSink).map_err(|fault| StoreFault::io("writing a group", &fault))?;
+        let rows = self.overlay.write().unwrap_or_else(PoisonError::into_inner).sink();
+        let mut batch = Batch::default();
+        for (key, value) in rows.iter() {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        self.apply(batch)?;
+        self.overlay.write().unwrap_or_else(PoisonError::into_inner).sunk();
+        Ok(())
+    }
+
+    /// Writes to the tree, past the overlay.
+    pub(in crate::store) fn apply(&self, batch: Batch) -> Result<(), StoreFault> {
         guarded(|| self.db.apply_batch(batch))
     }
 
@@ -79,8 +104,14 @@ impl Engine {
         self.syncs.load(Ordering::Relaxed)
     }
 
+    fn overlay(&self) -> RwLockReadGuard<'_, Overlay> {
+        self.overlay.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(in crate::store) fn get(&self, key: &Key) -> Result<Option<IVec>, StoreFault> {
-        guarded(|| self.db.get(key))
+        // A row leaves the overlay only when it is in the tree, so that it is in one of them.
+        let over = self.overlay().get(key.as_ref());
+        over.map_or_else(|| guarded(|| self.db.get(key)), Ok)
     }
 
     pub(in crate::store) fn has(&self, key: &Key) -> Result<bool, StoreFault> {
@@ -89,22 +120,30 @@ impl Engine {
 
     /// All rows whose keys begin so, in order, from either end.
     pub(in crate::store) fn scan(&self, prefix: &Key) -> Scan {
-        Scan(self.db.scan_prefix(prefix))
+        let after = after(prefix.as_ref());
+        let over = self.overlay().between(Bound::Included(prefix.as_ref()), excluded(after.as_deref()));
+        Scan(Merged::new(over, Tree(self.db.scan_prefix(prefix))))
     }
 
     /// All rows between two keys, in order.
     pub(in crate::store) fn between(&self, from: Bound<&Key>, to: Bound<&Key>) -> Scan {
-        Scan(self.db.range::<&Key, _>((from, to)))
+        let over = self.overlay().between(from.map(AsRef::as_ref), to.map(AsRef::as_ref));
+        Scan(Merged::new(over, Tree(self.db.range::<&Key, _>((from, to)))))
     }
 
     /// Every row there is.
     pub(in crate::store) fn all(&self) -> Scan {
-        Scan(self.db.iter())
+        let over = self.overlay().between(Bound::Unbounded, Bound::Unbounded);
+        Scan(Merged::new(over, Tree(self.db.iter())))
     }
 
-    /// The last key of a kind.
+    /// The last key of a kind of which no row is ever removed.
     pub(in crate::store) fn last_of(&self, kind: Kind) -> Result<Option<IVec>, StoreFault> {
-        self.scan(&Key::of(kind)).next_back().transpose().map(|row| row.map(|(key, _)| key))
+        let prefix = Key::of(kind);
+        let after = after(prefix.as_ref());
+        let over = self.overlay().last_between(Bound::Included(prefix.as_ref()), excluded(after.as_deref()));
+        let in_tree = Tree(self.db.scan_prefix(&prefix)).next_back().transpose()?.map(|(key, _)| key);
+        Ok(over.max(in_tree))
     }
 
     /// Reads the record of a key.
@@ -175,10 +214,27 @@ impl Files {
     }
 }
 
-/// Rows in order; the engine's panics and errors come as faults.
-pub(in crate::store) struct Scan(::sled::Iter);
+/// Rows in order.
+pub(in crate::store) struct Scan(Merged<Tree>);
 
 impl Iterator for Scan {
+    type Item = Result<Row, StoreFault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl DoubleEndedIterator for Scan {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.0.next_back()
+    }
+}
+
+/// Rows of the tree in order; the engine's panics and errors come as faults.
+struct Tree(::sled::Iter);
+
+impl Iterator for Tree {
     type Item = Result<Row, StoreFault>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -186,10 +242,22 @@ impl Iterator for Scan {
     }
 }
 
-impl DoubleEndedIterator for Scan {
+impl DoubleEndedIterator for Tree {
     fn next_back(&mut self) -> Option<Self::Item> {
         guarded(|| self.0.next_back().transpose()).transpose()
     }
+}
+
+/// The first key after all that begin with a prefix; `None` if there can be none.
+fn after(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|octet| *octet != u8::MAX)?;
+    let mut after = prefix[..=last].to_vec();
+    after[last] += 1;
+    Some(after)
+}
+
+fn excluded(end: Option<&[u8]>) -> Bound<&[u8]> {
+    end.map_or(Bound::Unbounded, Bound::Excluded)
 }
 
 /// Runs a call into the engine. It reports much of what it finds wrong on disk by a panic.

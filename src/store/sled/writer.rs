@@ -1,8 +1,9 @@
-//! The one thread that writes.
+//! Who writes when.
 //!
-//! It applies one change after another, answers each as soon as it is visible, and goes on as long as more are there or
-//! come within a moment; then one sync makes the whole group durable and all of its receipts are given. A change that
-//! turns out to be a duplicate of one that is not durable yet waits with the group.
+//! Whoever asks for a write applies it himself, alone: it is checked, encoded and shown, which is a matter of microseconds. One
+//! thread then makes it durable: it waits a moment for more, lets the whole group sink into the tree in one batch, syncs once,
+//! and gives all receipts. Meanwhile the next group is gathered. A change that turns out to be a duplicate of one that is not
+//! durable yet waits with the group that is.
 //!
 //! If a write or a sync fails, nobody knows what the disk holds: every open receipt and every later request gets the
 //! fault, and only a restart, which reads what is really there, helps.
@@ -16,11 +17,10 @@ use crate::store::outbox::Settled;
 use crate::store::{Committed, Receipt};
 use jiff::{SignedDuration, Timestamp};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// How long a group waits for the next change: a decision takes less, a sync of the disk several times more.
@@ -30,29 +30,11 @@ const LINGER: Duration = Duration::from_micros(250);
 const LINGER_IN_STREAM: Duration = Duration::from_millis(4);
 /// How long and how large a group may grow before those in it get their sync.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
-const GROUP_CHANGES_MAX: usize = 256;
-/// Who finds this many before him waits outside the queue.
-const QUEUE_REQUESTS_MAX: usize = 256;
+const GROUP_WRITES_MAX: usize = 128;
+/// Who finds so many before him waits until they are durable (P11).
+const GATHERED_WRITES_MAX: usize = 512;
 
-type Answer<T> = oneshot::Sender<Result<T, StoreFault>>;
-
-/// What the writer is asked for.
-pub(in crate::store) enum Request {
-    Commit {
-        change: Box<Change>,
-        answer: Answer<Committed>,
-    },
-    /// Answered once the attempts are on disk.
-    Claim {
-        claim: Claim,
-        answer: Answer<Vec<OutboxEntry>>,
-    },
-    /// Answered once it is visible.
-    Update {
-        update: Update,
-        answer: Answer<Receipt>,
-    },
-}
+type Answer = oneshot::Sender<Result<(), StoreFault>>;
 
 /// Whoever asks for what is due.
 pub(in crate::store) struct Claim {
@@ -76,61 +58,167 @@ pub(in crate::store) enum News {
     Marked(Delivery),
 }
 
-impl Group {
-    const fn has_work(&self) -> bool {
-        self.dirty || !self.updates.is_empty() || !self.claims.is_empty()
-    }
-}
-
-impl Request {
-    const fn is_commit(&self) -> bool {
-        matches!(self, Self::Commit { .. })
-    }
-}
-
-/// The way to the thread.
+/// The way to the tree.
 pub(in crate::store) struct Writer {
-    queue: Mutex<Option<mpsc::Sender<Request>>>,
-    permits: Semaphore,
+    shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    bell: Condvar,
+}
+
+struct State {
+    applier: Applier,
+    group: Group,
+    /// Why nothing is written any more.
+    broken: Option<StoreFault>,
+    closing: bool,
+    /// The thread waits for a group to begin, and not for one to grow.
+    idle: bool,
+    /// A group is being made durable.
+    sinking: bool,
+    /// What waits for that very group, though it wrote nothing in it.
+    waiting: Vec<Answer>,
+    /// How many want nothing to change for now, and who waits for them.
+    pauses: usize,
+    paused: Vec<Answer>,
+}
+
+/// Nothing is written while it is held.
+pub(in crate::store) struct Pause(Arc<Shared>);
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.pauses -= 1;
+        if state.pauses == 0 {
+            for answer in std::mem::take(&mut state.paused) {
+                let _ = answer.send(Ok(()));
+            }
+        }
+    }
+}
+
+/// What the next sync will serve.
+#[derive(Default)]
+struct Group {
+    writes: usize,
+    /// Of these, how many are decisions.
+    commits: usize,
+    receipts: Vec<Answer>,
 }
 
 impl Writer {
     pub(in crate::store) fn start(engine: Arc<Engine>) -> Result<Self, OpenFault> {
-        let applier = Applier::new(engine).map_err(|fault| OpenFault::io("zstd", fault))?;
-        let (queue, requests) = mpsc::channel();
+        let applier = Applier::new(Arc::clone(&engine)).map_err(|fault| OpenFault::io("zstd", fault))?;
+        let state = State {
+            applier,
+            group: Group::default(),
+            broken: None,
+            closing: false,
+            idle: false,
+            sinking: false,
+            waiting: Vec::new(),
+            pauses: 0,
+            paused: Vec::new(),
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), bell: Condvar::new() });
+        let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("guichet-writer".to_owned())
             .spawn(move || {
                 // Whatever ends the thread, a panic too.
-                let _stopped = applier.engine.blobs.stopped().clone().drop_guard();
-                Thread { applier, requests, group: Group::default(), broken: None }.run();
+                let _stopped = engine.blobs.stopped().clone().drop_guard();
+                of_thread.run(&engine);
             })
             .map_err(|fault| OpenFault::io("starting a thread", fault))?;
-        Ok(Self { queue: Mutex::new(Some(queue)), permits: Semaphore::new(QUEUE_REQUESTS_MAX), thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Hands a request over and waits for its answer. One that was handed over is carried out even if the caller stops
-    /// waiting.
-    pub(in crate::store) async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, StoreFault> {
-        let _permit: SemaphorePermit<'_> = self.permits.acquire().await.map_err(|_| StoreFault::Closed)?;
-        let (answer, answered) = oneshot::channel();
-        self.send(request(answer))?;
-        answered.await.map_err(|_| StoreFault::Closed)?
+    /// Applies a change and shows it.
+    pub(in crate::store) async fn commit(&self, change: &Change) -> Result<Committed, StoreFault> {
+        let (outcome, receipt) = self.write(true, |applier| applier.commit(change)).await?;
+        Ok(Committed { outcome, receipt })
     }
 
-    fn send(&self, request: Request) -> Result<(), StoreFault> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.as_ref().ok_or(StoreFault::Closed)?.send(request).map_err(|_| StoreFault::Closed)
+    /// Returns what is due once its attempts are on disk.
+    pub(in crate::store) async fn claim(&self, claim: &Claim) -> Result<Vec<OutboxEntry>, StoreFault> {
+        let claimed = |applier: &mut Applier| {
+            let claimed = applier.claim(claim)?;
+            let any = !claimed.is_empty();
+            Ok((claimed, any))
+        };
+        let (claimed, receipt) = self.write(false, claimed).await?;
+        if !claimed.is_empty() {
+            receipt.await?;
+        }
+        Ok(claimed)
     }
 
-    /// Carries out what is queued, syncs and ends. Blocks.
+    /// Writes down how a delivery stands.
+    pub(in crate::store) async fn update(&self, update: &Update) -> Result<Receipt, StoreFault> {
+        let ((), receipt) = self.write(false, |applier| applier.update(update).map(|()| ((), true))).await?;
+        Ok(receipt)
+    }
+
+    /// Runs one write, which says whether it wrote anything; the receipt is for all that is visible after it. It is done once
+    /// this has begun, even if the caller stops waiting.
+    async fn write<T>(
+        &self,
+        is_commit: bool,
+        mut work: impl FnMut(&mut Applier) -> Result<(T, bool), Failed>,
+    ) -> Result<(T, Receipt), StoreFault> {
+        loop {
+            let wait = {
+                let mut state = self.shared.lock();
+                if state.pauses > 0 {
+                    Wait::For(state.pause())
+                } else if state.group.writes >= GATHERED_WRITES_MAX {
+                    Wait::For(state.receipt())
+                } else {
+                    match state.write(&mut work) {
+                        Ok((value, wrote)) => {
+                            if wrote {
+                                state.group.commits += usize::from(is_commit);
+                                self.shared.tell(&mut state);
+                            }
+                            return Ok((value, state.receipt()));
+                        }
+                        Err(Failed::Refused(fault)) => return Err(fault),
+                        Err(Failed::Broken(fault)) => return Err(state.give_up(&fault.to_string())),
+                        Err(Failed::Keep(records)) => Wait::Keep(Arc::clone(&state.applier.engine), records),
+                    }
+                }
+            };
+            match wait {
+                Wait::For(receipt) => receipt.await?,
+                Wait::Keep(engine, records) => engine.blobs.keep(records).await?,
+            }
+        }
+    }
+
+    /// Holds all writes back, for whoever reads every row.
+    pub(in crate::store) fn pause(&self) -> Pause {
+        self.shared.lock().pauses += 1;
+        Pause(Arc::clone(&self.shared))
+    }
+
+    /// Makes durable what is there, and ends. Blocks.
     pub(in crate::store) fn close(&self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.shared.lock().closing = true;
+        self.shared.bell.notify_one();
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = thread.join();
         }
     }
+}
+
+/// What a write has to wait for before it can be tried again.
+enum Wait {
+    For(Receipt),
+    Keep(Arc<Engine>, Vec<crate::store::blobs::Prepared>),
 }
 
 impl Drop for Writer {
@@ -139,150 +227,41 @@ impl Drop for Writer {
     }
 }
 
-struct Thread {
-    applier: Applier,
-    requests: mpsc::Receiver<Request>,
-    group: Group,
-    /// Why nothing is written any more.
-    broken: Option<StoreFault>,
-}
-
-/// What the next sync will serve.
-#[derive(Default)]
-struct Group {
-    /// Whether anything is visible that is not durable.
-    dirty: bool,
-    receipts: Vec<Answer<()>>,
-    /// Nobody decides on how a delivery stands, so that these can wait for the end of the group and share a batch: each batch
-    /// costs the engine two writes of its own, however little is in it.
-    updates: Vec<(Update, Answer<Receipt>)>,
-    /// In the end, too: they are answered only once they are durable.
-    claims: Vec<(Claim, Answer<Vec<OutboxEntry>>)>,
-}
-
-impl Thread {
-    fn run(mut self) {
-        let mut in_stream = false;
-        loop {
-            // A decision that came while the disk was synced: more are likely to follow.
-            let patience = if in_stream { LINGER_IN_STREAM } else { Duration::ZERO };
-            let first = match self.requests.recv_timeout(patience) {
-                Ok(first) => {
-                    in_stream |= first.is_commit();
-                    first
-                }
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {
-                    in_stream = false;
-                    let Ok(first) = self.requests.recv() else { return };
-                    first
-                }
-            };
-            let linger = if in_stream { LINGER_IN_STREAM } else { LINGER };
-            let end = Instant::now() + GROUP_TIME_MAX;
-            let (mut served, mut commits) = (1, usize::from(first.is_commit()));
-            self.serve(first);
-            while self.group.has_work() && served < GROUP_CHANGES_MAX {
-                let wait = linger.min(end.saturating_duration_since(Instant::now()));
-                let Ok(next) = self.requests.recv_timeout(wait) else { break };
-                served += 1;
-                commits += usize::from(next.is_commit());
-                self.serve(next);
-            }
-            in_stream = commits > 1;
-            self.finish();
-        }
-    }
-
-    fn serve(&mut self, request: Request) {
-        match request {
-            Request::Commit { change, answer } => {
-                let served = self.write(|applier| applier.commit(&change));
-                let served = served.map(|outcome| Committed { outcome, receipt: self.receipt() });
-                let _ = answer.send(served);
-            }
-            Request::Update { update, answer } => self.group.updates.push((update, answer)),
-            Request::Claim { claim, answer } => self.group.claims.push((claim, answer)),
-        }
-    }
-
-    /// Does what was left for the end, syncs, and gives all receipts.
-    fn finish(&mut self) {
-        self.update();
-        let claims = std::mem::take(&mut self.group.claims);
-        let claimed: Vec<_> = claims
-            .into_iter()
-            .map(|(claim, answer)| {
-                let claimed = self.write(|applier| {
-                    applier.claim(&claim).map(|claimed| {
-                        let any = !claimed.is_empty();
-                        (claimed, any)
-                    })
-                });
-                (answer, claimed)
-            })
-            .collect();
-        let group = std::mem::take(&mut self.group);
-        let outcome = match &self.broken {
-            Some(fault) => Err(fault.clone()),
-            None if group.dirty => self.applier.engine.make_durable().map_err(|fault| self.give_up(&fault.to_string())),
-            None => Ok(()),
-        };
-        for answer in group.receipts {
-            let _ = answer.send(outcome.clone());
-        }
-        for (answer, claimed) in claimed {
-            let _ = answer.send(outcome.clone().and(claimed));
-        }
-    }
-
-    /// Applies all updates of the group in one batch. One that is refused is alone in that.
-    fn update(&mut self) {
-        let updates = std::mem::take(&mut self.group.updates);
-        if updates.is_empty() {
-            return;
-        }
-        // Even if it is refused: where one delivery has two updates, the first may be written then.
-        self.group.dirty = true;
-        let (asked, answers): (Vec<_>, Vec<_>) = updates.into_iter().unzip();
-        let refusals = self.write(|applier| applier.update(&asked));
-        match refusals {
-            Ok(refusals) => {
-                for (answer, refusal) in answers.into_iter().zip(refusals) {
-                    let _ = answer.send(refusal.map_or_else(|| Ok(self.receipt()), Err));
-                }
-            }
-            Err(fault) => {
-                for answer in answers {
-                    let _ = answer.send(Err(fault.clone()));
-                }
-            }
-        }
-    }
-
-    /// Runs one write, which says whether it wrote; notes what that means for the group.
-    fn write<T>(&mut self, work: impl FnOnce(&mut Applier) -> Result<(T, bool), Failed>) -> Result<T, StoreFault> {
+impl State {
+    fn write<T>(&mut self, work: &mut impl FnMut(&mut Applier) -> Result<(T, bool), Failed>) -> Result<(T, bool), Failed> {
         if let Some(fault) = &self.broken {
-            return Err(fault.clone());
+            return Err(Failed::Refused(fault.clone()));
+        }
+        if self.closing {
+            return Err(Failed::Refused(StoreFault::Closed));
         }
         match catch_unwind(AssertUnwindSafe(|| work(&mut self.applier))) {
             Ok(Ok((value, wrote))) => {
-                self.group.dirty |= wrote;
-                Ok(value)
+                self.group.writes += usize::from(wrote);
+                Ok((value, wrote))
             }
-            Ok(Err(Failed::Refused(fault))) => Err(fault),
-            Ok(Err(Failed::Broken(fault))) => Err(self.give_up(&fault.to_string())),
-            Err(panic) => Err(self.give_up(&panic_text(panic.as_ref()))),
+            Ok(Err(failed)) => Err(failed),
+            Err(panic) => Err(Failed::Broken(StoreFault::Failed(panic_text(panic.as_ref())))),
         }
     }
 
-    /// For a request that was just served: resolves once all that is visible now is durable.
+    /// Resolves once all that is visible now is durable.
     fn receipt(&mut self) -> Receipt {
-        if !self.group.dirty {
+        let waiting = if self.group.writes > 0 {
+            &mut self.group.receipts
+        } else if self.sinking {
+            &mut self.waiting
+        } else {
             return Receipt::given(Ok(()));
-        }
+        };
         let (answer, receipt) = Receipt::promised();
-        self.group.receipts.push(answer);
+        waiting.push(answer);
+        receipt
+    }
+
+    fn pause(&mut self) -> Receipt {
+        let (answer, receipt) = Receipt::promised();
+        self.paused.push(answer);
         receipt
     }
 
@@ -291,6 +270,76 @@ impl Thread {
         tracing::error!(%fault, "the store takes no further writes");
         self.broken = Some(fault.clone());
         self.applier.engine.blobs.stopped().cancel();
+        for answer in std::mem::take(&mut self.group).receipts {
+            let _ = answer.send(Err(fault.clone()));
+        }
         fault
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something was written. A thread that waits for its group to grow looks by itself, unless it is large enough.
+    fn tell(&self, state: &mut State) {
+        if state.idle || state.group.writes == GROUP_WRITES_MAX {
+            state.idle = false;
+            self.bell.notify_one();
+        }
+    }
+
+    fn run(&self, engine: &Engine) {
+        let mut in_stream = false;
+        loop {
+            let mut state = self.lock();
+            let began = Instant::now();
+            while state.group.writes == 0 && !state.closing {
+                state.idle = true;
+                state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            state.idle = false;
+            if state.group.writes == 0 {
+                return;
+            }
+            // A decision that came while the disk was synced, or right after: more are likely to follow.
+            let soon = began.elapsed() < LINGER_IN_STREAM;
+            in_stream = soon && (in_stream || state.group.commits > 0);
+            state = self.linger(state, if in_stream { LINGER_IN_STREAM } else { LINGER });
+            let group = std::mem::take(&mut state.group);
+            in_stream = group.commits > 1;
+            let shown = if state.broken.is_some() { Ok(()) } else { state.applier.show_places() };
+            state.sinking = true;
+            let broken = state.broken.clone();
+            drop(state);
+
+            let outcome = broken.map_or_else(|| shown.and_then(|()| engine.sink()).and_then(|()| engine.make_durable()), Err);
+            let mut state = self.lock();
+            state.sinking = false;
+            let outcome =
+                outcome.map_err(|fault| if let Some(fault) = &state.broken { fault.clone() } else { state.give_up(&fault.to_string()) });
+            let waiting = std::mem::take(&mut state.waiting);
+            drop(state);
+            for answer in group.receipts.into_iter().chain(waiting) {
+                let _ = answer.send(outcome.clone());
+            }
+        }
+    }
+
+    /// Waits until the group does not grow for so long, or is large or old enough.
+    fn linger<'a>(&'a self, mut state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
+        let end = Instant::now() + GROUP_TIME_MAX;
+        loop {
+            let (seen, wait) = (state.group.writes, patience.min(end.saturating_duration_since(Instant::now())));
+            if seen >= GROUP_WRITES_MAX || state.closing || wait.is_zero() {
+                return state;
+            }
+            let (woken, waited) = self.bell.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            if waited.timed_out() && state.group.writes == seen {
+                return state;
+            }
+        }
     }
 }
