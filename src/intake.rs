@@ -32,6 +32,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::{Mutex, Notify, watch};
 
+/// Mails of up to so many octets are parsed where they are: a thread's wake-up costs as much.
+const PARSED_IN_PLACE_OCTETS_MAX: usize = 128 * 1024;
+
 /// The one writer that turns messages into committed decisions. Cheap to clone.
 #[derive(Clone)]
 pub struct Desk(Arc<Parts>);
@@ -123,12 +126,20 @@ impl Desk {
     /// The store's, when it cannot keep the octets.
     pub async fn prepare(&self, received: Received) -> Result<Prepared, HandoverFault> {
         let Received { source, raw, cut, landed_to, .. } = received;
-        let limits = self.0.limits.clone();
-        let raw = Arc::new(raw);
-        let octets = raw.clone();
-        // Parsing is pure work on a thread of its own: it holds up no socket, and a panic in it ends nothing else.
-        let parsed = tokio::task::spawn_blocking(move || normalise(&octets, &limits)).await;
-        let raw = Arc::try_unwrap(raw).unwrap_or_else(|shared| shared.to_vec());
+        // A panic in the parser ends nothing else.
+        let parse = |raw: &[u8], limits: &NormaliseLimits| catch_unwind(AssertUnwindSafe(|| normalise(raw, limits)));
+        let (raw, parsed) = if raw.len() <= PARSED_IN_PLACE_OCTETS_MAX {
+            let parsed = parse(&raw, &self.0.limits);
+            (raw, parsed)
+        } else {
+            // Pure work of several milliseconds holds up no socket.
+            let desk = self.clone();
+            let work = tokio::task::spawn_blocking(move || {
+                let parsed = parse(&raw, &desk.0.limits);
+                (raw, parsed)
+            });
+            work.await.map_err(|_| HandoverFault::Stopping)?
+        };
         if let Ok(parsed) = parsed {
             return Ok(Prepared::Inbound(Box::new(self.keep(source, raw, parsed, cut, landed_to).await?)));
         }

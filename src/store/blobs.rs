@@ -18,6 +18,7 @@
 use super::fail_points::{FaultPlan, Place};
 use super::fault::{OpenFault, StoreFault};
 use crate::domain::message::{BlobId, BlobRef};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -50,7 +51,20 @@ const MAGIC: [u8; 4] = *b"gch1";
 const FLAG_ZSTD: u32 = 1;
 /// Below this a zstd frame's own head eats what it saves.
 const ZSTD_FROM_OCTETS: usize = 64;
-const ZSTD_LEVEL: i32 = 3;
+/// Mail is mostly base64, of which a higher level finds hardly more.
+const ZSTD_LEVEL: i32 = 1;
+
+thread_local! {
+    /// Its tables are larger than most contents: they are made once a thread.
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn compress(content: &[u8]) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|compressor| match compressor {
+        Some(compressor) => compressor.compress(content),
+        none => none.insert(zstd::bulk::Compressor::new(ZSTD_LEVEL)?).compress(content),
+    })
+}
 
 /// Where an entry is: its pack, the place of its head there, and its two lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +107,7 @@ impl Prepared {
             return Err(StoreFault::TooLarge { kind: "content", octets: blob.size, limit: BLOB_OCTETS_MAX });
         }
         if content.len() >= ZSTD_FROM_OCTETS {
-            let packed = zstd::bulk::compress(&content, ZSTD_LEVEL).map_err(|fault| StoreFault::io("zstd", &fault))?;
+            let packed = compress(&content).map_err(|fault| StoreFault::io("zstd", &fault))?;
             if packed.len() < content.len() {
                 return Ok(Self { blob, flags: FLAG_ZSTD, payload: packed });
             }

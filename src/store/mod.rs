@@ -51,8 +51,8 @@ use tokio::sync::oneshot;
 /// message and named in `Body::kept`: its record stays small and nobody waits for a further sync.
 pub const TEXT_OCTETS_MAX: usize = 4096;
 
-/// Contents of fewer octets together are hashed and packed where they are; more go to a blocking thread.
-const INLINE_OCTETS_MAX: usize = 64 * 1024;
+/// Contents of fewer octets together are hashed and packed where they are, within a millisecond; more go to a blocking thread.
+const INLINE_OCTETS_MAX: usize = 256 * 1024;
 
 /// How to open a store.
 #[derive(Clone, Debug)]

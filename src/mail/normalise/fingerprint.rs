@@ -6,6 +6,9 @@ use crate::domain::message::Fingerprint;
 /// Fields that the sender's program writes once and that relays leave alone.
 const SENDERS_OWN: [&str; 4] = ["Message-ID", "Date", "From", "Subject"];
 
+/// Octets that are hashed at once.
+const PIECE_OCTETS: usize = 64 * 1024;
+
 /// BLAKE3 over the sender's fields and the body, each with its length. Without a Message-ID two short mails may be equal
 /// in all of that and still be two, so then every other field counts as well.
 pub(super) fn of(head: &[u8], body: &[u8], has_message_id: bool) -> Fingerprint {
@@ -31,13 +34,24 @@ pub(super) fn of(head: &[u8], body: &[u8], has_message_id: bool) -> Fingerprint 
     hash.update(&u64::MAX.to_be_bytes());
     // Line ends differ between IMAP, Maildir and mbox, and so do empty lines at the end.
     let body = trim_line_ends(body);
+    // The hash is several times as fast on long pieces as on single lines.
+    let mut piece = Vec::with_capacity(body.len().min(PIECE_OCTETS) + 1);
     let mut at = 0;
     while at < body.len() {
         let (line, next) = line_at(body, at);
-        hash.update(line);
-        hash.update(b"\n");
+        if piece.len() + line.len() >= PIECE_OCTETS {
+            hash.update(&piece);
+            piece.clear();
+        }
+        if line.len() >= PIECE_OCTETS {
+            hash.update(line);
+        } else {
+            piece.extend_from_slice(line);
+        }
+        piece.push(b'\n');
         at = next;
     }
+    hash.update(&piece);
     let mut short = [0u8; 16];
     short.copy_from_slice(&hash.finalize().as_bytes()[..16]);
     Fingerprint(short)

@@ -1,7 +1,7 @@
 //! The tree with what is to sink into it, its panics turned into faults, and the one place where it becomes durable.
 
 use super::keys::{Key, Kind};
-use super::overlay::{Merged, Overlay, Rows};
+use super::overlay::{Merged, Overlay, Rows, Said};
 use super::record::{self, BlobRecord, Decoded, Record};
 use crate::domain::message::{BlobId, BlobRef};
 use crate::store::blobs::{Blobs, Location, sync_directory};
@@ -110,8 +110,12 @@ impl Engine {
 
     pub(in crate::store) fn get(&self, key: &Key) -> Result<Option<IVec>, StoreFault> {
         // A row leaves the overlay only when it is in the tree, so that it is in one of them.
-        let over = self.overlay().get(key.as_ref());
-        over.map_or_else(|| guarded(|| self.db.get(key)), Ok)
+        let said = self.overlay().get(key.as_ref());
+        match said {
+            Some(Said::Is(value)) => Ok(Some(value)),
+            Some(Said::Removed) => Ok(None),
+            None => guarded(|| self.db.get(key)),
+        }
     }
 
     pub(in crate::store) fn has(&self, key: &Key) -> Result<bool, StoreFault> {

@@ -12,6 +12,13 @@ use std::sync::Arc;
 /// Rows to be written (`Some`) or removed, the last word on a key counting.
 pub(in crate::store) type Rows = BTreeMap<IVec, Option<IVec>>;
 
+/// The last word on a key.
+pub(in crate::store) enum Said {
+    Is(IVec),
+    /// Whatever the tree has.
+    Removed,
+}
+
 /// The rows of the group that is being gathered, over those of the one that is being written.
 #[derive(Default)]
 pub(in crate::store) struct Overlay {
@@ -35,9 +42,10 @@ impl Overlay {
         self.sinking = Arc::default();
     }
 
-    /// What is here to be said of a key; `Some(None)`: it is removed, whatever the tree has.
-    pub(in crate::store) fn get(&self, key: &[u8]) -> Option<Option<IVec>> {
-        self.fresh.get(key).or_else(|| self.sinking.get(key)).cloned()
+    /// The last word on a key, if it is here.
+    pub(in crate::store) fn get(&self, key: &[u8]) -> Option<Said> {
+        let said = self.fresh.get(key).or_else(|| self.sinking.get(key))?;
+        Some(said.clone().map_or(Said::Removed, Said::Is))
     }
 
     /// All that is here between two keys, in order.
@@ -182,7 +190,11 @@ mod tests {
             prop_assert_eq!(&first, &model);
 
             for key in 0..40_u8 {
-                let seen = overlay.get(&[key]).unwrap_or_else(|| tree.get(&key).map(|v| IVec::from(&[*v])));
+                let seen = match overlay.get(&[key]) {
+                    Some(Said::Is(value)) => Some(value),
+                    Some(Said::Removed) => None,
+                    None => tree.get(&key).map(|v| IVec::from(&[*v])),
+                };
                 if in_tree(&key) {
                     prop_assert_eq!(seen.map(|v| v[0]), model.iter().find(|(k, _)| *k == key).map(|(_, v)| *v));
                 }

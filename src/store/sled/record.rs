@@ -26,9 +26,9 @@ use std::cell::RefCell;
 pub(in crate::store) const VALUE_OCTETS_MAX: usize = 6 * 1024;
 /// Most octets of a record, wherever it is (P11).
 pub(in crate::store) const RECORD_OCTETS_MAX: usize = 1024 * 1024;
-/// From here on compression wins more than it costs.
-const ZSTD_FROM_OCTETS: usize = 200;
-const ZSTD_LEVEL: i32 = 3;
+/// From here on compression wins more than it costs: the tables of a small frame take longer than its content.
+const ZSTD_FROM_OCTETS: usize = 1000;
+const ZSTD_LEVEL: i32 = 1;
 
 const FORM_PLAIN: u8 = 0;
 /// Followed by the record's length (u32, little-endian) and a zstd frame.
