@@ -30,42 +30,45 @@ const SMALL_WORDS: [(&str, &[&str]); 8] = [
         "en",
         &[
             "the", "and", "is", "are", "you", "your", "my", "have", "not", "that", "this", "with", "please", "can", "could", "would",
-            "what", "when", "for", "it", "i'm", "thanks", "how", "which", "been", "from", "help",
+            "what", "when", "for", "it", "i'm", "thanks", "how", "which", "been", "from", "help", "we", "our", "us", "of", "to", "be",
+            "or", "so", "has", "an", "as", "at", "was", "on",
         ],
     ),
     (
         "pt",
         &[
             "não", "você", "uma", "meu", "minha", "obrigado", "obrigada", "com", "estou", "muito", "até", "são", "também", "já", "ao",
-            "pelo", "pela", "está", "favor", "bom", "olá", "os", "em", "isso",
+            "pelo", "pela", "está", "favor", "bom", "olá", "os", "em", "isso", "o", "que", "do", "da", "na", "no", "mas", "para", "foi",
+            "mesma", "nós", "após", "qual", "seu", "sua", "ou", "ainda", "desde", "quando", "mais", "é", "um", "e",
         ],
     ),
     (
         "et",
         &[
             "ma", "ei", "ja", "kui", "mis", "palun", "minu", "see", "tere", "aitäh", "saa", "kas", "oma", "et", "aga", "olen", "siis",
-            "meie", "teie", "või", "ka", "tööta", "mul",
+            "meie", "teie", "või", "ka", "tööta", "mul", "on", "ole", "meil", "mida", "kuid", "seega", "juba", "olnud", "keegi", "väga",
+            "meile", "midagi", "seda", "saanud", "kuidas", "miks", "ning", "umbes", "nüüd",
         ],
     ),
     (
         "es",
         &[
             "el", "los", "las", "una", "mi", "gracias", "por", "hola", "muy", "estoy", "pero", "usted", "está", "puedo", "cuando", "desde",
-            "buenos", "días", "y", "ayer", "del", "favor",
+            "buenos", "días", "y", "ayer", "del", "favor", "que", "para", "no", "se", "con", "es", "más", "su", "un", "la", "lo", "o", "e",
         ],
     ),
     (
         "de",
         &[
             "ich", "und", "nicht", "der", "die", "das", "ist", "bitte", "mit", "mein", "meine", "wir", "sie", "ein", "eine", "auf",
-            "danke", "habe", "für", "wie", "hallo",
+            "danke", "habe", "für", "wie", "hallo", "zu", "von", "den", "dem", "im", "wir", "uns", "so", "an", "am", "in", "sind", "es",
         ],
     ),
     (
         "fr",
         &[
             "je", "vous", "et", "est", "les", "des", "une", "mon", "ma", "pas", "merci", "bonjour", "pour", "avec", "nous", "suis", "ne",
-            "votre", "cette", "plus",
+            "votre", "cette", "plus", "le", "la", "de", "du", "un", "que", "qui", "en", "au", "ou", "se", "je", "ce", "il", "sur", "a",
         ],
     ),
     (
@@ -89,13 +92,26 @@ const SMALL_WORDS: [(&str, &[&str]); 8] = [
             "anche",
             "questo",
             "ciao",
+            "la",
+            "le",
+            "lo",
+            "un",
+            "che",
+            "in",
+            "o",
+            "e",
+            "del",
+            "da",
+            "se",
+            "i",
+            "si",
         ],
     ),
     (
         "nl",
         &[
             "ik", "niet", "het", "een", "van", "mijn", "kunt", "graag", "bedankt", "met", "dat", "op", "voor", "wij", "hallo", "meer", "u",
-            "en",
+            "en", "de", "in", "is", "te", "zijn", "ons", "wat", "dit", "heb", "ik", "of", "an",
         ],
     ),
 ];

@@ -7,6 +7,9 @@
 mod phrases;
 
 use crate::domain::message::{Span, SpanKind};
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use phrases::{CLOSINGS, FORWARDED, HEADINGS, Heading, OPENERS, ORIGINAL, SENT_FROM, SENT_FROM_MORE, WROTE};
 
 /// With this a line begins under which a brief stands: the part of a notification that only agents may read.
@@ -170,6 +173,9 @@ impl<'a> Reader<'a> {
     fn is_attribution(&self, at: usize, count: usize) -> bool {
         const OCTETS_MAX: usize = 400;
         let Some(lines) = self.lines.get(at..at + count) else { return false };
+        if !lines.last().is_some_and(|last| may_end_attribution(last.text)) {
+            return false;
+        }
         if lines.iter().any(|l| l.text.trim().is_empty()) || lines.iter().map(|l| l.text.len()).sum::<usize>() > OCTETS_MAX {
             return false;
         }
@@ -326,6 +332,9 @@ fn separator(text: &str) -> Option<Begin> {
     }
     let inner = text.trim_matches(['-', '_', '=', '*', ' ', '>']);
     let dashes = text.len() - inner.len();
+    if dashes < 4 && !text.ends_with(':') {
+        return None;
+    }
     let phrase = inner.trim_end_matches(':').to_lowercase();
     if dashes >= 4 && ORIGINAL.contains(&phrase.as_str()) {
         return Some(Begin::All);
@@ -347,6 +356,20 @@ fn heading(text: &str) -> Option<Heading> {
     let colon = text.find([':', '：']).filter(|at| *at <= NAME_OCTETS_MAX)?;
     let name = text[..colon].trim_end_matches(['*', ' ', '\u{a0}']).to_lowercase();
     HEADINGS.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(heading, _)| *heading)
+}
+
+/// Whether an attribution can end with this line: with a colon, or with the last word of one that says "wrote". Few lines do, so
+/// that the rest need not be looked at more closely.
+fn may_end_attribution(line: &str) -> bool {
+    static LAST_WORDS: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| WROTE.iter().filter_map(|verb| verb.rsplit([' ', '\u{a0}']).next()).collect());
+    let line = line.trim_end().trim_end_matches(['-', ' ', '*', '\u{a0}']);
+    // "napisał(a)"
+    if line.ends_with([':', ')']) {
+        return true;
+    }
+    let last = line.rsplit([' ', '>', ')', '"', '\u{a0}', ',', '\t']).next().unwrap_or(line);
+    LAST_WORDS.contains(last.to_lowercase().as_str())
 }
 
 /// "On … wrote:", or a date and an address in front of a colon.
@@ -435,12 +458,12 @@ fn is_sent_from(line: &str) -> bool {
     if text.is_empty() || text.len() > OCTETS_MAX {
         return false;
     }
-    let lower = text.to_lowercase();
     // One short sentence: a longer one says something.
-    let is_short = lower.split_whitespace().count() <= 8 && !lower.contains("? ");
-    is_short
-        && (SENT_FROM.iter().chain(&SENT_FROM_MORE).any(|p| lower.starts_with(p))
-            || lower.ends_with("gesendet") && lower.starts_with("von meinem"))
+    if text.split_whitespace().nth(8).is_some() || text.contains("? ") {
+        return false;
+    }
+    let lower = text.to_lowercase();
+    SENT_FROM.iter().chain(&SENT_FROM_MORE).any(|p| lower.starts_with(p)) || lower.ends_with("gesendet") && lower.starts_with("von meinem")
 }
 
 #[cfg(test)]
