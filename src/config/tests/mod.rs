@@ -218,8 +218,8 @@ fn texts_of_ones_own_take_the_place_of_built_in_ones() {
     assert_eq!(
         faults,
         [
-            "g.toml:15: desk.languages: 'de' lacks texts in the directory of desk.templates: ack_unverified, breach, held, help, review, \
-             status, undelivered, warning, brief, chat_expected, new_ticket_from_closed"
+            "g.toml:15: desk.languages: 'de' lacks texts in the directory of desk.templates: ack_unverified, breach, held, help, \
+             ops_digest, ops_recovered, ops_silent, review, status, undelivered, warning, brief, chat_expected, new_ticket_from_closed"
                 .to_owned(),
             format!("{dir_name}/texts/de/ack.txt:3: templates.de.ack: syntax error: unexpected end of block"),
             format!("{dir_name}/texts/en/ack.txt:3: templates.en.ack: unknown variable 'nmber'; did you mean 'number'?"),
