@@ -50,6 +50,27 @@ fn the_least_works() {
 }
 
 #[test]
+fn who_is_told_of_silence_and_when() {
+    let read = |desk: &str, mailbox: &str| {
+        let text = LEAST.replacen("[desk]", &format!("[desk]\n{desk}"), 1).replacen("maildir = 'in'", mailbox, 1);
+        let policy = load_text("g.toml", &text, Path::new("/etc/guichet")).unwrap().policy;
+        let at = policy.desk.digest_at.strftime("%H:%M:%S").to_string();
+        (policy.desk.ops.len(), at, policy.mailboxes[0].silent_after.map(|after| after.as_mins()))
+    };
+    let imap = |more: &str| format!("imap = {{ host = 'localhost', user = 'a', password = 'b' }}\n{more}");
+    let eight = || "08:00:00".to_owned();
+    for (desk, mailbox, expect, why) in [
+        ("", "maildir = 'in'".to_owned(), (0, eight(), Some(15)), "the usual"),
+        ("ops = 'a@x.example, b@x.example'", imap(""), (2, eight(), Some(15)), "as the environment has to write it"),
+        ("digest_at = '23:59:30'", imap("silent_after = 'never'"), (0, "23:59:30".to_owned(), None), "never"),
+        ("", imap("poll_every = '10m'"), (0, eight(), Some(20)), "two turns"),
+        ("", imap("poll_every = '24h'"), (0, eight(), Some(56)), "it is asked every 28 minutes all the same"),
+    ] {
+        assert_eq!(read(desk, &mailbox), expect, "{why}");
+    }
+}
+
+#[test]
 fn p12_every_example_is_right() {
     let dir = tempfile::tempdir().unwrap();
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
