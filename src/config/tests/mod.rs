@@ -71,6 +71,26 @@ fn who_is_told_of_silence_and_when() {
 }
 
 #[test]
+fn what_ops_are_told_reads_well_in_each_language() {
+    let templates = load_text("g.toml", LEAST, Path::new("/etc/guichet")).unwrap().policy.templates.clone();
+    let [full, _, empty] = NoticeFacts::samples();
+    for language in ["en", "pt", "et"] {
+        for name in ["ops_silent", "ops_recovered", "ops_digest"] {
+            for facts in [
+                full.clone(),
+                NoticeFacts { mailboxes: Vec::new(), ..full.clone() },
+                NoticeFacts { reasons: Vec::new(), ..full.clone() },
+                NoticeFacts { undeliverable: 0, ids: Vec::new(), ..full.clone() },
+                empty.clone(),
+            ] {
+                let filled = templates.render(Language::parse(language).unwrap(), name, &facts).unwrap();
+                assert!(!filled.text.contains("\n\n\n"), "{language}/{name}:\n{}\n\n{}", filled.subject, filled.text);
+            }
+        }
+    }
+}
+
+#[test]
 fn p12_every_example_is_right() {
     let dir = tempfile::tempdir().unwrap();
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
