@@ -18,6 +18,7 @@ use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
 use crate::domain::message::{
     Attachment, BlobId, BlobRef, Body, Bounce, Bound, Channel, Defect, Fingerprint, Inbound, Machine, SessionId, Source,
 };
+use crate::domain::ops::{self, DESK_REPORT, DeskState, OpsFacts};
 use crate::domain::outbound::{OutboxEntry, Route};
 use crate::domain::policy::Policy;
 use crate::domain::{decide, threading};
@@ -112,6 +113,12 @@ impl Desk {
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
         self.0.policy.borrow().clone()
+    }
+
+    /// The rules, to wait for a change of them.
+    #[must_use]
+    pub fn policies(&self) -> watch::Receiver<Arc<Policy>> {
+        self.0.policy.clone()
     }
 
     /// The time that the desk goes by.
@@ -385,11 +392,45 @@ impl Desk {
         }
     }
 
+    /// Looks at the desk itself: decides what its ops are told, and commits it. Gives the state as it is then.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn tell_ops(&self, facts: &OpsFacts) -> Result<DeskState, StoreFault> {
+        let policy = self.policy();
+        let turn = self.0.turn.lock().await;
+        loop {
+            let state = self.0.store.desk_state()?;
+            let Some(change) = ops::on_tick(&state, facts, &policy, self.0.clock.now()) else { return Ok(state) };
+            let told: Vec<_> = change.outbox.iter().map(|outbound| (outbound.id, outbound.purpose.word())).collect();
+            let committed = self.0.store.commit(change).await?;
+            match committed.outcome {
+                Outcome::Committed(_) | Outcome::Duplicate(_) => {
+                    // The disk is waited for without the turn.
+                    drop(turn);
+                    self.wake();
+                    for (id, purpose) in told {
+                        tracing::info!(%id, purpose, "ops are told");
+                    }
+                    committed.receipt.await?;
+                    return self.0.store.desk_state();
+                }
+                Outcome::Stale => {}
+            }
+        }
+    }
+
     /// A mail of a ticket could not be delivered for good.
     ///
     /// # Errors
     /// The store's.
     pub async fn undelivered(&self, entry: &OutboxEntry, why: &str) -> Result<(), StoreFault> {
+        if entry.outbound.id.is_desks() {
+            // A mail about it would go the same way: the log and the metrics have to do.
+            tracing::error!(id = %entry.outbound.id, "a mail to ops could not be delivered: look at desk.ops and at `guichet outbox list --all`");
+            metrics::counter!("guichet_ops_mail_undeliverable_total").increment(1);
+            return Ok(());
+        }
         let policy = self.policy();
         let turn = self.0.turn.lock().await;
         loop {
@@ -452,6 +493,9 @@ struct Taken {
 fn tell_of_quarantine(landing: Option<Landing>, reason: String) {
     if let Some(Landing::Quarantine { id }) = landing {
         tracing::warn!(id, reason, "a message went to quarantine: `guichet quarantine show {id}`");
+    }
+    if reason == DESK_REPORT {
+        metrics::counter!("guichet_ops_mail_undeliverable_total").increment(1);
     }
     metrics::counter!("guichet_quarantined_total", "reason" => reason).increment(1);
 }

@@ -16,7 +16,7 @@
 //!    ticket, clocks, history, what is to be sent, the mailbox's cursor; all of it or none.
 //! 3. When the receipt says that it is on disk, and not before, the channel settles the message where it came from.
 //! 4. The [`outbox`] carries out what was committed. [`sla_watch`] sleeps until a clock is due and lets the desk decide
-//!    about that as about anything else.
+//!    about that as about anything else. [`ops_watch`] does the same for the desk itself: silent mailboxes, the daily report.
 //!
 //! Where things fail: what cannot be parsed or placed goes to quarantine, whole, until a person releases it. What the store
 //! refuses stays at its source and comes again. What cannot be sent waits in the outbox, and is told of when it is given up.
@@ -37,6 +37,8 @@ pub mod domain;
 pub mod store;
 pub mod outbox;
 pub mod sla_watch;
+pub mod health;
+pub mod ops_watch;
 pub mod window;
 pub mod explain;
 pub mod view;
@@ -45,11 +47,12 @@ pub mod http;
 use crate::channel::chat::Chat;
 use crate::channel::lane::Budget;
 use crate::channel::smtp::SmtpRelay;
-use crate::channel::{FaultKind, Health, Surroundings, imap, maildir};
+use crate::channel::{Health, Surroundings, imap, maildir};
 use crate::clock::Clock;
 use crate::config::fault::Fault;
 use crate::config::settings::{MailboxSource, Settings};
 use crate::domain::policy::Policy;
+use crate::health::Board;
 use crate::http::HttpLimits;
 use crate::intake::{Bells, Desk};
 use crate::mail::normalise::NormaliseLimits;
@@ -143,8 +146,13 @@ pub async fn run(
     let bells = Bells::default();
     let (desk, signer) = seat(&settings, policy, bells.clone())?;
     let relay = relay(&settings)?;
+    let listen = async |address: SocketAddr| http::listen(address).await.map_err(|fault| RunFault::Listen(address, fault));
     let listener = match &settings.chat {
-        Some(chat) => Some(http::listen(chat.listen).await.map_err(|fault| RunFault::Listen(chat.listen, fault))?),
+        Some(chat) => Some(listen(chat.listen).await?),
+        None => None,
+    };
+    let own_listener = match settings.http {
+        Some(address) => Some(listen(address).await?),
         None => None,
     };
     // Before anybody can know of us: unheard, the signal would end the process.
@@ -160,7 +168,8 @@ pub async fn run(
     let (coming_in, going_out, served) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
 
     let hub = bells.windows.clone();
-    let health = watch_mailboxes(&settings, &desk, &coming_in, &stop_in);
+    let board = Board::new(desk.clone(), watch_mailboxes(&settings, &desk, &coming_in, &stop_in));
+    let health = http::health::Health::of(board.clone(), metrics);
     let chat = settings
         .chat
         .clone()
@@ -172,13 +181,17 @@ pub async fn run(
     let outbox = Outbox { desk: desk.clone(), signer: signer.clone(), relay, hub, attempt_limit, bell: bells.outbox };
     let mut sending = going_out.spawn(outbox.run(stop_out.clone()));
     let mut watching = coming_in.spawn(sla_watch::run(desk.clone(), bells.sla, stop_in.clone()));
+    let mut telling = coming_in.spawn(ops_watch::run(desk.clone(), board.clone(), stop_in.clone()));
     served.spawn(reload_on_hangup(hangup, reload, policy_in, stop_last.clone()));
     let mail_octets_max = usize::try_from(settings.limits.message_octets_max).unwrap_or(usize::MAX);
-    served.spawn(http::control::serve(control, http::api::router(desk.clone(), signer.clone(), mail_octets_max), stop_last.clone()));
+    let api = http::api::router(desk.clone(), signer.clone(), mail_octets_max).merge(http::api::status(board));
+    served.spawn(http::control::serve(control, api.merge(http::health::router(health.clone())), stop_last.clone()));
+    if let Some(listener) = own_listener {
+        served.spawn(http::serve(listener, http::health::router(health.clone()), HttpLimits::default(), stop_last.clone()));
+    }
     let chat_address = listener.as_ref().and_then(|l| l.local_addr().ok());
     if let (Some(listener), Some(chat), Some(given)) = (listener, &chat, &settings.chat) {
-        let ready = http::health::Health::new(move || ready(&health), metrics);
-        let router = http::router(ready, &settings.policy.desk.name, &given.origins).merge(channel::chat::upgrade::router(chat.clone()));
+        let router = http::router(health, &settings.policy.desk.name, &given.origins).merge(channel::chat::upgrade::router(chat.clone()));
         served.spawn(http::serve(listener, router, HttpLimits::default(), stop_last.clone()));
     }
 
@@ -194,6 +207,7 @@ pub async fn run(
         () = stop.cancelled() => None,
         _ = &mut sending => Some("the outbox's worker"),
         _ = &mut watching => Some("the clocks' worker"),
+        _ = &mut telling => Some("the worker that tells ops"),
         () = desk.store().stopped() => Some("the store's writing"),
     };
     if let Some(what) = ended {
@@ -258,26 +272,6 @@ fn watch_mailboxes(
     health
 }
 
-/// What is missing, without addresses: the listener may be public.
-fn ready(mailboxes: &[(String, watch::Receiver<Health>)]) -> Result<(), Vec<String>> {
-    let missing: Vec<String> = mailboxes
-        .iter()
-        .filter_map(|(name, health)| {
-            let health = health.borrow();
-            let fault = health.last_fault.as_ref().filter(|(_, _, at)| health.last_success.is_none_or(|success| success < *at));
-            match (fault, health.connected_since) {
-                (Some((FaultKind::SignIn, ..)), _) => Some(format!("mailbox {name}: sign-in is refused")),
-                (Some((FaultKind::Network, ..)), None) => Some(format!("mailbox {name}: the server cannot be reached")),
-                (Some((FaultKind::Protocol, ..)), None) => Some(format!("mailbox {name}: the server answers what it should not")),
-                (Some((FaultKind::Handover, ..)), _) => Some(format!("mailbox {name}: messages cannot be stored")),
-                (None, None) => Some(format!("mailbox {name}: not connected yet")),
-                (Some((FaultKind::Network | FaultKind::Protocol, ..)) | None, Some(_)) => None,
-            }
-        })
-        .collect();
-    if missing.is_empty() { Ok(()) } else { Err(missing) }
-}
-
 /// SIGHUP reads rules, customers and texts anew; a configuration with a fault leaves the old one in force (P12).
 async fn reload_on_hangup(
     mut hangup: Signal,
@@ -310,5 +304,6 @@ fn recorder() -> metrics_exporter_prometheus::PrometheusHandle {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     let _ = metrics::set_global_recorder(recorder);
+    health::describe_metrics();
     handle
 }

@@ -74,6 +74,7 @@ struct Known {
     file: OsString,
     state: State,
     failures: u32,
+    seen: Timestamp,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,6 +96,7 @@ impl<H: Handover> Mailbox<H> {
             list(&directory.join("new"))
         })
         .await?;
+        let seen = self.around.clock.now();
         let present: HashSet<&OsString> = listed.iter().collect();
         self.known.retain(|_, known| known.state == State::InLane || present.contains(&known.file));
         for file in listed {
@@ -119,13 +121,13 @@ impl<H: Handover> Mailbox<H> {
                 Ok(Some(read)) => {
                     let source = Source::Maildir { mailbox: self.name.clone(), file: name.clone() };
                     self.lane.push(Received { source, raw: read.raw, arrived: read.arrived, cut: read.cut, landed_to: None }).await;
-                    let known = self.known.entry(name).or_insert(Known { file, state: State::InLane, failures: 0 });
+                    let known = self.known.entry(name).or_insert(Known { file, state: State::InLane, failures: 0, seen });
                     known.state = State::InLane;
                 }
                 Ok(None) => {}
                 Err(fault) => {
                     tracing::warn!(mailbox = self.name, %fault, "a file could not be read");
-                    self.known.entry(name.clone()).or_insert(Known { file, state: State::InLane, failures: 0 });
+                    self.known.entry(name.clone()).or_insert(Known { file, state: State::InLane, failures: 0, seen });
                     self.failed(&name);
                 }
             }
@@ -137,6 +139,11 @@ impl<H: Handover> Mailbox<H> {
         let Source::Maildir { file: name, .. } = source else { return };
         match landing {
             Ok(_) => {
+                let now = self.around.clock.now();
+                self.health.send_if_modified(|health| {
+                    health.last_answer = Some(now);
+                    false
+                });
                 if let Some(known) = self.known.get_mut(&name) {
                     known.state = State::Landed;
                 }
@@ -145,7 +152,7 @@ impl<H: Handover> Mailbox<H> {
             Err(fault) => {
                 tracing::warn!(mailbox = self.name, %fault, "a message was not taken over");
                 let at = self.around.clock.now();
-                self.health.send_modify(|health| health.last_fault = Some((FaultKind::Handover, fault.to_string(), at)));
+                self.health.send_modify(|health| health.fail(&self.name, FaultKind::Handover, fault.to_string(), at));
                 self.failed(&name);
             }
         }
@@ -174,19 +181,31 @@ impl<H: Handover> Mailbox<H> {
 
     fn publish(&self, outcome: io::Result<()>) {
         let now = self.around.clock.now();
-        self.health.send_modify(|health| {
-            health.backlog = self.known.len();
+        let backlog = self.known.len();
+        let oldest = self.known.values().map(|known| known.seen).min();
+        // Nobody has to wake up because all is as it was a moment ago.
+        self.health.send_if_modified(|health| {
+            let mut changed = health.backlog != backlog;
+            health.backlog = backlog;
+            health.oldest_seen = oldest;
             match outcome {
                 Ok(()) => {
-                    health.connected_since.get_or_insert(now);
+                    if health.connected_since.is_none() {
+                        health.connected_since = Some(now);
+                        health.waited = backlog;
+                        changed = true;
+                    }
                     health.last_success = Some(now);
+                    health.last_answer = Some(now);
                 }
                 Err(fault) => {
                     tracing::warn!(mailbox = self.name, %fault, "the folder could not be looked through");
                     health.connected_since = None;
-                    health.last_fault = Some((FaultKind::Network, fault.to_string(), now));
+                    health.fail(&self.name, FaultKind::Network, fault.to_string(), now);
+                    changed = true;
                 }
             }
+            changed
         });
     }
 }

@@ -85,10 +85,25 @@ pub struct Health {
     pub connected_since: Option<Timestamp>,
     /// When the mailbox was last looked through to its end.
     pub last_success: Option<Timestamp>,
+    /// When it last did something that it was asked for. A first look at a full mailbox may take hours, and all that time it
+    /// answers. Not every change of it is announced.
+    pub last_answer: Option<Timestamp>,
     /// Messages that are known and not yet on disk here and settled there.
     pub backlog: usize,
+    /// The backlog as it was first known after connecting.
+    pub waited: usize,
+    /// When the oldest message of the backlog was first seen by us: how long it was there before, nobody knows yet.
+    pub oldest_seen: Option<Timestamp>,
     /// What went wrong last, and when. It stays after a recovery: compare it with `last_success`.
     pub last_fault: Option<(FaultKind, String, Timestamp)>,
+}
+
+impl Health {
+    /// Tells of a fault of a mailbox, and counts it.
+    fn fail(&mut self, mailbox: &str, kind: FaultKind, why: String, at: Timestamp) {
+        metrics::counter!("guichet_mailbox_faults_total", "mailbox" => mailbox.to_owned(), "kind" => kind.word()).increment(1);
+        self.last_fault = Some((kind, why, at));
+    }
 }
 
 /// What sort of fault keeps a mailbox from being watched.
@@ -102,6 +117,19 @@ pub enum FaultKind {
     Protocol,
     /// The desk cannot take a message now.
     Handover,
+}
+
+impl FaultKind {
+    /// The word of metrics and JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::SignIn => "sign_in",
+            Self::Protocol => "protocol",
+            Self::Handover => "handover",
+        }
+    }
 }
 
 /// What came of one attempt to deliver.

@@ -20,6 +20,15 @@ pub(super) fn ask<T: DeserializeOwned>(
     of_either(settings, path, body, |body| json(&body), async |desk, signer| offline(desk, signer))
 }
 
+/// Asks at `path`, as [`ask`] does, where the offline answer has to be waited for.
+pub(super) fn ask_async<T: DeserializeOwned>(
+    settings: &Settings,
+    path: &str,
+    offline: impl AsyncFnOnce(&Desk) -> anyhow::Result<Option<T>>,
+) -> Result<Option<T>, Ended> {
+    of_either(settings, path, None, |body| json(&body), async |desk, _| offline(desk).await)
+}
+
 /// Has something done at `path`; where no daemon runs, `offline` does it with the opened store. `None`: there is no such thing.
 pub(super) fn order<T: DeserializeOwned>(
     settings: &Settings,

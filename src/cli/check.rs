@@ -16,5 +16,8 @@ pub(super) fn check(config: &Path) -> Result<(), Ended> {
         policy.rules.len(),
         policy.customers.len()
     ));
+    if let Some(hint) = super::no_ops(&settings) {
+        say(hint);
+    }
     Ok(())
 }

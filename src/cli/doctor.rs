@@ -22,6 +22,9 @@ pub(super) fn doctor(config: &Path) -> Result<(), Ended> {
             say(&crate::view::for_terminal(&line));
         }
     }
+    if let Some(hint) = super::no_ops(&settings) {
+        say(hint);
+    }
     if all_well { Ok(()) } else { Err(Ended::Said) }
 }
 

@@ -12,6 +12,7 @@ mod outbox;
 mod quarantine;
 mod import;
 mod run;
+mod status;
 mod ticket;
 mod tickets;
 mod verify;
@@ -97,6 +98,12 @@ enum Verb {
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
+    /// How the running daemon fares: each mailbox, what is in quarantine, what waits to be sent. Exit 1 if mail is not taken in.
+    Status {
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Tries each mailbox, the relay and the state directory, and says what would be right. Takes in and sends nothing.
     Doctor,
     /// Proves every promise that the store can prove: each index against the rows, both ways. Exit 1 if one is broken.
@@ -153,6 +160,7 @@ impl Arguments {
             Verb::Quarantine(verb) => quarantine::quarantine(&config, &verb),
             Verb::Outbox(verb) => outbox::outbox(&config, &verb),
             Verb::Import { no_notices, mailbox, paths } => import::import(&config, mailbox.as_deref(), &paths, no_notices),
+            Verb::Status { json } => status::status(&config, json),
             Verb::Doctor => doctor::doctor(&config),
             Verb::Verify { json } => verify::verify(&config, json),
             Verb::Demo { dir, listen, once } => demo::demo(dir, listen, once),
@@ -181,6 +189,12 @@ impl Arguments {
 /// The configuration, or each of its faults.
 fn settings(config: &std::path::Path) -> Result<Settings, Ended> {
     crate::config::load(config).map_err(|faults| Ended::Wrong(faults.iter().map(ToString::to_string).collect()))
+}
+
+/// Nothing is wrong with it, but people should know.
+fn no_ops(settings: &Settings) -> Option<&'static str> {
+    let is_empty = settings.policy.desk.ops.is_empty();
+    is_empty.then_some("hint: nobody is told by mail of silent mailboxes and of quarantine; write [desk] ops = [\"…\"]")
 }
 
 /// A line for people or for a pipe; a reader who has gone away is no fault.

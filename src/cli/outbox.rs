@@ -28,7 +28,7 @@ pub(super) enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Never sends it; the ticket's history tells of it.
+    /// Never sends it; the ticket's history tells of it (mails to ops, 0.N, have no ticket).
     Drop {
         /// Ticket and count, such as 1042.7.
         #[arg(value_name = "ID", value_parser = id)]

@@ -16,6 +16,8 @@ pub struct Settings {
     pub mailboxes: Vec<MailboxSettings>,
     pub relay: Relay,
     pub chat: Option<ChatSettings>,
+    /// Where health and metrics are served besides the chat's address and the control socket.
+    pub http: Option<SocketAddr>,
     pub limits: Limits,
 }
 

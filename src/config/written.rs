@@ -16,6 +16,7 @@ pub(super) struct Written {
     pub(super) mailbox: Vec<Mailbox>,
     pub(super) smtp: Option<Smtp>,
     pub(super) chat: Option<Chat>,
+    pub(super) http: Option<Http>,
     pub(super) team: Vec<Team>,
     pub(super) agent: Vec<Agent>,
     pub(super) calendar: Vec<Calendar>,
@@ -39,6 +40,8 @@ pub(super) struct Desk {
     pub(super) acks_per_hour_max: Option<u32>,
     pub(super) acks_per_hour_known_max: Option<u32>,
     pub(super) attached_octets_max: Option<u64>,
+    pub(super) ops: Option<Words>,
+    pub(super) digest_at: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -51,6 +54,7 @@ pub(super) struct Mailbox {
     pub(super) folder: Option<String>,
     pub(super) after: Option<String>,
     pub(super) poll_every: Option<String>,
+    pub(super) silent_after: Option<String>,
     pub(super) maildir: Option<String>,
 }
 
@@ -91,6 +95,12 @@ pub(super) struct Chat {
     pub(super) identity_secret_file: Option<String>,
     pub(super) team: Option<String>,
     pub(super) mailbox: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub(super) struct Http {
+    pub(super) listen: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -2,6 +2,7 @@
 
 use super::address::EmailAddress;
 use super::message::{BlobRef, Fingerprint, Message, MessageId, Seq, SessionId, Source, TicketNumber};
+use super::ops::DeskState;
 use super::outbound::{Outbound, OutboxEntry, OutboxId};
 use super::ticket::Ticket;
 use jiff::Timestamp;
@@ -102,7 +103,7 @@ pub struct Quarantined {
 }
 
 /// What one decision changes: all of it or nothing. Every number in it was fixed by the decision, so that applying it is
-/// all that is left to do; `expects` of it is that tickets and session still have the versions that they were read
+/// all that is left to do; `expects` of it is that tickets, session and desk still have the versions that they were read
 /// at, and that a new ticket's number is still free.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
@@ -129,4 +130,8 @@ pub struct Change {
     pub bounced: Option<(OutboxId, Timestamp)>,
     /// Automatic mail to an address, counted against its cap.
     pub acked: Option<(EmailAddress, Timestamp)>,
+    /// What the desk has told its ops, with the version that it was read at (0: new). Mails of its own (`0.n`) come with it only.
+    pub desk: Option<DeskState>,
+    /// A mail could not be delivered for good: counted, so that ops hear of it.
+    pub undeliverable: bool,
 }

@@ -9,6 +9,7 @@ use super::command::{self, Command};
 use super::lifecycle::{self, Passed};
 use super::message::{Attachment, Author, Bounce, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility};
 use super::notice::{self, Voice};
+use super::ops::DESK_REPORT;
 use super::outbound::{Delivery, OutboxEntry, Purpose};
 use super::policy::{Agent, Policy};
 use super::route;
@@ -37,6 +38,7 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
         Place::Customer { ticket, why } => customer_writes(inbound, ticket, &why, context, policy, now, &mut change),
         Place::ThirdParty { ticket, why } => third_party_writes(inbound, ticket, &why, policy, now, &mut change),
         Place::Report { ticket, bounce } => report(inbound, ticket, &bounce, context, policy, now, &mut change),
+        Place::DeskReport { bounce } => desk_report(inbound, &bounce, now, &mut change),
         Place::Opens { continues, why } => opens(inbound, continues, &why, context, policy, now, &mut change),
     }
     change
@@ -65,17 +67,19 @@ pub fn on_release(inbound: &Inbound, id: u64, context: &Context, policy: &Policy
         | Place::Agent { .. }
         | Place::AgentOnCustomerSide { .. }
         | Place::ThirdParty { .. }
-        | Place::Report { .. } => return None,
+        | Place::Report { .. }
+        | Place::DeskReport { .. } => return None,
     }
     Some(change)
 }
 
-/// Decides about a mail that a person takes out of the outbox: the ticket's history tells that it was never sent.
+/// Decides about a mail that a person takes out of the outbox: the ticket's history tells that it was never sent. One of the desk's
+/// own has no ticket.
 #[must_use]
-pub fn on_dropped(ticket: &Ticket, entry: &OutboxEntry, now: Timestamp) -> Change {
-    let mut ticket = ticket.clone();
+pub fn on_dropped(ticket: Option<&Ticket>, entry: &OutboxEntry, now: Timestamp) -> Change {
     let why = "dropped by hand";
     let mut change = Change { dropped: Some((entry.outbound.id, why.to_owned())), ..Change::default() };
+    let Some(mut ticket) = ticket.cloned() else { return change };
     let what = format!("{} {} is not sent", entry.outbound.purpose.word(), entry.outbound.id);
     record(&mut change, &mut ticket, vec![line(now, Actor::Desk, &what, why)]);
     change.tickets.push(ticket);
@@ -127,7 +131,7 @@ pub fn on_time(ticket: &Ticket, policy: &Policy, now: Timestamp) -> Option<Chang
 #[must_use]
 pub fn on_undelivered(ticket: &Ticket, purpose: Purpose, why: &str, policy: &Policy, now: Timestamp) -> Change {
     let mut ticket = ticket.clone();
-    let mut change = Change::default();
+    let mut change = Change { undeliverable: true, ..Change::default() };
     let mut voice = Voice::new(policy, now);
     // Only what a customer should have got: telling agents that telling agents failed would never end.
     if matches!(purpose, Purpose::Answer | Purpose::Ack) {
@@ -302,12 +306,22 @@ fn report(inbound: &Inbound, ticket: &Ticket, bounce: &Bounce, context: &Context
     let known_already = context.reported.as_ref().is_some_and(|e| e.delivery == Delivery::Bounced);
     if bounce.permanent {
         change.bounced = Some((bounce.about, now));
+        change.undeliverable = !known_already;
         let purpose = context.reported.as_ref().map_or(Purpose::Answer, |e| e.outbound.purpose);
         if !known_already && matches!(purpose, Purpose::Answer | Purpose::Ack) {
             voice.undelivered(&mut ticket, purpose, &bounce.detail);
         }
     }
     finish(change, ticket, message, lines, voice, None);
+}
+
+/// A mail to ops did not arrive. It is written down, and that is all: a mail about it would not arrive either.
+fn desk_report(inbound: &Inbound, bounce: &Bounce, now: Timestamp, change: &mut Change) {
+    let what = if bounce.permanent { "came back" } else { "is delayed" };
+    quarantine(inbound, DESK_REPORT, &format!("a mail to ops {what}: report about {}: {}", bounce.about, bounce.detail), change);
+    if bounce.permanent {
+        change.bounced = Some((bounce.about, now));
+    }
 }
 
 fn third_party_writes(inbound: &Inbound, ticket: &Ticket, why: &str, policy: &Policy, now: Timestamp, change: &mut Change) {

@@ -8,6 +8,11 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TicketNumber(pub u64);
 
+impl TicketNumber {
+    /// No ticket's: the home of mails that the desk writes to those who run it (see `domain::ops`).
+    pub const DESK: Self = Self(0);
+}
+
 impl fmt::Display for TicketNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)

@@ -3,7 +3,7 @@
 //! Read in this order: what is spoken of (`address`, `message`, `ticket`, `customer`), the time in which clocks run
 //! (`calendar`, `sla`), what the configuration says (`policy`), what the store is asked and told (`change`). Then the decision
 //! itself, from `decide` down: where a message belongs (`threading`), who answers (`route`), what becomes of status and clocks
-//! (`lifecycle`), what an agent orders (`command`), what is said to whom (`notice`).
+//! (`lifecycle`), what an agent orders (`command`), what is said to whom (`notice`), and what those who run it hear (`ops`).
 
 pub mod address;
 pub mod message;
@@ -19,6 +19,7 @@ pub mod route;
 pub mod lifecycle;
 pub mod command;
 pub mod notice;
+pub mod ops;
 pub mod outbound;
 pub mod template;
 pub mod dates;

@@ -5,7 +5,7 @@ use super::message::{Attachment, MessageId, Seq, SessionId, TicketNumber};
 use jiff::Timestamp;
 use std::fmt;
 
-/// Names one outbox entry for ever: the ticket and a count within it. Message-IDs derive from it, so a second
+/// Names one outbox entry for ever: the ticket, or [`TicketNumber::DESK`], and a count within it. Message-IDs derive from it, so a second
 /// attempt is the same mail (P5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutboxId {
@@ -14,6 +14,12 @@ pub struct OutboxId {
 }
 
 impl OutboxId {
+    /// Whether it is a mail of the desk's own to its ops.
+    #[must_use]
+    pub fn is_desks(self) -> bool {
+        self.ticket == TicketNumber::DESK
+    }
+
     /// Reads what is shown of it, such as `1042.7`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -48,6 +54,12 @@ pub enum Purpose {
     Breach,
     /// To the team: a ticket that nothing else would move.
     Review,
+    /// To ops: a mailbox has fallen silent.
+    Alarm,
+    /// To ops: it answers again.
+    Recovery,
+    /// To ops: the daily report.
+    Digest,
 }
 
 impl Purpose {
@@ -63,6 +75,9 @@ impl Purpose {
             Self::Warning => "warning",
             Self::Breach => "breach",
             Self::Review => "review",
+            Self::Alarm => "alarm",
+            Self::Recovery => "recovery",
+            Self::Digest => "digest",
         }
     }
 }

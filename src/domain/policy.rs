@@ -49,6 +49,10 @@ pub struct Desk {
     pub acks_per_hour_known_max: u32,
     /// Attachments of a notification or an answer together, in octets.
     pub attached_octets_max: u64,
+    /// Who is told of what goes wrong with the desk itself.
+    pub ops: Vec<EmailAddress>,
+    /// When, on the desk's wall ([`super::ops::zone`]), they get their daily report.
+    pub digest_at: jiff::civil::Time,
 }
 
 /// `[[mailbox]]`, as far as decisions go.
@@ -57,6 +61,8 @@ pub struct Mailbox {
     pub name: String,
     pub address: EmailAddress,
     pub team: String,
+    /// How long it may give no answer before ops are told; `None`: for ever.
+    pub silent_after: Option<SignedDuration>,
 }
 
 /// `[chat]`, as far as decisions go.

@@ -24,7 +24,20 @@ const FUEL: u64 = 100_000;
 pub const BRIEF_MARK: &str = "— guichet ";
 
 /// Texts that are mails of their own.
-const MAILS: [&str; 9] = ["ack", "ack_unverified", "breach", "held", "help", "review", "status", "undelivered", "warning"];
+const MAILS: [&str; 12] = [
+    "ack",
+    "ack_unverified",
+    "breach",
+    "held",
+    "help",
+    "ops_digest",
+    "ops_recovered",
+    "ops_silent",
+    "review",
+    "status",
+    "undelivered",
+    "warning",
+];
 /// Texts that go into others.
 const PARTS: [&str; 3] = ["brief", "chat_expected", "new_ticket_from_closed"];
 /// Not a text: what the filter `word` knows, as `word = text`, a line each.
@@ -92,6 +105,40 @@ pub struct NoticeFacts {
     pub stranger: String,
     /// Attachments that were too large to go along, with their sizes.
     pub left_out: Vec<String>,
+    /// To ops: the mailboxes that this is about.
+    pub mailboxes: Vec<SilenceFacts>,
+    /// To ops: what is in quarantine, by reason; all of it together; what of it is new since the last report; the ids of a few of
+    /// those.
+    pub reasons: Vec<ReasonFacts>,
+    pub waiting: u64,
+    pub fresh: u64,
+    pub ids: Vec<String>,
+    /// To ops: mails that could not be delivered since the last report.
+    pub undeliverable: u64,
+}
+
+/// A mailbox that is or was silent.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SilenceFacts {
+    pub mailbox: String,
+    /// When it last answered, in words.
+    pub since_text: String,
+    /// For how long it has not, or had not, such as `2 h 5 min`.
+    pub lasted: String,
+    /// `network`, `sign_in`, `protocol`, `handover`, or empty; to be shown through `word`.
+    pub trouble: String,
+    /// Mails that were there when it came back.
+    pub waited: u64,
+}
+
+/// What is in quarantine for one reason.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ReasonFacts {
+    /// `no_sender`, `machine`, …; to be shown through `word`.
+    pub reason: String,
+    pub waiting: u64,
+    /// Those of them that are new since the last report.
+    pub fresh: u64,
 }
 
 /// One clock of a ticket.
@@ -324,6 +371,18 @@ impl NoticeFacts {
             address: "ana@souza.example".to_owned(),
             stranger: "bia@else.example".to_owned(),
             left_out: vec!["plan.pdf (20 MiB)".to_owned()],
+            mailboxes: vec![SilenceFacts {
+                mailbox: "support".to_owned(),
+                since_text: "today, 14:20 (UTC)".to_owned(),
+                lasted: "2 h 5 min".to_owned(),
+                trouble: "sign_in".to_owned(),
+                waited: 3,
+            }],
+            reasons: vec![ReasonFacts { reason: "no_sender".to_owned(), waiting: 2, fresh: 1 }],
+            waiting: 2,
+            fresh: 1,
+            ids: vec!["7".to_owned()],
+            undeliverable: 1,
         };
         [full.clone(), Self { in_hours: false, ..full }, Self { number: "#1".to_owned(), desk: "Acme".to_owned(), ..Self::default() }]
     }
@@ -465,7 +524,7 @@ mod tests {
             "a first response"
         );
         assert!(both.render(pt, "ack", &facts()).unwrap_err().to_string().ends_with("no language has it"));
-        assert_eq!(both.missing(Language::EN).count(), 11);
+        assert_eq!(both.missing(Language::EN).count(), 14);
     }
 
     #[test]

@@ -67,6 +67,22 @@ pub(crate) fn policy() -> Policy {
         ("held", "Not sent [{{ number }}]", "{% for f in faults %}{{ f }}\n{% endfor %}."),
         ("status", "Status [{{ number }}]", "is {{ status }}"),
         ("help", "Help [{{ number }}]", "commands"),
+        (
+            "ops_silent",
+            "Silent: {{ mailboxes|map(attribute='mailbox')|join(' ') }}",
+            "{% for m in mailboxes %}{{ m.mailbox }} {{ m.lasted }} {{ m.trouble }}\n{% endfor %}.",
+        ),
+        (
+            "ops_recovered",
+            "Back: {{ mailboxes|map(attribute='mailbox')|join(' ') }}",
+            "{% for m in mailboxes %}{{ m.mailbox }} {{ m.lasted }} {{ m.waited }}\n{% endfor %}.",
+        ),
+        (
+            "ops_digest",
+            "Report",
+            "{% for r in reasons %}{{ r.reason }} {{ r.waiting }} {{ r.fresh }};{% endfor %} {{ waiting }} {{ fresh }} {{ ids|join(' ') }} \
+             {{ undeliverable }} {% for m in mailboxes %}{{ m.mailbox }} {{ m.lasted }}{% endfor %}.",
+        ),
         ("undelivered", "Undelivered [{{ number }}]", "{% for f in faults %}{{ f }}\n{% endfor %}."),
     ] {
         sources.insert((Language::EN, name.to_owned()), format!("Subject: {subject}\n\n{body}\n"));
@@ -92,8 +108,15 @@ pub(crate) fn policy() -> Policy {
             acks_per_hour_max: 3,
             acks_per_hour_known_max: 5,
             attached_octets_max: 1000,
+            ops: Vec::new(),
+            digest_at: jiff::civil::time(8, 0, 0, 0),
         },
-        mailboxes: vec![Mailbox { name: "support".to_owned(), address: address("support@acme.example"), team: "frontline".to_owned() }],
+        mailboxes: vec![Mailbox {
+            name: "support".to_owned(),
+            address: address("support@acme.example"),
+            team: "frontline".to_owned(),
+            silent_after: Some(SignedDuration::from_mins(15)),
+        }],
         chat: Some(ChatDesk { team: "frontline".to_owned(), mailbox: "support".to_owned() }),
         teams,
         agents: vec![agent("ana", &["frontline", "billing"]), agent("ben", &["frontline"])],
@@ -291,7 +314,7 @@ impl World {
             assert_eq!(seqs.len(), ticket.messages as usize, "each place in the thread is taken once");
         }
         for outbound in &self.sent {
-            let Some(to) = &outbound.to else { continue };
+            let Some(to) = outbound.to.as_ref().filter(|_| !outbound.id.is_desks()) else { continue };
             let ticket = &self.tickets[&outbound.id.ticket];
             match &outbound.audience {
                 Audience::Customer => {

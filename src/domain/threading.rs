@@ -5,6 +5,7 @@
 //! | what                                              | outcome                                    |
 //! |---------------------------------------------------|--------------------------------------------|
 //! | a report about a mail of ours, to whom it went    | noted; agents are told of what is final    |
+//! | the same about a mail to ops, a machine of theirs | quarantine `desk_report`, of which none hear|
 //! | no single usable sender                           | quarantine `no_sender`                     |
 //! | our own address, our own mail come back           | quarantine `own_mail`                      |
 //! | a token or Message-ID of ours, bound to this agent| the agent speaks (P8)                      |
@@ -22,6 +23,7 @@
 
 use super::change::Context;
 use super::message::{Bounce, Bound, Inbound, Machine, TicketNumber};
+use super::ops::DESK_REPORT;
 use super::policy::{Agent, Policy};
 use super::ticket::{Status, Ticket};
 
@@ -40,6 +42,8 @@ pub enum Place<'a> {
     ThirdParty { ticket: &'a Ticket, why: String },
     /// A mail system reports about a mail of ours.
     Report { ticket: &'a Ticket, bounce: Bounce },
+    /// The same about a mail that the desk wrote to its ops: kept apart, and nobody is written to because of it (P6).
+    DeskReport { bounce: Bounce },
     /// A new matter; `continues` names the closed ticket that it was meant for.
     Opens { continues: Option<TicketNumber>, why: String },
 }
@@ -59,6 +63,9 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
     if let (Some(bounce), Some(entry)) = (&inbound.bounce, &context.reported) {
         // Both must fit: a Message-ID alone is known to everybody who got the mail.
         let went_there = entry.outbound.to.as_ref().is_some_and(|to| to.address == bounce.recipient);
+        if went_there && entry.outbound.id == bounce.about && bounce.about.is_desks() {
+            return Place::DeskReport { bounce: bounce.clone() };
+        }
         if let Some(ticket) = ticket(bounce.about.ticket).filter(|_| went_there && entry.outbound.id == bounce.about) {
             return Place::Report { ticket, bounce: bounce.clone() };
         }
@@ -114,6 +121,10 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
         let detail = "it names an agent as its sender, but carries no proof of any ticket; an agent opens a ticket by forwarding from a \
                       customer's address or in the chat window";
         return Place::Quarantine { reason: "unproven_agent", detail: detail.to_owned() };
+    }
+    if machine_alone(inbound).is_some() && policy.desk.ops.contains(&from.address) {
+        let detail = "a machine of somebody who runs this desk wrote it: an answer to a report of ours";
+        return Place::Quarantine { reason: DESK_REPORT, detail: detail.to_owned() };
     }
     machine_alone(inbound).unwrap_or_else(|| {
         let stranger = !context.known_ids.is_empty();
@@ -177,7 +188,7 @@ impl Place<'_> {
             | Self::Customer { ticket, .. }
             | Self::ThirdParty { ticket, .. }
             | Self::Report { ticket, .. } => Some(ticket),
-            Self::Quarantine { .. } | Self::Opens { .. } => None,
+            Self::Quarantine { .. } | Self::DeskReport { .. } | Self::Opens { .. } => None,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::change::Landing;
 use crate::domain::message::{Source, TicketNumber};
 use crate::domain::outbound::OutboxId;
 use crate::explain;
+use crate::health::Board;
 use crate::intake::{Desk, DropFault, Imported, Notices, ReleaseFault, RetryFault};
 use crate::mail::token::Signer;
 use crate::store::{OutboxFilter, StoreFault, TicketFilter};
@@ -61,6 +62,12 @@ pub fn router(desk: Desk, signer: Signer, mail_octets_max: usize) -> Router {
         .route("/api/v1/explain", post(explain).layer(DefaultBodyLimit::max(mail_octets_max)))
         .route("/api/v1/import", post(import).layer(DefaultBodyLimit::max(mail_octets_max)))
         .with_state(Api { desk, signer })
+}
+
+/// The route of `guichet status`.
+pub fn status(board: Board) -> Router {
+    let told = |State(board): State<Board>| async move { answer(board.status().await) };
+    Router::new().route("/api/v1/status", get(told)).with_state(board)
 }
 
 async fn tickets(State(api): State<Api>, Query(filter): Query<Filter>) -> Response {

@@ -163,8 +163,11 @@ impl Desk {
             if entry.delivery.is_final() {
                 return Err(DropFault::Settled { id, how: entry.delivery.word() });
             }
-            let ticket = self.0.store.ticket(id.ticket)?.ok_or(DropFault::NoSuch(id))?;
-            let committed = self.0.store.commit(decide::on_dropped(&ticket, &entry, self.0.clock.now())).await?;
+            let ticket = self.0.store.ticket(id.ticket)?;
+            if ticket.is_none() && !id.is_desks() {
+                return Err(DropFault::NoSuch(id));
+            }
+            let committed = self.0.store.commit(decide::on_dropped(ticket.as_ref(), &entry, self.0.clock.now())).await?;
             match committed.outcome {
                 Outcome::Committed(_) => {
                     drop(turn);

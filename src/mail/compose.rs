@@ -98,9 +98,16 @@ fn marks(outbound: &Outbound, signer: &Signer) -> Vec<(&'static str, String)> {
     }
     let is_answer = match outbound.purpose {
         Purpose::Answer => true,
-        Purpose::Ack | Purpose::Notification | Purpose::Held | Purpose::Reply | Purpose::Warning | Purpose::Breach | Purpose::Review => {
-            false
-        }
+        Purpose::Ack
+        | Purpose::Notification
+        | Purpose::Held
+        | Purpose::Reply
+        | Purpose::Warning
+        | Purpose::Breach
+        | Purpose::Review
+        | Purpose::Alarm
+        | Purpose::Recovery
+        | Purpose::Digest => false,
     };
     if outbound.automatic.is_some() || !is_answer {
         marks.push(("X-Guichet", signer.loop_mark()));

@@ -145,7 +145,7 @@ impl Walk<'_> {
             return Ok(());
         };
         match kind {
-            Kind::Meta => {}
+            Kind::Meta => drop(self.engine.desk_state()?),
             Kind::Ticket => self.ticket(row)?,
             Kind::Message => self.message(row)?,
             Kind::History => self.history(row)?,
@@ -171,6 +171,7 @@ impl Walk<'_> {
         let ticket = self.engine.ticket_of_row(row)?;
         let number = ticket.number;
         self.report.tickets += 1;
+        self.report.demand(number != TicketNumber::DESK, "record", || "a ticket has the number of none".to_owned());
         let closed = matches!(ticket.status, Status::Closed { .. });
         self.report.tickets_closed += u64::from(closed);
         self.report.demand(closed || !ticket.team.is_empty(), "P4", || format!("ticket {number} has no team"));
@@ -303,8 +304,9 @@ impl Walk<'_> {
             return Ok(());
         };
         self.named.extend(entry.outbound.attachments.iter().map(|attachment| attachment.blob.id));
-        let counted = self.engine.ticket(id.ticket)?.is_some_and(|ticket| id.n >= 1 && id.n <= ticket.outbox);
-        self.report.demand(counted, "record", || format!("outbox entry {id} is not counted by its ticket"));
+        let count = if id.is_desks() { Some(self.engine.desk_state()?.outbox) } else { self.engine.ticket(id.ticket)?.map(|t| t.outbox) };
+        let counted = count.is_some_and(|count| id.n >= 1 && id.n <= count);
+        self.report.demand(counted, "record", || format!("outbox entry {id} is not counted by its ticket, or by the desk"));
         self.report.outbox_waiting += u64::from(!entry.delivery.is_final());
         match entry.next_attempt {
             Some(at) => {

@@ -37,6 +37,7 @@ use self::sled::engine::Engine;
 use self::sled::writer::{Claim, News, Update, Writer};
 use crate::domain::change::{Change, ChatSession, Context, History, Landing, Need, Quarantined};
 use crate::domain::message::{BlobId, BlobRef, Message, Seq, SessionId, TicketNumber};
+use crate::domain::ops::{DeskState, DigestFacts};
 use crate::domain::outbound::{Delivery, OutboxEntry, OutboxId};
 use crate::domain::ticket::Ticket;
 use jiff::{SignedDuration, Timestamp};
@@ -85,7 +86,7 @@ pub enum Outcome {
     Committed(Option<Landing>),
     /// Its message is there already; nothing was changed but the mailbox's cursor.
     Duplicate(Landing),
-    /// A ticket, the session or the mail to be dropped has changed since: read and decide again.
+    /// A ticket, the session, the desk or the mail to be dropped has changed since: read and decide again.
     Stale,
 }
 
@@ -138,6 +139,15 @@ pub struct Size {
     pub records_live_octets: u64,
     /// The packs.
     pub blobs_disk_octets: u64,
+}
+
+/// What waits for people and for the relay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub quarantine_waiting: u64,
+    pub outbox_waiting: u64,
+    /// Mails of tickets that could not be delivered for good, over all time.
+    pub undeliverable: u64,
 }
 
 /// How often the disk was waited for.
@@ -311,6 +321,23 @@ impl Store {
     /// Where a quarantined message landed when it was released; `None` while it is kept apart.
     pub fn released(&self, id: u64) -> Result<Option<Landing>, StoreFault> {
         self.0.engine.released(id)
+    }
+
+    /// What the desk has told its ops; nothing in a new store.
+    pub fn desk_state(&self) -> Result<DeskState, StoreFault> {
+        self.0.engine.desk_state()
+    }
+
+    /// Counts what waits, key by key.
+    pub async fn counts(&self) -> Result<Counts, StoreFault> {
+        let engine = Arc::clone(&self.0.engine);
+        blocking(move || engine.counts()).await
+    }
+
+    /// What the daily report tells; new is what is above `told`. Reads the whole quarantine: seldom.
+    pub async fn digest_facts(&self, told: u64) -> Result<DigestFacts, StoreFault> {
+        let engine = Arc::clone(&self.0.engine);
+        blocking(move || engine.digest_facts(told)).await
     }
 
     /// Checks every index against the rows, both ways; with `deep` also every content against its hash. Blocks; changes

@@ -5,5 +5,6 @@ mod crash;
 mod damage;
 mod durability;
 mod measure;
+mod own;
 mod packs;
 mod support;

@@ -60,6 +60,8 @@ struct Entry {
     suspect: bool,
     /// Only its start was taken in: what is at the source is the only whole copy.
     cut: bool,
+    /// When the folder first listed it to us.
+    seen: Instant,
 }
 
 /// See the module.
@@ -119,8 +121,17 @@ impl Ledger {
     /// The folder lists it.
     pub(super) fn want(&mut self, uid: u32) {
         if uid > self.floor {
-            let fresh = Entry { state: State::Wanted, size: None, failures: 0, misses: 0, strikes: 0, suspect: false, cut: false };
-            self.entries.entry(uid).or_insert(fresh);
+            let fresh = || Entry {
+                state: State::Wanted,
+                size: None,
+                failures: 0,
+                misses: 0,
+                strikes: 0,
+                suspect: false,
+                cut: false,
+                seen: Instant::now(),
+            };
+            self.entries.entry(uid).or_insert_with(fresh);
         }
     }
 
@@ -245,6 +256,12 @@ impl Ledger {
     /// How many are known and not done.
     pub(super) fn backlog(&self) -> usize {
         self.entries.len() - self.done_count
+    }
+
+    /// When the oldest of them was first seen.
+    pub(super) fn oldest_seen(&self) -> Option<Instant> {
+        // The first is never done: see `raise_floor`.
+        self.entries.first_key_value().map(|(_, entry)| entry.seen)
     }
 
     fn done(&mut self, uid: u32) {

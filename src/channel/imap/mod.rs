@@ -191,7 +191,7 @@ impl<H: Handover> Mailbox<H> {
             health.connected_since = None;
             health.backlog = self.ledger.backlog();
             if let Some(fault) = &fault {
-                health.last_fault = Some((fault.kind(), fault.to_string(), now));
+                health.fail(&self.name, fault.kind(), fault.to_string(), now);
             }
         });
         fault
@@ -237,7 +237,7 @@ impl<H: Handover> Mailbox<H> {
                 }
                 tracing::warn!(mailbox = self.name, uid, %fault, "a message was not taken over");
                 let at = self.around.clock.now();
-                self.health.send_modify(|health| health.last_fault = Some((FaultKind::Handover, fault.to_string(), at)));
+                self.health.send_modify(|health| health.fail(&self.name, FaultKind::Handover, fault.to_string(), at));
             }
         }
     }

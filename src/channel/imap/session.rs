@@ -7,6 +7,7 @@ use super::fetch::{self, PLAN_MAX, Task};
 use super::{Fault, Mailbox, settle};
 use crate::channel::{FaultKind, Handover};
 use crate::config::settings::After;
+use jiff::SignedDuration;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -50,11 +51,15 @@ pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>) -> Result<(), Fau
     };
     mailbox.ledger.opened(wire.folder.uid_validity, cursor);
     let now = mailbox.around.clock.now();
-    mailbox.health.send_modify(|health| health.connected_since = Some(now));
+    mailbox.health.send_modify(|health| {
+        health.connected_since = Some(now);
+        health.last_answer = Some(now);
+        health.waited = 0;
+    });
     tracing::info!(mailbox = mailbox.name, messages = wire.folder.exists, idle = can.idle, moves = can.moves, "folder open");
 
     let now = Instant::now();
-    let mut session = Session { mailbox, settle_not_before: None, settle_failures: 0, looked_whole: now, look_at: now };
+    let mut session = Session { mailbox, settle_not_before: None, settle_failures: 0, looked_whole: now, look_at: now, published: false };
     session.look_again_later();
     loop {
         session.take_in(&mut wire, &mut can, keywords).await?;
@@ -73,6 +78,8 @@ struct Session<'a, H: Handover> {
     looked_whole: Instant,
     /// When the server is asked, even if it says nothing.
     look_at: Instant,
+    /// The backlog of this connection is known.
+    published: bool,
 }
 
 impl<H: Handover> Session<'_, H> {
@@ -105,7 +112,10 @@ impl<H: Handover> Session<'_, H> {
         }
         let now = self.mailbox.around.clock.now();
         self.mailbox.went_well = true;
-        self.mailbox.health.send_modify(|health| health.last_success = Some(now));
+        self.mailbox.health.send_modify(|health| {
+            health.last_success = Some(now);
+            health.last_answer = Some(now);
+        });
         Ok(())
     }
 
@@ -128,7 +138,8 @@ impl<H: Handover> Session<'_, H> {
                 self.settle_not_before = Some(now + self.mailbox.pace.settle.after(self.settle_failures));
                 tracing::warn!(mailbox = self.mailbox.name, %fault, "settling was refused");
                 let at = self.mailbox.around.clock.now();
-                self.mailbox.health.send_modify(|health| health.last_fault = Some((FaultKind::Protocol, fault.to_string(), at)));
+                let name = &self.mailbox.name;
+                self.mailbox.health.send_modify(|health| health.fail(name, FaultKind::Protocol, fault.to_string(), at));
             }
             Err(fault) => return Err(fault),
         }
@@ -253,11 +264,19 @@ impl<H: Handover> Session<'_, H> {
         self.look_at = Instant::now() + self.mailbox.account.poll_every.min(IDLE_MAX);
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let backlog = self.mailbox.ledger.backlog();
+        let now = self.mailbox.around.clock.now();
+        let age = self.mailbox.ledger.oldest_seen().and_then(|seen| SignedDuration::try_from(seen.elapsed()).ok());
+        let first = !std::mem::replace(&mut self.published, true);
         self.mailbox.health.send_if_modified(|health| {
             let changed = health.backlog != backlog;
             health.backlog = backlog;
+            health.oldest_seen = age.map(|age| now.saturating_sub(age).unwrap_or(now));
+            health.last_answer = Some(now);
+            if first {
+                health.waited = backlog;
+            }
             changed
         });
     }

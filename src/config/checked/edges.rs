@@ -1,10 +1,10 @@
 //! Where mail comes from and goes to, and where the chat listens.
 
-use super::{AllNames, Check, SECOND};
+use super::{AllNames, Check, SECOND, YEAR};
 use crate::config::fault::unknown;
 use crate::config::read_text;
 use crate::config::settings::{After, ChatSettings, ImapAccount, MailboxSettings, MailboxSource, Relay, SignIn, SmtpAccount, Tls};
-use crate::config::written::{Chat, Imap, Mailbox as WrittenMailbox, Smtp};
+use crate::config::written::{Chat, Http, Imap, Mailbox as WrittenMailbox, Smtp};
 use crate::domain::policy::{ChatDesk, Mailbox};
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -24,6 +24,10 @@ const IDENTITY_SECRET_OCTETS_MIN: usize = 32;
 /// Nobody is served by a server that is asked more often, or by mail that waits longer.
 const POLL_EVERY: std::ops::RangeInclusive<SignedDuration> = SignedDuration::from_millis(100)..=SignedDuration::from_hours(24);
 const POLL_EVERY_ELSE: SignedDuration = SignedDuration::from_secs(60);
+/// A mailbox that says nothing for so long is told of, unless something else is written.
+const SILENT_AFTER_ELSE: SignedDuration = SignedDuration::from_mins(15);
+/// How long IDLE lasts at most before it is begun anew.
+const IDLE_TURN: SignedDuration = SignedDuration::from_mins(28);
 const TIME_LIMIT: std::ops::RangeInclusive<SignedDuration> = SECOND..=SignedDuration::from_hours(1);
 const TIME_LIMIT_ELSE: SignedDuration = SignedDuration::from_mins(5);
 const CONNECTIONS_ELSE: u32 = 4;
@@ -53,7 +57,12 @@ impl Check<'_> {
                 self.fault(&path(key), format!("is that of mailbox '{}' already: every mail would be taken in twice", other.name));
             }
             let (Some(address), Some(name)) = (address, mailbox.name.clone()) else { continue };
-            mailboxes.push(Mailbox { name: name.clone(), address: address.clone(), team });
+            let poll_every = match &source {
+                Some(MailboxSource::Imap(account)) => account.poll_every,
+                Some(MailboxSource::Maildir(_)) | None => Duration::ZERO,
+            };
+            let silent_after = self.silent_after(&path("silent_after"), mailbox.silent_after.as_ref(), poll_every);
+            mailboxes.push(Mailbox { name: name.clone(), address: address.clone(), team, silent_after });
             sources.extend(source.map(|source| MailboxSettings { name, address, source }));
         }
         (mailboxes, sources)
@@ -146,6 +155,27 @@ impl Check<'_> {
             after,
             poll_every: poll_every.unsigned_abs(),
         })
+    }
+
+    /// A mailbox gives an answer whenever it is asked, and with IDLE at least every 28 minutes. What is silent for less than two such
+    /// turns may be well.
+    fn silent_after(&mut self, path: &str, written: Option<&String>, poll_every: Duration) -> Option<SignedDuration> {
+        let turn = SignedDuration::try_from(poll_every).unwrap_or(IDLE_TURN).min(IDLE_TURN);
+        match written.map(|text| text.trim()) {
+            Some("never") => None,
+            Some(_) => {
+                let length = self.duration(path, written, SECOND..=YEAR)?;
+                if length < turn * 2 {
+                    let right = super::in_words(turn * 2);
+                    self.fault(
+                        path,
+                        format!("is too short for a mailbox that is asked every {}; the least is {right}", super::in_words(turn)),
+                    );
+                }
+                Some(length)
+            }
+            None => Some(SILENT_AFTER_ELSE.max(turn * 2)),
+        }
     }
 
     fn after(&mut self, path: &str, written: Option<&str>, folder: &str) -> After {
@@ -253,12 +283,24 @@ impl Check<'_> {
         }
     }
 
+    /// Where health and metrics are served by themselves.
+    pub(super) fn http(&mut self, http: &Http, chat: Option<&Chat>) -> Option<SocketAddr> {
+        let listen = self.listen("http.listen", http.listen.as_ref(), 9090)?;
+        let of_chat = chat.and_then(|chat| chat.listen.as_ref()?.trim().parse::<SocketAddr>().ok());
+        if of_chat == Some(listen) && listen.port() != 0 {
+            self.fault("http.listen", "is chat.listen, where health and metrics are served already; leave this section out");
+        }
+        Some(listen)
+    }
+
+    fn listen(&mut self, path: &str, written: Option<&String>, port: u16) -> Option<SocketAddr> {
+        let text = self.required(path, written, &format!("write an address and a port, such as 127.0.0.1:{port}"))?;
+        let wrong = || format!("'{text}' is no address with a port; write one such as 127.0.0.1:{port} or [::1]:{port}");
+        text.parse().map_err(|_| self.fault(path, wrong())).ok()
+    }
+
     pub(super) fn chat(&mut self, chat: &Chat, mailboxes: &[Mailbox], names: &AllNames) -> Option<(ChatDesk, ChatSettings)> {
-        let listen = self.required("chat.listen", chat.listen.as_ref(), "write an address and a port, such as 127.0.0.1:8080");
-        let listen: Option<SocketAddr> = listen.and_then(|text| {
-            let wrong = || format!("'{text}' is no address with a port; write one such as 127.0.0.1:8080 or [::1]:8080");
-            text.parse().map_err(|_| self.fault("chat.listen", wrong())).ok()
-        });
+        let listen = self.listen("chat.listen", chat.listen.as_ref(), 8080);
         let mut origins = Vec::new();
         for origin in chat.origins.as_ref().map(|words| words.0.as_slice()).unwrap_or_default() {
             match origin_of(origin) {

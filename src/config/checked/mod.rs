@@ -26,6 +26,9 @@ use std::sync::Arc;
 /// Longest name of a thing, in characters.
 const NAME_CHARS_MAX: usize = 60;
 
+/// Addresses of `desk.ops`: each gets a mail of its own.
+const OPS_MAX: usize = 20;
+
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const YEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
 
@@ -42,10 +45,11 @@ pub(super) fn check(
 ) -> Option<Settings> {
     let mut check = Check { places, faults, base_dir, credentials_dir };
     let names = AllNames::of(written, &mut check);
-    let desk = check.desk(&written.desk);
     let (mailboxes, sources) = check.mailboxes(&written.mailbox, &names);
+    let desk = check.desk(&written.desk, &mailboxes);
     let relay = check.relay(written.smtp.as_ref(), &mailboxes, &sources);
     let chat = written.chat.as_ref().map(|chat| check.chat(chat, &mailboxes, &names));
+    let http = written.http.as_ref().and_then(|http| check.http(http, written.chat.as_ref()));
     let calendars = check.calendars(&written.calendar);
     let agents = check.agents(written, &mailboxes, &names);
     let teams = check.teams(written, &mailboxes, &names, &agents);
@@ -79,6 +83,7 @@ pub(super) fn check(
         mailboxes: sources,
         relay: relay?,
         chat: chat_settings,
+        http,
         limits,
     })
 }
@@ -244,7 +249,7 @@ impl Check<'_> {
         read(path, self.faults).map_err(|wrong| self.fault(key, format!("{} {wrong}", path.display()))).ok()
     }
 
-    fn desk(&mut self, desk: &WrittenDesk) -> Desk {
+    fn desk(&mut self, desk: &WrittenDesk, mailboxes: &[crate::domain::policy::Mailbox]) -> Desk {
         let name = self.required("desk.name", desk.name.as_ref(), "write how customers know you").unwrap_or_default().to_owned();
         if name.chars().any(char::is_control) || name.chars().count() > NAME_CHARS_MAX {
             self.fault("desk.name", format!("has to be one line of at most {NAME_CHARS_MAX} characters"));
@@ -270,6 +275,43 @@ impl Check<'_> {
             acks_per_hour_max: self.acks("desk.acks_per_hour_max", desk.acks_per_hour_max),
             acks_per_hour_known_max: self.acks("desk.acks_per_hour_known_max", desk.acks_per_hour_known_max),
             attached_octets_max: self.number("desk.attached_octets_max", desk.attached_octets_max, 0..=200_000_000),
+            ops: self.ops(desk.ops.as_ref().map(|words| words.0.as_slice()).unwrap_or_default(), mailboxes),
+            digest_at: self.digest_at(desk.digest_at.as_deref()),
+        }
+    }
+
+    /// Who runs the desk.
+    fn ops(&mut self, written: &[String], mailboxes: &[crate::domain::policy::Mailbox]) -> Vec<EmailAddress> {
+        let mut ops = Vec::new();
+        for text in written {
+            let Some(address) = self.address("desk.ops", text) else { continue };
+            if is_mailbox(&address, mailboxes) {
+                self.fault("desk.ops", format!("'{address}' is the address of a mailbox: the desk would write to itself"));
+            } else if ops.contains(&address) {
+                self.fault("desk.ops", format!("has '{address}' twice"));
+            } else {
+                ops.push(address);
+            }
+        }
+        if written.len() > OPS_MAX {
+            self.fault("desk.ops", format!("has {} addresses; at most {OPS_MAX} can be: write that of a list", written.len()));
+        }
+        ops
+    }
+
+    fn digest_at(&mut self, written: Option<&str>) -> jiff::civil::Time {
+        let text = written.unwrap_or("08:00").trim();
+        let is_form =
+            [5, 8].contains(&text.len()) && text.bytes().enumerate().all(|(n, b)| if n % 3 == 2 { b == b':' } else { b.is_ascii_digit() });
+        match text.parse() {
+            Ok(time) if is_form => time,
+            Ok(_) | Err(_) => {
+                self.fault(
+                    "desk.digest_at",
+                    format!("'{}' is no time of the day; write one such as 08:00", text.chars().take(40).collect::<String>()),
+                );
+                jiff::civil::Time::midnight()
+            }
         }
     }
 

@@ -50,6 +50,47 @@ fn the_least_works() {
 }
 
 #[test]
+fn who_is_told_of_silence_and_when() {
+    let read = |desk: &str, mailbox: &str| {
+        let text = LEAST.replacen("[desk]", &format!("[desk]\n{desk}"), 1).replacen("maildir = 'in'", mailbox, 1);
+        let policy = load_text("g.toml", &text, Path::new("/etc/guichet")).unwrap().policy;
+        let at = policy.desk.digest_at.strftime("%H:%M:%S").to_string();
+        (policy.desk.ops.len(), at, policy.mailboxes[0].silent_after.map(|after| after.as_mins()))
+    };
+    let imap = |more: &str| format!("imap = {{ host = 'localhost', user = 'a', password = 'b' }}\n{more}");
+    let eight = || "08:00:00".to_owned();
+    for (desk, mailbox, expect, why) in [
+        ("", "maildir = 'in'".to_owned(), (0, eight(), Some(15)), "the usual"),
+        ("ops = 'a@x.example, b@x.example'", imap(""), (2, eight(), Some(15)), "as the environment has to write it"),
+        ("digest_at = '23:59:30'", imap("silent_after = 'never'"), (0, "23:59:30".to_owned(), None), "never"),
+        ("", imap("poll_every = '10m'"), (0, eight(), Some(20)), "two turns"),
+        ("", imap("poll_every = '24h'"), (0, eight(), Some(56)), "it is asked every 28 minutes all the same"),
+    ] {
+        assert_eq!(read(desk, &mailbox), expect, "{why}");
+    }
+}
+
+#[test]
+fn what_ops_are_told_reads_well_in_each_language() {
+    let templates = load_text("g.toml", LEAST, Path::new("/etc/guichet")).unwrap().policy.templates.clone();
+    let [full, _, empty] = NoticeFacts::samples();
+    for language in ["en", "pt", "et"] {
+        for name in ["ops_silent", "ops_recovered", "ops_digest"] {
+            for facts in [
+                full.clone(),
+                NoticeFacts { mailboxes: Vec::new(), ..full.clone() },
+                NoticeFacts { reasons: Vec::new(), ..full.clone() },
+                NoticeFacts { undeliverable: 0, ids: Vec::new(), ..full.clone() },
+                empty.clone(),
+            ] {
+                let filled = templates.render(Language::parse(language).unwrap(), name, &facts).unwrap();
+                assert!(!filled.text.contains("\n\n\n"), "{language}/{name}:\n{}\n\n{}", filled.subject, filled.text);
+            }
+        }
+    }
+}
+
+#[test]
 fn p12_every_example_is_right() {
     let dir = tempfile::tempdir().unwrap();
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
@@ -218,8 +259,8 @@ fn texts_of_ones_own_take_the_place_of_built_in_ones() {
     assert_eq!(
         faults,
         [
-            "g.toml:15: desk.languages: 'de' lacks texts in the directory of desk.templates: ack_unverified, breach, held, help, review, \
-             status, undelivered, warning, brief, chat_expected, new_ticket_from_closed"
+            "g.toml:15: desk.languages: 'de' lacks texts in the directory of desk.templates: ack_unverified, breach, held, help, \
+             ops_digest, ops_recovered, ops_silent, review, status, undelivered, warning, brief, chat_expected, new_ticket_from_closed"
                 .to_owned(),
             format!("{dir_name}/texts/de/ack.txt:3: templates.de.ack: syntax error: unexpected end of block"),
             format!("{dir_name}/texts/en/ack.txt:3: templates.en.ack: unknown variable 'nmber'; did you mean 'number'?"),

@@ -2,11 +2,11 @@
 
 use super::engine::Engine;
 use super::keys::{self, Key, Kind, NEVER_MS};
-use super::open::{META_INDEXED, META_QUARANTINE};
+use super::open::{META_DESK, META_INDEXED, META_QUARANTINE, META_UNDELIVERABLE};
 use super::overlay;
 use super::record::{
-    self, AttemptsRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, Encoded, Encoder, HistoryRecord, IndexedRecord,
-    LandingRecord, MessageRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TicketRecord,
+    self, AttemptsRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, DeskRecord, Encoded, Encoder, HistoryRecord,
+    IndexedRecord, LandingRecord, MessageRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TicketRecord,
 };
 use super::writer::{Claim, News, Update};
 use crate::domain::change::{Change, Landing};
@@ -61,6 +61,7 @@ impl Applier {
         }
         let Some(stored) = self.stored_as_expected(change)? else { return Ok((Outcome::Stale, false)) };
         check_sound(change, &stored)?;
+        self.check_own_mails(change)?;
         self.check_blobs(change)?;
         let landing = self.put_quarantine(change, &mut rows)?;
         if let (Some(id), Some(landing)) = (change.releases, landing) {
@@ -91,6 +92,13 @@ impl Applier {
             let mut acks = self.engine.acks(&key)?;
             acks.add(*at);
             self.put(&mut rows, key, &acks)?;
+        }
+        if let Some(desk) = &change.desk {
+            self.put(&mut rows, keys::meta(META_DESK), &DeskRecord::next(desk))?;
+        }
+        if change.undeliverable {
+            let count = self.engine.counter(META_UNDELIVERABLE)?.saturating_add(1);
+            self.put(&mut rows, keys::meta(META_UNDELIVERABLE), &CounterRecord(count))?;
         }
         self.put_cursor(change, &mut rows)?;
         let wrote = self.show(rows)?;
@@ -166,8 +174,8 @@ impl Applier {
         }
     }
 
-    /// The stored tickets that the change rewrites; `None` if one of them, the session or the mail to be dropped is not
-    /// what it was decided on.
+    /// The stored tickets that the change rewrites; `None` if one of them, the session, the desk or the mail to be dropped is
+    /// not what it was decided on.
     fn stored_as_expected(&self, change: &Change) -> Result<Option<BTreeMap<TicketNumber, Ticket>>, StoreFault> {
         let mut stored = BTreeMap::new();
         for ticket in &change.tickets {
@@ -176,6 +184,11 @@ impl Applier {
                 return Ok(None);
             }
             stored.extend(before.map(|before| (ticket.number, before)));
+        }
+        if let Some(desk) = &change.desk
+            && self.engine.desk_state()?.version != desk.version
+        {
+            return Ok(None);
         }
         if let Some((id, _)) = &change.dropped
             && self.engine.attempts(*id)?.is_none_or(|attempts| attempts.delivery.is_final())
@@ -189,6 +202,21 @@ impl Applier {
             }
         }
         Ok(Some(stored))
+    }
+
+    /// Mails of the desk's own come with its state, which counts them.
+    fn check_own_mails(&self, change: &Change) -> Result<(), StoreFault> {
+        let mut counts: Vec<u32> = change.outbox.iter().map(|outbound| outbound.id).filter(|id| id.is_desks()).map(|id| id.n).collect();
+        if counts.is_empty() && change.desk.is_none() {
+            return Ok(());
+        }
+        let Some(desk) = &change.desk else { return Err(StoreFault::Unsound("a mail of the desk's own comes without its state")) };
+        counts.sort_unstable();
+        let before = self.engine.desk_state()?.outbox;
+        if counts.into_iter().eq(before.saturating_add(1)..=desk.outbox) && desk.outbox >= before {
+            return Ok(());
+        }
+        Err(StoreFault::Unsound("the desk's own mails do not follow one another"))
     }
 
     /// Every content that the change names was kept before (P1).
@@ -377,6 +405,7 @@ fn check_sound(change: &Change, stored: &BTreeMap<TicketNumber, Ticket>) -> Resu
     let demand = |holds: bool, what: &'static str| if holds { Ok(()) } else { Err(StoreFault::Unsound(what)) };
     let tickets: BTreeMap<TicketNumber, &Ticket> = change.tickets.iter().map(|ticket| (ticket.number, ticket)).collect();
     demand(tickets.len() == change.tickets.len(), "a ticket is written twice")?;
+    demand(!tickets.contains_key(&TicketNumber::DESK), "a ticket has the number of none")?;
     demand(change.fingerprint.is_none() || change.landing.is_some() || change.quarantine.is_some(), "a message lands nowhere")?;
     match change.landing {
         Some(Landing::Ticket { number, .. }) => {
@@ -404,9 +433,10 @@ fn check_sound(change: &Change, stored: &BTreeMap<TicketNumber, Ticket>) -> Resu
         demand(ticket.outbox >= outbox_before, "a ticket's outbox count goes back")?;
     }
     let owners = change.messages.iter().map(|message| message.ticket);
-    let owners =
-        owners.chain(change.outbox.iter().map(|outbound| outbound.id.ticket)).chain(change.history.iter().map(|(number, _)| *number));
-    let owners = owners.chain(change.dropped.iter().map(|(id, _)| id.ticket));
+    let owners = owners
+        .chain(change.outbox.iter().filter(|outbound| !outbound.id.is_desks()).map(|outbound| outbound.id.ticket))
+        .chain(change.history.iter().map(|(number, _)| *number));
+    let owners = owners.chain(change.dropped.iter().filter(|(id, _)| !id.is_desks()).map(|(id, _)| id.ticket));
     let mut owners = owners.chain(change.message_ids.iter().map(|(_, number)| *number));
     demand(owners.all(|number| tickets.contains_key(&number)), "something belongs to a ticket that is not written")
 }

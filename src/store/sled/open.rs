@@ -25,6 +25,10 @@ pub(in crate::store) const LAYOUT: u32 = 1;
 pub(in crate::store) const META_LAYOUT: &str = "layout";
 pub(in crate::store) const META_QUARANTINE: &str = "quarantine";
 pub(in crate::store) const META_INDEXED: &str = "indexed";
+/// Mails that could not be delivered, over all time.
+pub(in crate::store) const META_UNDELIVERABLE: &str = "undeliverable";
+/// The name of the desk's own state.
+pub(in crate::store) const META_DESK: &str = "desk";
 
 /// Opens or creates. Blocks, for seconds after a kill of a large store.
 pub(in crate::store) fn open(dir: &Path, options: &OpenOptions) -> Result<Engine, OpenFault> {

@@ -2,23 +2,27 @@
 
 use super::engine::{Engine, Row};
 use super::keys::{self, Key, Kind, NEVER_MS};
+use super::open::{META_DESK, META_UNDELIVERABLE};
 use super::record::{
-    AcksRecord, AttemptsRecord, ChatEventRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, OutboxRecord, QuarantineRecord,
-    Record, SessionRecord, TicketRecord,
+    AcksRecord, AttemptsRecord, ChatEventRecord, CounterRecord, CursorRecord, DeskRecord, HistoryRecord, LandingRecord, MessageRecord,
+    OutboxRecord, QuarantineRecord, Record, SessionRecord, TicketRecord,
 };
 use crate::domain::change::{ChatSession, Context, EarlierTicket, History, Landing, Need, Quarantined};
 use crate::domain::message::{Message, MessageId, Seq, SessionId, TicketNumber};
+use crate::domain::ops::{DeskState, DigestFacts};
 use crate::domain::outbound::{OutboxEntry, OutboxId};
 use crate::domain::ticket::{Status, Ticket};
-use crate::store::TicketFilter;
 use crate::store::fault::StoreFault;
 use crate::store::outbox::{Attempts, DeliveryState, OutboxFilter};
+use crate::store::{Counts, TicketFilter};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
 /// How many earlier tickets of a sender a decision sees.
 const EARLIER_MAX: usize = 10;
+/// How many new ones of the quarantine the daily report names.
+const DIGEST_IDS_MAX: usize = 10;
 /// How many tickets may claim one Message-ID; a stranger who repeats an id must not make a decision read them all.
 const TICKETS_PER_ID_MAX: usize = 8;
 
@@ -146,6 +150,42 @@ impl Engine {
 
     pub(in crate::store) fn released(&self, id: u64) -> Result<Option<Landing>, StoreFault> {
         self.landing(&keys::released(id))
+    }
+
+    pub(in crate::store) fn counter(&self, name: &str) -> Result<u64, StoreFault> {
+        Ok(self.load::<CounterRecord>(&keys::meta(name))?.map_or(0, |counter| counter.0))
+    }
+
+    pub(in crate::store) fn desk_state(&self) -> Result<DeskState, StoreFault> {
+        let Some(record) = self.load::<DeskRecord>(&keys::meta(META_DESK))? else { return Ok(DeskState::default()) };
+        record.try_into().map_err(|word: super::record::Unreadable| word.of(DeskRecord::KIND))
+    }
+
+    pub(in crate::store) fn counts(&self) -> Result<Counts, StoreFault> {
+        let rows = |kind| self.scan(&Key::of(kind)).try_fold(0_u64, |count, row| row.map(|_| count + 1));
+        Ok(Counts {
+            quarantine_waiting: rows(Kind::Quarantine)?.saturating_sub(rows(Kind::Released)?),
+            outbox_waiting: rows(Kind::OutboxDue)?,
+            undeliverable: self.counter(META_UNDELIVERABLE)?,
+        })
+    }
+
+    pub(in crate::store) fn digest_facts(&self, told: u64) -> Result<DigestFacts, StoreFault> {
+        let mut facts = DigestFacts { undeliverable: self.counter(META_UNDELIVERABLE)?, ..DigestFacts::default() };
+        for row in self.scan(&Key::of(Kind::Quarantine)) {
+            let (id, quarantined) = self.quarantined_of_row(&row?)?;
+            facts.newest = facts.newest.max(id);
+            if self.released(id)?.is_some() {
+                continue;
+            }
+            *facts.waiting.entry(quarantined.reason.clone()).or_default() += 1;
+            if id > told {
+                *facts.fresh.entry(quarantined.reason).or_default() += 1;
+                facts.fresh_ids.insert(0, id);
+                facts.fresh_ids.truncate(DIGEST_IDS_MAX);
+            }
+        }
+        Ok(facts)
     }
 
     pub(in crate::store) fn quarantined_of_row(&self, (key, value): &Row) -> Result<(u64, Quarantined), StoreFault> {

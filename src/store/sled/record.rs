@@ -3,10 +3,12 @@
 //! Records are not domain types: those change with the code, these are a promise to every store on a disk. The order
 //! of fields and of variants is the format; a change of either is a new version beside the old one, never an edit.
 
+mod desk;
 mod message;
 mod outbox;
 mod ticket;
 
+pub(in crate::store) use desk::DeskRecord;
 pub(in crate::store) use message::{LandingRecord, MessageRecord, QuarantineRecord};
 pub(in crate::store) use outbox::{AttemptsRecord, OutboxRecord};
 pub(in crate::store) use ticket::{HistoryRecord, TicketRecord};

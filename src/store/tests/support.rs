@@ -139,6 +139,8 @@ pub(super) fn arrival(n: u64) -> Change {
         releases: None,
         dropped: None,
         acked: Some((address("ze@customer.example"), at(i64::try_from(n).unwrap()))),
+        desk: None,
+        undeliverable: false,
     }
 }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::change::{Actor, History, Landing, Quarantined};
 use crate::domain::message::*;
+use crate::domain::ops::{DeskState, Silence};
 use crate::domain::outbound::*;
 use crate::domain::sla::{Clock, ClockKind, ClockState};
 use crate::domain::ticket::{Participant, Priority, Requester, Status, Ticket};
@@ -178,6 +179,9 @@ fn outbound() -> impl Strategy<Value = Outbound> {
         Purpose::Warning,
         Purpose::Breach,
         Purpose::Review,
+        Purpose::Alarm,
+        Purpose::Recovery,
+        Purpose::Digest,
     ];
     (
         (any::<u64>(), any::<u32>(), select(purposes), option::of((any::<[u8; 16]>(), any::<u32>(), any::<bool>())), 0..3),
@@ -264,6 +268,10 @@ proptest! {
 
         let attempts = Attempts { delivery: Delivery::Deferred, attempts: seq, next_attempt: flag.then_some(at), last_error: Some(text), by_mail: flag };
         prop_assert_eq!(Attempts::try_from(there_and_back(&AttemptsRecord::from(&attempts))).unwrap(), attempts);
+
+        let silence = Silence { mailbox: "support".to_owned(), since: at, told: at, last_success: flag.then_some(at), ended: flag.then_some(at) };
+        let desk = DeskState { version: 3, outbox: seq, digest_at: flag.then_some(at), told_quarantine: n, told_undeliverable: n, silences: vec![silence] };
+        prop_assert_eq!(DeskState::try_from(there_and_back(&DeskRecord::next(&desk))).unwrap(), DeskState { version: 4, ..desk });
 
         let session = ChatSession { id: SessionId([5; 16]), ticket: flag.then_some(TicketNumber(n)), last_seq: seq, version: 3 };
         prop_assert_eq!(there_and_back(&SessionRecord::next(&session)).session(session.id), ChatSession { version: 4, ..session });
