@@ -1,0 +1,1 @@
+//! Responses of real servers, as other projects collected them.
