@@ -81,6 +81,10 @@ impl Answer {
         if first.starts_with(b"+") {
             return Some(Self::Continue);
         }
+        // Exchange has been seen to leave out `* OK` before `[COPYUID 55 31 6]`.
+        if first.starts_with(b"[") {
+            return Some(Self::Other);
+        }
         let word = reader.atom().to_ascii_uppercase();
         if first != b"*" {
             let outcome = match word.as_slice() {
@@ -202,7 +206,10 @@ impl<'a> Reader<'a> {
                     let (first, last) = range.split_at(range.iter().position(|octet| *octet == b':').unwrap_or(range.len()));
                     let first = number(first)?;
                     let last = if last.is_empty() { first } else { number(&last[1..])? };
-                    found.extend((first.min(last)..=first.max(last)).take(UIDS_MAX.checked_sub(found.len())?));
+                    if usize::try_from(first.abs_diff(last)).ok()? >= UIDS_MAX - found.len() {
+                        return None;
+                    }
+                    found.extend(first.min(last)..=first.max(last));
                 }
             }
         }
@@ -243,7 +250,9 @@ impl<'a> Reader<'a> {
             match (name.as_slice(), value) {
                 (b"UID", Value::Atom(uid)) => item.uid = number(uid)?,
                 // Mail of more than 4 GiB has been seen.
-                (b"RFC822.SIZE", Value::Atom(size)) => item.size = size.iter().all(u8::is_ascii_digit).then(|| number(size).unwrap_or(u32::MAX)),
+                (b"RFC822.SIZE", Value::Atom(size)) => {
+                    item.size = size.iter().all(u8::is_ascii_digit).then(|| number(size).unwrap_or(u32::MAX));
+                }
                 (b"FLAGS", Value::List(flags)) => item.deleted = flags.words().any(|flag| flag.eq_ignore_ascii_case("\\Deleted")),
                 (b"INTERNALDATE", Value::Text(text)) => item.arrived = internal_date(&String::from_utf8_lossy(&text)),
                 (b"BODY[]" | b"BODY[]<0>", Value::Text(mail)) => item.body = Some(mail.into_owned()),
@@ -270,8 +279,8 @@ impl<'a> Reader<'a> {
         if self.rest.starts_with(b"(") {
             return self.list().map(Value::List);
         }
-        if let Some(text) = self.string()? {
-            return Some(Value::Text(text));
+        if self.is_at_string() {
+            return self.string().map(Value::Text);
         }
         match self.atom() {
             // Yandex leaves out what it does not have.
@@ -281,30 +290,33 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A quoted string or a literal, if one begins here; `None` if it does not end.
-    fn string(&mut self) -> Option<Option<Cow<'a, [u8]>>> {
-        self.take(usize::from(self.rest.starts_with(b"~{")));
+    fn is_at_string(&self) -> bool {
+        self.rest.starts_with(b"\"") || self.rest.starts_with(b"{") || self.rest.starts_with(b"~{")
+    }
+
+    /// The quoted string or literal that begins here; `None` if it does not end.
+    fn string(&mut self) -> Option<Cow<'a, [u8]>> {
+        self.take(usize::from(self.rest.starts_with(b"~")));
         if self.eat(b'{') {
             let line_end = self.rest.iter().position(|octet| *octet == b'\n')?;
             let head = self.take(line_end + 1);
             let digits = head.split(|octet| matches!(octet, b'}' | b'+')).next().and_then(number)?;
             let count = usize::try_from(digits).ok().filter(|count| *count <= self.rest.len())?;
-            return Some(Some(Cow::Borrowed(self.take(count))));
+            return Some(Cow::Borrowed(self.take(count)));
         }
         if !self.eat(b'"') {
-            return Some(None);
+            return None;
         }
-        let mut escaped = false;
-        let mut escapes = false;
+        let (mut escaped, mut has_escapes) = (false, false);
         let end = self.rest.iter().position(|octet| {
             let ends = *octet == b'"' && !escaped;
             escaped = *octet == b'\\' && !escaped;
-            escapes |= escaped;
+            has_escapes |= escaped;
             ends
         })?;
         let text = self.take(end);
         self.take(1);
-        Some(Some(if escapes { Cow::Owned(unescaped(text)) } else { Cow::Borrowed(text) }))
+        Some(if has_escapes { Cow::Owned(unescaped(text)) } else { Cow::Borrowed(text) })
     }
 
     /// What stands in the parentheses that begin here.
@@ -319,12 +331,11 @@ impl<'a> Reader<'a> {
             match self.rest.first()? {
                 b'(' => depth += 1,
                 b')' => depth -= 1,
-                _ => {
-                    if self.string()?.is_none() {
-                        self.take(1);
-                    }
+                _ if self.is_at_string() => {
+                    self.string()?;
                     continue;
                 }
+                _ => {}
             }
             self.take(1);
             if depth > DEPTH_MAX {
@@ -339,7 +350,16 @@ impl<'a> Reader<'a> {
 /// Names of FETCH items, as far as they may stand behind the content of a mail.
 fn is_item(name: &[u8]) -> bool {
     const PLAIN: [&[u8]; 11] = [
-        b"UID", b"FLAGS", b"RFC822.SIZE", b"INTERNALDATE", b"MODSEQ", b"ENVELOPE", b"EMAILID", b"THREADID", b"SAVEDATE", b"PREVIEW",
+        b"UID",
+        b"FLAGS",
+        b"RFC822.SIZE",
+        b"INTERNALDATE",
+        b"MODSEQ",
+        b"ENVELOPE",
+        b"EMAILID",
+        b"THREADID",
+        b"SAVEDATE",
+        b"PREVIEW",
         b"BODYSTRUCTURE",
     ];
     PLAIN.contains(&name) || [&b"X-"[..], b"BODY[", b"BINARY"].iter().any(|start| name.starts_with(start))
@@ -393,7 +413,8 @@ mod tests {
         };
         let body = |text: &'static str| Some(Answer::Fetch(Item { uid: 9, body: Some(text.into()), ..Item::default() }));
         let status = |signed_in, uid_validity, uid_next| Some(Answer::Status { signed_in, uid_validity, uid_next });
-        let flags = |permanent, flags: &[&str]| Some(Answer::Flags { permanent, flags: flags.iter().map(|flag| (*flag).to_owned()).collect() });
+        let flags =
+            |permanent, flags: &[&str]| Some(Answer::Flags { permanent, flags: flags.iter().map(|flag| (*flag).to_owned()).collect() });
         let tagged = |outcome| Some(Answer::Tagged { tag: "g1".into(), outcome });
         let refused = |bad, code, text: &str| tagged(Err(Fault::Refused { bad, code, text: text.into() }));
         #[rustfmt::skip]
@@ -441,6 +462,7 @@ mod tests {
             ("* 4 RECENT", Some(Answer::Other), "not asked for"),
             ("* VANISHED (EARLIER) 41,43:116", Some(Answer::Other), "not asked for"),
             ("* XNEW whatever (it \"is", Some(Answer::Other), "unknown"),
+            ("[COPYUID 55 31 6]", Some(Answer::Other), "a code without its word"),
             ("* BYE so long", Some(Answer::Bye("so long".into())), "the end"),
             ("* BYE", Some(Answer::Bye("(nothing)".into())), "the end without a word"),
             ("+ idling", Some(Answer::Continue), "go on"),

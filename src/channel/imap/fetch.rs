@@ -81,18 +81,27 @@ pub(super) async fn measure(wire: &mut Wire, ledger: &mut Ledger, wishes: &[Wish
     for (set, members) in uid_sets(&together).into_iter().chain(unknown(true).map(|uid| (uid.to_string(), vec![uid]))) {
         asked.clone_from(&members);
         let mut missing: BTreeSet<u32> = members.into_iter().collect();
+        let mut without_size = BTreeSet::new();
         wire.run(&format!("UID FETCH {set} (UID FLAGS RFC822.SIZE)"), |answer| {
-            // An unsolicited answer has no size, or nobody asked for its UID.
-            if let Answer::Fetch(Item { uid, size: Some(size), deleted, .. }) = answer
-                && missing.remove(&uid)
-            {
-                if deleted { ledger.deleted(uid) } else { ledger.sized(uid, size) }
+            let Answer::Fetch(Item { uid, size, deleted, .. }) = answer else { return };
+            match size {
+                Some(size) if missing.remove(&uid) => {
+                    if deleted {
+                        ledger.deleted(uid);
+                    } else {
+                        ledger.sized(uid, size);
+                    }
+                }
+                // Perhaps unsolicited: the size may still come.
+                None => drop(without_size.insert(uid)),
+                Some(_) => {}
             }
         })
         .await?;
         asked.clear();
         for uid in missing {
-            missed(ledger, uid);
+            // It is there, and its size cannot be had: it may be of any.
+            if without_size.contains(&uid) { ledger.sized(uid, u32::MAX) } else { missed(ledger, uid) }
         }
     }
     Ok(())

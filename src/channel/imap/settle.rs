@@ -35,26 +35,46 @@ pub(super) async fn settle(
         After::Delete => {
             // P1: of a mail that was too large only the start is here; the whole of it stays where it is.
             let (cut, whole): (Vec<u32>, Vec<u32>) = fresh.iter().partition(|uid| ledger.is_cut(**uid));
-            cut.into_iter().for_each(|uid| ledger.stays(uid));
+            for uid in cut {
+                ledger.stays(uid);
+            }
             remove(wire, can, keywords, &whole, ledger).await?;
         }
         After::Move(folder) => {
-            // What was copied before a failure is only to be removed, never to be moved or copied again.
-            remove(wire, can, keywords, &copied, ledger).await?;
-            let mut by_copy = Vec::new();
-            for (set, members) in uid_sets(&fresh) {
-                if move_set(wire, can, &set, folder).await? {
-                    ledger.settled(&members);
-                } else {
-                    with_folder(wire, &format!("UID COPY {set}"), folder).await?;
-                    ledger.copied(&members);
-                    by_copy.extend(members);
-                }
+            // What was copied before a failure is only to be removed, never to be moved or copied again. A refusal of the
+            // one does not keep the others waiting.
+            let mut to_remove = copied;
+            let moved = move_or_copy(wire, can, &fresh, folder, &mut to_remove, ledger).await;
+            if !matches!(moved, Ok(()) | Err(Fault::Refused { .. })) {
+                return moved.map(|()| 0);
             }
-            remove(wire, can, keywords, &by_copy, ledger).await?;
+            to_remove.sort_unstable();
+            remove(wire, can, keywords, &to_remove, ledger).await?;
+            moved?;
         }
     }
     Ok(count)
+}
+
+/// Moves these; what is copied instead is added to what is to be removed.
+async fn move_or_copy(
+    wire: &mut Wire,
+    can: &mut Abilities,
+    fresh: &[u32],
+    folder: &str,
+    to_remove: &mut Vec<u32>,
+    ledger: &mut Ledger,
+) -> Result<(), Fault> {
+    for (set, members) in uid_sets(fresh) {
+        if move_set(wire, can, &set, folder).await? {
+            ledger.settled(&members);
+        } else {
+            with_folder(wire, &format!("UID COPY {set}"), folder).await?;
+            ledger.copied(&members);
+            to_remove.extend(members);
+        }
+    }
+    Ok(())
 }
 
 /// Moves, if the server can; false if it cannot (RFC 6851 section 3.1).

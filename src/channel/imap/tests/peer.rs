@@ -18,7 +18,7 @@ pub(super) enum Quirk {
     /// Change this, then do what was asked for.
     Change(fn(&mut Shop)),
     /// Do what was asked for, and say what becomes of the answer; then close the connection, if so.
-    Twist(fn(&mut Shop, String) -> String, bool),
+    Twist(fn(&mut Shop, &str) -> String, bool),
 }
 
 type Rule = Box<dyn FnMut(&str, usize) -> Option<Quirk> + Send>;
@@ -185,7 +185,7 @@ impl Peer {
             }
             Some(Quirk::Twist(twist, close)) => {
                 let answer = answer(shop);
-                (None, Some(twist(shop, answer)), close)
+                (None, Some(twist(shop, &answer)), close)
             }
             None => (None, Some(answer(shop)), false),
         });
