@@ -142,11 +142,13 @@ impl Ledger {
 
     /// The first UID to look at.
     pub(super) fn first_wanted(&self) -> u32 {
-        if self.by_cursor { self.floor.saturating_add(1) } else { 1 }
+        if self.by_cursor { self.floor().saturating_add(1) } else { 1 }
     }
 
+    /// Up to here every message is done: what the desk may keep as the mailbox's cursor.
     pub(super) fn floor(&self) -> u32 {
-        self.floor
+        // What is listed below it all the same is work.
+        self.entries.first_key_value().map_or(self.floor, |(&first, _)| self.floor.min(first.saturating_sub(1)))
     }
 
     pub(super) fn uid_validity(&self) -> u32 {
@@ -454,6 +456,7 @@ mod tests {
                 ledger.want(uid);
             }
             assert_eq!(uids(&ledger, now), expected, "1 was hidden before, 2 was settled in vain");
+            assert_eq!(ledger.floor(), if by_cursor { 2 } else { 0 }, "the cursor does not pass what has not landed");
             ledger.settled(&[1, 2]);
             ledger.want(2);
             assert_eq!((ledger.floor(), uids(&ledger, now)), (2, vec![]), "in vain again: it stays");
