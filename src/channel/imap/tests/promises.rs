@@ -247,7 +247,9 @@ fn comes_to(odd: &Odd, after: &After, server: Server) -> bool {
 fn plans(odds: &[Odd]) -> Vec<Plan> {
     let mut plans = Vec::new();
     for odd in odds {
-        for after in modes() {
+        // Nothing is settled before the sign-in: there one way to settle stands for all.
+        let in_sign_in = matches!(odd.at, "GREETING" | "CAPABILITY" | "AUTHENTICATE" | "SASL");
+        for after in modes().into_iter().take(if in_sign_in { 1 } else { 4 }) {
             for server in SERVERS.into_iter().filter(|server| comes_to(odd, &after, *server)) {
                 plans.push(Plan { name: odd.name.clone(), odds: vec![odd.clone()], after: after.clone(), server });
             }
@@ -377,7 +379,9 @@ async fn p1_p2_p3_two_oddities_together_lose_and_double_nothing() {
         let (first, second) = (all[pick(all.len())].clone(), all[pick(all.len())].clone());
         let (after, server) = (modes()[pick(4)].clone(), SERVERS[pick(3)]);
         // Where UIDs change, "the third" is another mail.
-        let clash = [(&first, &second), (&second, &first)].iter().any(|(a, b)| a.lets.without.is_some() && b.name.contains("UIDVALIDITY"));
+        let clash = [(&first, &second), (&second, &first)]
+            .iter()
+            .any(|(a, b)| a.lets.without.or(a.lets.without_by_cursor).is_some() && b.name.contains("UIDVALIDITY"));
         if !clash && [&first, &second].iter().all(|odd| comes_to(odd, &after, server)) {
             let name = format!("seed {seed}: {} + {}", first.name, second.name);
             plans.push(Plan { name, odds: vec![first, second], after, server });
