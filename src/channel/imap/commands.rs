@@ -1,13 +1,11 @@
 //! Commands whose tagged answer is checked, and answers that are waited for within a limit.
 //!
-//! Of async-imap only the framing and the parser are used. Its `uid_fetch`, `uid_search`, `uid_store` and `expunge` take
-//! a tagged NO or BAD, and the end of the connection, for "no mail"; its IDLE spins when the server closes and hangs when
-//! the server refuses; nothing in it has a time limit. Here a command ends with its own tagged OK, or it is a [`Fault`].
+//! A command ends with its own tagged OK, or it is a [`Fault`]: a tagged NO or BAD, the end of the connection and silence
+//! are never taken for "no mail".
 
 use super::Fault;
 use super::answer::Answer;
 use super::guard::Guarded;
-use async_imap::Client;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -27,7 +25,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + fmt::Debug> Io for T {}
 
 /// One connection to a server.
 pub(super) struct Wire {
-    client: Client<Guarded<Box<dyn Io>>>,
+    stream: Guarded<Box<dyn Io>>,
     last_tag: u32,
     pub(super) folder: Folder,
 }
@@ -41,6 +39,8 @@ pub(super) struct Folder {
     /// How many of them, from the first, were looked at. Sequence numbers move when a message goes (RFC 9051 section
     /// 7.5.1); both counts move along.
     pub(super) seen: u32,
+    /// No message has a UID as high as this yet, if the server told it when the folder was opened.
+    pub(super) uid_next: Option<u32>,
 }
 
 /// One step of an answer.
@@ -58,13 +58,13 @@ pub(super) type Tag = String;
 
 impl Wire {
     pub(super) fn new(stream: Box<dyn Io>, literal_octets_max: u64) -> Self {
-        Self { client: Client::new(Guarded::new(stream, literal_octets_max)), last_tag: 0, folder: Folder::default() }
+        Self { stream: Guarded::new(stream, literal_octets_max), last_tag: 0, folder: Folder::default() }
     }
 
     /// The bare stream, for STARTTLS. What was received in the clear and not yet read is dropped: nobody can put words
     /// into the protected connection's mouth beforehand (RFC 9051 section 11.1).
     pub(super) fn into_stream(self) -> Box<dyn Io> {
-        self.client.into_inner().into_inner()
+        self.stream.into_inner()
     }
 
     /// Sends a command: the whole line in one write.
@@ -80,7 +80,7 @@ impl Wire {
         if line.contains(['\r', '\n', '\0']) {
             return Err(Fault::Protocol("a command must be one line".into()));
         }
-        let stream = self.client.get_mut();
+        let stream = self.stream.inner();
         let octets = [line.as_bytes(), b"\r\n"].concat();
         let write = async {
             stream.write_all(&octets).await?;
@@ -101,7 +101,7 @@ impl Wire {
             untagged @ (Answer::Status { .. }
             | Answer::Bye(_)
             | Answer::Capabilities(_)
-            | Answer::Flags(_)
+            | Answer::Flags { .. }
             | Answer::Exists(_)
             | Answer::Expunged(_)
             | Answer::Search(_)
@@ -129,19 +129,20 @@ impl Wire {
 
     /// The next answer, whenever it comes. Keeps the count of the folder. May be dropped at any time.
     pub(super) async fn listen(&mut self) -> Result<Answer, Fault> {
-        let response = self.client.read_response().await.map_err(|e| unreadable(&e))?;
-        let answer = response.map(|response| Answer::from(response.parsed()));
-        let answer = answer.ok_or_else(|| Fault::Network("the server closed the connection".into()))?;
+        let response = self.stream.response().await.map_err(|e| unreadable(&e))?;
+        let response = response.ok_or_else(|| Fault::Network("the server closed the connection".into()))?;
+        let answer = Answer::parse(response).ok_or_else(|| Fault::Protocol("the server sent what is not IMAP".into()))?;
         match &answer {
             Answer::Bye(why) => return Err(Fault::Network(format!("the server said goodbye: {why}"))),
             Answer::Status { uid_validity: Some(now), .. } => self.folder.validity_is(*now)?,
+            Answer::Status { uid_next: Some(next), .. } => self.folder.uid_next = Some(*next),
             Answer::Exists(count) => self.folder.exists = *count,
             Answer::Expunged(number) => self.folder.expunged(*number),
             Answer::Continue
             | Answer::Tagged { .. }
-            | Answer::Status { uid_validity: None, .. }
+            | Answer::Status { .. }
             | Answer::Capabilities(_)
-            | Answer::Flags(_)
+            | Answer::Flags { .. }
             | Answer::Search(_)
             | Answer::Fetch(_)
             | Answer::Other => {}
@@ -168,15 +169,9 @@ impl Folder {
     }
 }
 
-/// The parser's own error text repeats what it read, a whole mail if need be: it is not passed on.
+/// Past a limit, or the network's fault.
 fn unreadable(error: &io::Error) -> Fault {
-    if error.kind() == io::ErrorKind::Other {
-        Fault::Protocol("the server sent what is not IMAP".into())
-    } else if error.kind() == io::ErrorKind::FileTooLarge {
-        Fault::Protocol(error.to_string())
-    } else {
-        Fault::Network(error.to_string())
-    }
+    if error.kind() == io::ErrorKind::FileTooLarge { Fault::Protocol(error.to_string()) } else { Fault::Network(error.to_string()) }
 }
 
 /// A server's words, cut and cleaned, as they may stand in a log.
@@ -281,7 +276,7 @@ mod tests {
 
     #[test]
     fn the_folder_is_counted_along() {
-        let mut folder = Folder { uid_validity: 1, exists: 10, seen: 8 };
+        let mut folder = Folder { uid_validity: 1, exists: 10, seen: 8, uid_next: None };
         folder.expunged(9);
         assert_eq!((folder.exists, folder.seen), (9, 8), "one that was not looked at yet");
         folder.expunged(1);

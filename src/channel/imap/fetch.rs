@@ -34,11 +34,11 @@ pub(super) struct Task<'a, H: Handover> {
 
 /// Looks at the messages that were not looked at yet, by their place in the folder, so that each answer is bounded, and
 /// notes which of them are work. From the end to the start: what moves down meanwhile is seen twice rather than never.
+/// Where no keyword can be kept, `\Seen` does not tell what was taken in, as people read mail, too; the cursor does.
 pub(super) async fn look(wire: &mut Wire, ledger: &mut Ledger, after: &After, keywords: bool) -> Result<(), Fault> {
     let criteria = match after {
-        After::Move(_) | After::Delete | After::Keep => "UNDELETED",
         After::Flag if keywords => "UNDELETED UNKEYWORD $guichet",
-        After::Flag => "UNDELETED UNSEEN",
+        After::Move(_) | After::Delete | After::Keep | After::Flag => "UNDELETED",
     };
     let first = wire.folder.seen + 1;
     let mut last = wire.folder.exists;
@@ -49,7 +49,7 @@ pub(super) async fn look(wire: &mut Wire, ledger: &mut Ledger, after: &After, ke
         // A message may have gone since: a window past the end of the folder would be refused.
         let end = last.min(wire.folder.exists);
         if end >= start {
-            let from = ledger.floor().saturating_add(1);
+            let from = ledger.first_wanted();
             let result = wire
                 .run(&format!("UID SEARCH {start}:{end} UID {from}:* {criteria}"), |answer| {
                     if let Answer::Search(uids) = answer {
@@ -65,31 +65,52 @@ pub(super) async fn look(wire: &mut Wire, ledger: &mut Ledger, after: &After, ke
         last = start - 1;
     }
     // `n:*` always holds the last message, whatever its UID; the ledger passes over what it has.
-    for uid in found {
-        ledger.want(uid);
+    for uid in &found {
+        ledger.want(*uid);
+    }
+    if first == 1 {
+        ledger.wants_only(&found, Instant::now());
     }
     Ok(())
 }
 
-/// Asks for the sizes of those whose size is not known.
-pub(super) async fn measure(wire: &mut Wire, ledger: &mut Ledger, wishes: &[Wish]) -> Result<(), Fault> {
-    let unknown: Vec<u32> = wishes.iter().filter(|wish| wish.size.is_none()).map(|wish| wish.uid).collect();
-    for (set, members) in uid_sets(&unknown) {
+/// Asks for the sizes of those whose size is not known. Of one of which only the start is asked for it is not needed.
+pub(super) async fn measure(wire: &mut Wire, ledger: &mut Ledger, wishes: &[Wish], asked: &mut Vec<u32>) -> Result<(), Fault> {
+    let unknown = |alone| wishes.iter().filter(move |wish| wish.size.is_none() && !wish.cut && wish.alone == alone).map(|wish| wish.uid);
+    let together: Vec<u32> = unknown(false).collect();
+    for (set, members) in uid_sets(&together).into_iter().chain(unknown(true).map(|uid| (uid.to_string(), vec![uid]))) {
+        asked.clone_from(&members);
         let mut missing: BTreeSet<u32> = members.into_iter().collect();
+        let mut without_size = BTreeSet::new();
         wire.run(&format!("UID FETCH {set} (UID FLAGS RFC822.SIZE)"), |answer| {
-            // An unsolicited answer has no size, or nobody asked for its UID.
-            if let Answer::Fetch(Item { uid, size: Some(size), deleted, .. }) = answer
-                && missing.remove(&uid)
-            {
-                if deleted { ledger.deleted(uid) } else { ledger.sized(uid, size) }
+            let Answer::Fetch(Item { uid, size, deleted, .. }) = answer else { return };
+            match size {
+                Some(size) if missing.remove(&uid) => {
+                    if deleted {
+                        ledger.deleted(uid);
+                    } else {
+                        ledger.sized(uid, size);
+                    }
+                }
+                // Perhaps unsolicited: the size may still come.
+                None => drop(without_size.insert(uid)),
+                Some(_) => {}
             }
         })
         .await?;
+        asked.clear();
         for uid in missing {
-            ledger.missed(uid, Instant::now());
+            // It is there, and its size cannot be had: it may be of any.
+            if without_size.contains(&uid) { ledger.sized(uid, u32::MAX) } else { missed(ledger, uid) }
         }
     }
     Ok(())
+}
+
+fn missed(ledger: &mut Ledger, uid: u32) {
+    if ledger.missed(uid, Instant::now()) {
+        tracing::warn!(uid, "the folder lists a message and does not give it: it is asked for again as long as it is listed");
+    }
 }
 
 /// Fetches the first of what is wished for, and pushes each message into the lane as it comes, so that fetching, preparing
@@ -109,6 +130,11 @@ pub(super) async fn next_batch<H: Handover>(wire: &mut Wire, wishes: &[Wish], ta
             Reply::Done => break,
             Reply::Data(Answer::Fetch(item)) => {
                 let Some(place) = task.asked.iter().position(|uid| *uid == item.uid) else { continue };
+                if item.deleted {
+                    task.ledger.deleted(item.uid);
+                    task.asked.swap_remove(place);
+                    continue;
+                }
                 let Some(raw) = item.body else {
                     without_body.insert(item.uid);
                     continue;
@@ -135,7 +161,7 @@ pub(super) async fn next_batch<H: Handover>(wire: &mut Wire, wishes: &[Wish], ta
     }
     let now = Instant::now();
     for uid in std::mem::take(task.asked) {
-        if without_body.contains(&uid) { task.ledger.failed(uid, now) } else { task.ledger.missed(uid, now) }
+        if without_body.contains(&uid) { task.ledger.failed(uid, now) } else { missed(task.ledger, uid) }
     }
     Ok(())
 }
@@ -151,7 +177,7 @@ fn batches(wishes: &[Wish], message_octets_max: u64) -> Vec<Batch> {
     // Octets that the last batch still takes; `None`: it takes nothing more.
     let mut room: Option<u64> = None;
     for wish in wishes {
-        let Some(size) = wish.size.map(u64::from) else { continue };
+        let Some(size) = wish.size.map(u64::from).or(wish.cut.then_some(CUT_OCTETS)) else { continue };
         let cut = wish.cut || size > message_octets_max;
         let alone = cut || wish.alone;
         let left = room.and_then(|room| room.checked_sub(size));
@@ -184,6 +210,7 @@ mod tests {
             (vec![wish(1, 1), wish(2, 11 * mb), wish(3, 1)], vec![vec![1], vec![2], vec![3]], "larger than the limit: cut, alone"),
             (vec![wish(1, 1), Wish { alone: true, ..wish(2, 0) }, wish(3, 0)], vec![vec![1], vec![2], vec![3]], "a suspect goes alone"),
             (vec![wish(1, 1), Wish { size: None, ..wish(2, 0) }, wish(3, 1)], vec![vec![1, 3]], "of unknown size: not now"),
+            (vec![Wish { size: None, alone: true, cut: true, ..wish(2, 0) }], vec![vec![2]], "only the start, whatever the size"),
             (vec![], vec![], "nothing"),
         ];
         for (wishes, expected, reason) in cases {

@@ -10,9 +10,15 @@
 //!     ▲  ▲              │ failed          │ stays until the server takes it
 //!     │  └── Later ◄────┘                 ▼
 //!     └───── (back-off) ◄── missed, struck
+//!     ▲                       │ missed again and again
+//!     └────── Missing ◄───────┘ until the folder is looked through: still listed, or gone
 //! ```
+//!
+//! Where a folder is left as it is, the floor says what was taken in, and is kept by the desk as the mailbox's cursor.
+//! Where settling takes a message out of the listing, the listing says it: what is listed is work, whatever its UID, and
+//! the floor only bounds the memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -30,7 +36,7 @@ impl Delays {
     }
 }
 
-/// How often a message that the folder lists may be missing from the answer before it counts as gone.
+/// How often a message that the folder lists may be missing from the answer before it waits for another listing.
 const MISSES_MAX: u32 = 3;
 /// How often fetching a message alone may end the connection before only its start is asked for.
 const STRIKES_BEFORE_CUT: u32 = 2;
@@ -41,6 +47,8 @@ enum State {
     Later {
         until: Instant,
     },
+    /// Listed and not given, several times: gone, or hidden. The next listing of the whole folder tells which.
+    Missing,
     InLane,
     /// On disk here (P1); `copied`: in the other folder already, without MOVE.
     Landed {
@@ -68,8 +76,12 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Ledger {
     uid_validity: u32,
+    /// Messages up to the floor are passed over, not those that are still listed.
+    by_cursor: bool,
     /// Everything up to here is done.
     floor: u32,
+    /// Messages at or below the floor that are listed all the same, though they are done: settled in vain, or to stay.
+    stay: BTreeSet<u32>,
     entries: BTreeMap<u32, Entry>,
     /// Entries that are done and stand above one that is not.
     done_count: usize,
@@ -90,15 +102,16 @@ pub(super) struct Wish {
 
 impl Ledger {
     pub(super) const fn new(delays: Delays) -> Self {
-        Self { uid_validity: 0, floor: 0, entries: BTreeMap::new(), done_count: 0, delays }
+        Self { uid_validity: 0, by_cursor: false, floor: 0, stay: BTreeSet::new(), entries: BTreeMap::new(), done_count: 0, delays }
     }
 
     /// The folder was opened. Under another UIDVALIDITY all UIDs mean other messages: everything is looked at anew, from
-    /// `cursor` if that speaks of the same validity.
-    pub(super) fn opened(&mut self, uid_validity: u32, cursor: Option<(u32, u32)>) {
+    /// `cursor` if that speaks of the same validity. `by_cursor`: nothing but the cursor tells what was taken in.
+    pub(super) fn opened(&mut self, uid_validity: u32, by_cursor: bool, cursor: Option<(u32, u32)>) {
         if self.uid_validity != uid_validity {
             *self = Self { uid_validity, ..Self::new(self.delays) };
         }
+        self.by_cursor = by_cursor;
         if let Some((validity, uid)) = cursor
             && validity == uid_validity
             && uid > self.floor
@@ -110,8 +123,34 @@ impl Ledger {
         }
     }
 
+    /// The highest UID under which the folder gave a message.
+    pub(super) fn highest(&self) -> u32 {
+        let given = |entry: &Entry| match entry.state {
+            State::InLane | State::Landed { .. } | State::Done => true,
+            State::Wanted | State::Later { .. } | State::Missing => false,
+        };
+        self.entries.iter().rev().find(|(_, entry)| given(entry)).map_or(self.floor, |(&uid, _)| uid.max(self.floor))
+    }
+
+    /// The folder was put back to an earlier state: its UIDs are handed out once more.
+    pub(super) fn put_back(&mut self) {
+        self.uid_validity = 0;
+    }
+
+    /// Keywords cannot be kept after all: from now on the cursor alone tells what was taken in.
+    pub(super) fn goes_by_cursor(&mut self) {
+        self.by_cursor = true;
+    }
+
+    /// The first UID to look at.
+    pub(super) fn first_wanted(&self) -> u32 {
+        if self.by_cursor { self.floor().saturating_add(1) } else { 1 }
+    }
+
+    /// Up to here every message is done: what the desk may keep as the mailbox's cursor.
     pub(super) fn floor(&self) -> u32 {
-        self.floor
+        // What is listed below it all the same is work.
+        self.entries.first_key_value().map_or(self.floor, |(&first, _)| self.floor.min(first.saturating_sub(1)))
     }
 
     pub(super) fn uid_validity(&self) -> u32 {
@@ -120,7 +159,8 @@ impl Ledger {
 
     /// The folder lists it.
     pub(super) fn want(&mut self, uid: u32) {
-        if uid > self.floor {
+        let is_passed_over = if self.by_cursor { uid <= self.floor } else { self.stay.contains(&uid) };
+        if uid > 0 && !is_passed_over {
             let fresh = || Entry {
                 state: State::Wanted,
                 size: None,
@@ -135,13 +175,35 @@ impl Ledger {
         }
     }
 
+    /// The folder lists these, from [`Self::first_wanted`] on, and no others.
+    pub(super) fn wants_only(&mut self, listed: &BTreeSet<u32>, now: Instant) {
+        self.stay.retain(|uid| listed.contains(uid));
+        let (mut gone, mut settled) = (Vec::new(), Vec::new());
+        for (&uid, entry) in &mut self.entries {
+            match (entry.state, listed.contains(&uid)) {
+                (State::Missing, true) => entry.state = State::Later { until: now + self.delays.after(entry.misses) },
+                (State::Wanted | State::Later { .. } | State::Missing, false) => gone.push(uid),
+                // Settled by a command whose answer was lost, or by a person.
+                (State::Landed { copied: false }, false) => settled.push(uid),
+                (State::Done, false) if !self.by_cursor => gone.push(uid),
+                (State::Wanted | State::Later { .. } | State::InLane | State::Landed { .. } | State::Done, _) => {}
+            }
+        }
+        for uid in gone {
+            let was_done = self.entries.remove(&uid).is_some_and(|entry| entry.state == State::Done);
+            self.done_count -= usize::from(was_done);
+        }
+        self.settled(&settled);
+        self.raise_floor();
+    }
+
     /// The next messages to ask for, in the order of the folder; last those over which connections ended: a message that
     /// does so each time must not be the first thing of each connection (P3).
     pub(super) fn wishes(&self, now: Instant, count_max: usize) -> Vec<Wish> {
         let due = |entry: &Entry| match entry.state {
             State::Wanted => true,
             State::Later { until } => until <= now,
-            State::InLane | State::Landed { .. } | State::Done => false,
+            State::Missing | State::InLane | State::Landed { .. } | State::Done => false,
         };
         let wish =
             |(&uid, entry): (&u32, &Entry)| Wish { uid, size: entry.size, alone: entry.suspect, cut: entry.strikes >= STRIKES_BEFORE_CUT };
@@ -154,7 +216,7 @@ impl Ledger {
     pub(super) fn next_due(&self) -> Option<Instant> {
         let until = |entry: &Entry| match entry.state {
             State::Later { until } => Some(until),
-            State::Wanted | State::InLane | State::Landed { .. } | State::Done => None,
+            State::Wanted | State::Missing | State::InLane | State::Landed { .. } | State::Done => None,
         };
         self.entries.values().filter_map(until).min()
     }
@@ -195,15 +257,14 @@ impl Ledger {
         }
     }
 
-    /// Listed, asked for, and not answered: expunged meanwhile. A server that merely hides it gets it asked again a few times.
-    pub(super) fn missed(&mut self, uid: u32, now: Instant) {
-        let Some(entry) = self.entries.get_mut(&uid) else { return };
-        entry.misses += 1;
-        if entry.misses >= MISSES_MAX {
-            self.done(uid);
-        } else {
-            entry.state = State::Later { until: now + self.delays.after(entry.misses) };
-        }
+    /// Listed, asked for, and not answered: expunged meanwhile, or hidden. It is asked for a few times more, then after
+    /// each listing of the whole folder that still has it. True when it begins to wait for one.
+    pub(super) fn missed(&mut self, uid: u32, now: Instant) -> bool {
+        let Some(entry) = self.entries.get_mut(&uid) else { return false };
+        entry.misses = entry.misses.saturating_add(1);
+        let waits = entry.misses >= MISSES_MAX;
+        entry.state = if waits { State::Missing } else { State::Later { until: now + self.delays.after(entry.misses) } };
+        waits
     }
 
     /// The server says that it is deleted: nobody's work any more.
@@ -234,7 +295,7 @@ impl Ledger {
             match entry.state {
                 State::Landed { copied: false } => fresh.push(uid),
                 State::Landed { copied: true } => copied.push(uid),
-                State::Wanted | State::Later { .. } | State::InLane | State::Done => {}
+                State::Wanted | State::Later { .. } | State::Missing | State::InLane | State::Done => {}
             }
         }
         (fresh, copied)
@@ -251,6 +312,12 @@ impl Ledger {
         for uid in uids {
             self.done(*uid);
         }
+    }
+
+    /// Done, and to stay where it is.
+    pub(super) fn stays(&mut self, uid: u32) {
+        self.stay.insert(uid);
+        self.done(uid);
     }
 
     /// How many are known and not done.
@@ -270,6 +337,10 @@ impl Ledger {
         {
             entry.state = State::Done;
             self.done_count += 1;
+            if uid <= self.floor {
+                // For the second time: the server takes it, and lists it again.
+                self.stay.insert(uid);
+            }
             self.raise_floor();
         }
     }
@@ -288,7 +359,7 @@ impl Ledger {
             if first.get().state != State::Done {
                 break;
             }
-            self.floor = *first.key();
+            self.floor = self.floor.max(*first.key());
             first.remove();
             self.done_count -= 1;
         }
@@ -307,7 +378,7 @@ mod tests {
 
     fn ledger(wanted: &[u32]) -> Ledger {
         let mut ledger = Ledger::new(DELAYS);
-        ledger.opened(7, None);
+        ledger.opened(7, true, None);
         for uid in wanted {
             ledger.want(*uid);
         }
@@ -345,10 +416,10 @@ mod tests {
         let now = Instant::now();
         let mut ledger = ledger(&[1, 2]);
         ledger.settled(&[1, 2]);
-        ledger.opened(8, Some((7, 2)));
+        ledger.opened(8, true, Some((7, 2)));
         ledger.want(1);
         assert_eq!(uids(&ledger, now), [1], "a cursor of another validity says nothing");
-        ledger.opened(8, Some((8, 5)));
+        ledger.opened(8, true, Some((8, 5)));
         assert_eq!((ledger.floor(), uids(&ledger, now)), (5, vec![]), "one of this validity does");
     }
 
@@ -372,14 +443,66 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_stays_away_is_given_up() {
+    fn p3_a_message_that_is_listed_and_not_given_waits_for_another_listing() {
         let mut now = Instant::now();
-        let mut ledger = ledger(&[1]);
-        for _ in 0..3 {
-            assert_eq!(uids(&ledger, now), [1]);
-            ledger.missed(1, now);
+        let mut ledger = ledger(&[1, 2, 3]);
+        ledger.settled(&[2]);
+        for miss in 1..=3 {
+            assert!(uids(&ledger, now).contains(&1), "asked for a few times");
+            assert_eq!(ledger.missed(1, now), miss == 3);
             now += Duration::from_mins(1);
         }
-        assert_eq!((uids(&ledger, now), ledger.backlog()), (vec![], 0));
+        assert_eq!((uids(&ledger, now), ledger.floor()), (vec![3], 0), "then it waits, and the floor with it");
+        ledger.wants_only(&BTreeSet::from([1, 2]), now);
+        assert_eq!(uids(&ledger, now + Duration::from_mins(1)), [1], "still listed: asked for again; 3 is gone");
+        assert!(ledger.missed(1, now), "and waits again after one miss");
+        ledger.wants_only(&BTreeSet::from([2]), now);
+        assert_eq!((ledger.backlog(), ledger.floor(), uids(&ledger, now)), (0, 2, vec![]), "gone: the floor passes");
+    }
+
+    #[test]
+    fn p3_what_is_listed_is_work_unless_the_cursor_alone_tells() {
+        let now = Instant::now();
+        for (by_cursor, expected) in [(false, vec![1, 2]), (true, vec![])] {
+            let mut ledger = Ledger::new(DELAYS);
+            ledger.opened(7, by_cursor, None);
+            ledger.want(2);
+            ledger.settled(&[2]);
+            assert_eq!((ledger.floor(), ledger.first_wanted()), (2, if by_cursor { 3 } else { 1 }));
+            for uid in [1, 2] {
+                ledger.want(uid);
+            }
+            assert_eq!(uids(&ledger, now), expected, "1 was hidden before, 2 was settled in vain");
+            assert_eq!(ledger.floor(), if by_cursor { 2 } else { 0 }, "the cursor does not pass what has not landed");
+            ledger.settled(&[1, 2]);
+            ledger.want(2);
+            assert_eq!((ledger.floor(), uids(&ledger, now)), (2, vec![]), "in vain again: it stays");
+            ledger.wants_only(&BTreeSet::new(), now);
+            assert_eq!((ledger.stay.len(), ledger.entries.len(), ledger.backlog()), (0, 0, 0), "nothing is remembered of what is gone");
+        }
+    }
+
+    #[test]
+    fn what_was_settled_without_an_answer_is_done_once_it_is_not_listed() {
+        let now = Instant::now();
+        let mut ledger = ledger(&[1, 2, 3]);
+        for uid in [1, 2, 3] {
+            ledger.landed(uid);
+        }
+        ledger.copied(&[2]);
+        ledger.wants_only(&BTreeSet::from([3]), now);
+        assert_eq!(ledger.to_settle(), (vec![3], vec![2]), "a copy that was made still has to be removed");
+    }
+
+    #[test]
+    fn a_folder_that_was_put_back_is_looked_at_anew() {
+        let now = Instant::now();
+        let mut ledger = ledger(&[1, 2, 3]);
+        ledger.settled(&[1, 2]);
+        assert_eq!(ledger.highest(), 2, "3 was listed and never given: who knows whether it is there");
+        ledger.put_back();
+        ledger.opened(7, true, None);
+        ledger.want(1);
+        assert_eq!((ledger.highest(), uids(&ledger, now)), (0, vec![1]));
     }
 }

@@ -126,6 +126,7 @@ async fn watch_at<H: Handover>(
         refusals: 0,
         pauses: 0,
         fetch_not_before: None,
+        no_keywords: false,
         name,
         account,
         handover,
@@ -168,6 +169,8 @@ struct Mailbox<H: Handover> {
     pauses: u32,
     /// While the desk takes nothing.
     fetch_not_before: Option<Instant>,
+    /// The server offered to keep keywords, and refused ours.
+    no_keywords: bool,
 }
 
 impl<H: Handover> Mailbox<H> {

@@ -44,12 +44,25 @@ pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>) -> Result<(), Fau
         opened = opening => opened?,
         () = stop.cancelled() => return Ok(()),
     };
-    let keywords = select(&mut wire, &mailbox.account.folder).await?;
-    let cursor = match mailbox.account.after {
-        After::Keep => mailbox.handover.cursor(&mailbox.name).await,
-        After::Move(_) | After::Flag | After::Delete => None,
+    let mut keywords = select(&mut wire, &mailbox.account.folder).await? && !mailbox.no_keywords;
+    let by_cursor = match mailbox.account.after {
+        After::Keep => true,
+        After::Flag => !keywords,
+        After::Move(_) | After::Delete => false,
     };
-    mailbox.ledger.opened(wire.folder.uid_validity, cursor);
+    let mut cursor = if by_cursor { mailbox.handover.cursor(&mailbox.name).await } else { None };
+    if is_put_back(&wire, mailbox.ledger.uid_validity(), mailbox.ledger.highest()) {
+        tracing::warn!(mailbox = mailbox.name, "the folder was put back to an earlier state: all of it is looked at anew");
+        // What is on its way has UIDs that mean other messages now.
+        while let Some(settled) = mailbox.lane.settled().await {
+            mailbox.note(settled);
+        }
+        mailbox.ledger.put_back();
+    }
+    if cursor.is_some_and(|(validity, uid)| is_put_back(&wire, validity, uid)) {
+        cursor = None;
+    }
+    mailbox.ledger.opened(wire.folder.uid_validity, by_cursor, cursor);
     let now = mailbox.around.clock.now();
     mailbox.health.send_modify(|health| {
         health.connected_since = Some(now);
@@ -62,11 +75,11 @@ pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>) -> Result<(), Fau
     let mut session = Session { mailbox, settle_not_before: None, settle_failures: 0, looked_whole: now, look_at: now, published: false };
     session.look_again_later();
     loop {
-        session.take_in(&mut wire, &mut can, keywords).await?;
+        session.take_in(&mut wire, &mut can, &mut keywords).await?;
         match session.wait(&mut wire, &mut can).await? {
             Woken::Round => {}
             Woken::Look => session.refresh(&mut wire, can).await?,
-            Woken::Stop => return session.finish(&mut wire, &mut can, keywords).await,
+            Woken::Stop => return session.finish(&mut wire, &mut can, &mut keywords).await,
         }
     }
 }
@@ -84,12 +97,13 @@ struct Session<'a, H: Handover> {
 
 impl<H: Handover> Session<'_, H> {
     /// Looks, fetches and settles until nothing is left that can be done now.
-    async fn take_in(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: bool) -> Result<(), Fault> {
+    async fn take_in(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: &mut bool) -> Result<(), Fault> {
         let stop = self.mailbox.around.stop.clone();
         let message_octets_max = self.mailbox.around.limits.message_octets_max;
         loop {
-            if wire.folder.exists > wire.folder.seen {
-                fetch::look(wire, &mut self.mailbox.ledger, &self.mailbox.account.after, keywords).await?;
+            // An empty folder is looked at, too: what was known of it is gone.
+            if wire.folder.exists > wire.folder.seen || wire.folder.exists == 0 {
+                fetch::look(wire, &mut self.mailbox.ledger, &self.mailbox.account.after, *keywords).await?;
             }
             self.mailbox.note_all();
             let now = Instant::now();
@@ -105,9 +119,9 @@ impl<H: Handover> Session<'_, H> {
             if wishes.is_empty() {
                 break;
             }
-            fetch::measure(wire, &mut self.mailbox.ledger, &wishes).await?;
-            let wishes = self.mailbox.ledger.wishes(now, PLAN_MAX);
             let Mailbox { name, lane, ledger, asked, .. } = &mut *self.mailbox;
+            fetch::measure(wire, ledger, &wishes, asked).await?;
+            let wishes = ledger.wishes(now, PLAN_MAX);
             fetch::next_batch(wire, &wishes, Task { mailbox: name, message_octets_max, lane, ledger, asked }).await?;
         }
         let now = self.mailbox.around.clock.now();
@@ -120,14 +134,22 @@ impl<H: Handover> Session<'_, H> {
     }
 
     /// Settles what has landed. A refusal is tried again later; the rest goes on.
-    async fn settle(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: bool) -> Result<(), Fault> {
+    async fn settle(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: &mut bool) -> Result<(), Fault> {
         let now = Instant::now();
         if self.settle_not_before.is_some_and(|until| until > now) {
             return Ok(());
         }
         self.mailbox.landed = 0;
         self.settle_not_before = None;
-        match settle::settle(wire, can, keywords, &self.mailbox.account.after, &mut self.mailbox.ledger).await {
+        let had_keywords = *keywords;
+        let outcome = settle::settle(wire, can, keywords, &self.mailbox.account.after, &mut self.mailbox.ledger).await;
+        if had_keywords && !*keywords {
+            self.mailbox.no_keywords = true;
+            if self.mailbox.account.after == After::Flag {
+                self.mailbox.ledger.goes_by_cursor();
+            }
+        }
+        match outcome {
             Ok(0) => {}
             Ok(count) => {
                 self.settle_failures = 0;
@@ -239,6 +261,9 @@ impl<H: Handover> Session<'_, H> {
         } else {
             // Some servers without IDLE tell of new mail only at SELECT.
             select(wire, &self.mailbox.account.folder).await?;
+            if is_put_back(wire, self.mailbox.ledger.uid_validity(), self.mailbox.ledger.highest()) {
+                return Err(Fault::Protocol("the folder was put back to an earlier state".into()));
+            }
         }
         let now = Instant::now();
         if wire.folder.exists <= SMALL_FOLDER || now.saturating_duration_since(self.looked_whole) >= LOOK_WHOLE_EVERY {
@@ -249,7 +274,7 @@ impl<H: Handover> Session<'_, H> {
     }
 
     /// Waits for what is on its way, settles it and signs out; the supervisor sets the limit.
-    async fn finish(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: bool) -> Result<(), Fault> {
+    async fn finish(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: &mut bool) -> Result<(), Fault> {
         while let Some(settled) = self.mailbox.lane.settled().await {
             self.mailbox.note(settled);
         }
@@ -286,16 +311,24 @@ impl<H: Handover> Session<'_, H> {
 pub(super) async fn select(wire: &mut Wire, folder: &str) -> Result<bool, Fault> {
     wire.folder.exists = 0;
     wire.folder.seen = 0;
-    // RFC 9051 section 7.1: without PERMANENTFLAGS all flags can be set, but none can be made.
-    let mut keywords = false;
+    wire.folder.uid_next = None;
+    // RFC 9051 section 7.1: without PERMANENTFLAGS all flags can be set for good, but none can be made.
+    let (mut in_use, mut for_good) = (false, None);
     wire.run(&format!("SELECT {}", folder_name(folder)), |answer| {
-        if let Answer::Flags(flags) = answer {
-            keywords |= flags.iter().any(|flag| flag == "\\*" || flag.eq_ignore_ascii_case("$guichet"));
+        if let Answer::Flags { permanent, flags } = answer {
+            let ours = flags.iter().any(|flag| flag == "\\*" || flag.eq_ignore_ascii_case("$guichet"));
+            if permanent { for_good = Some(ours) } else { in_use = ours }
         }
     })
     .await?;
     if wire.folder.uid_validity == 0 {
         return Err(Fault::Protocol("the folder has no UIDVALIDITY".into()));
     }
-    Ok(keywords)
+    Ok(for_good.unwrap_or(in_use))
+}
+
+/// Whether a folder that had a message `highest` under `validity` gives out that UID once more. RFC 9051 section 2.3.1.1
+/// forbids it; it is what putting back a backup does on servers that keep UIDVALIDITY in it.
+fn is_put_back(wire: &Wire, validity: u32, highest: u32) -> bool {
+    validity == wire.folder.uid_validity && wire.folder.uid_next.is_some_and(|next| next <= highest)
 }

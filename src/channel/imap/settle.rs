@@ -18,7 +18,7 @@ use crate::config::settings::After;
 pub(super) async fn settle(
     wire: &mut Wire,
     can: &mut Abilities,
-    keywords: bool,
+    keywords: &mut bool,
     after: &After,
     ledger: &mut Ledger,
 ) -> Result<usize, Fault> {
@@ -27,35 +27,54 @@ pub(super) async fn settle(
     match after {
         After::Keep => ledger.settled(&fresh),
         After::Flag => {
-            let flags = if keywords { "\\Seen $guichet" } else { "\\Seen" };
             for (set, members) in uid_sets(&fresh) {
-                wire.run(&format!("UID STORE {set} +FLAGS.SILENT ({flags})"), |_| {}).await?;
+                store(wire, &set, "\\Seen", keywords).await?;
                 ledger.settled(&members);
             }
         }
         After::Delete => {
             // P1: of a mail that was too large only the start is here; the whole of it stays where it is.
             let (cut, whole): (Vec<u32>, Vec<u32>) = fresh.iter().partition(|uid| ledger.is_cut(**uid));
-            ledger.settled(&cut);
-            remove(wire, *can, keywords, &whole, ledger).await?;
+            for uid in cut {
+                ledger.stays(uid);
+            }
+            remove(wire, can, keywords, &whole, ledger).await?;
         }
         After::Move(folder) => {
-            // What was copied before a failure is only to be removed, never to be moved or copied again.
-            remove(wire, *can, keywords, &copied, ledger).await?;
-            let mut by_copy = Vec::new();
-            for (set, members) in uid_sets(&fresh) {
-                if move_set(wire, can, &set, folder).await? {
-                    ledger.settled(&members);
-                } else {
-                    with_folder(wire, &format!("UID COPY {set}"), folder).await?;
-                    ledger.copied(&members);
-                    by_copy.extend(members);
-                }
+            // What was copied before a failure is only to be removed, never to be moved or copied again. A refusal of the
+            // one does not keep the others waiting.
+            let mut to_remove = copied;
+            let moved = move_or_copy(wire, can, &fresh, folder, &mut to_remove, ledger).await;
+            if !matches!(moved, Ok(()) | Err(Fault::Refused { .. })) {
+                return moved.map(|()| 0);
             }
-            remove(wire, *can, keywords, &by_copy, ledger).await?;
+            to_remove.sort_unstable();
+            remove(wire, can, keywords, &to_remove, ledger).await?;
+            moved?;
         }
     }
     Ok(count)
+}
+
+/// Moves these; what is copied instead is added to what is to be removed.
+async fn move_or_copy(
+    wire: &mut Wire,
+    can: &mut Abilities,
+    fresh: &[u32],
+    folder: &str,
+    to_remove: &mut Vec<u32>,
+    ledger: &mut Ledger,
+) -> Result<(), Fault> {
+    for (set, members) in uid_sets(fresh) {
+        if move_set(wire, can, &set, folder).await? {
+            ledger.settled(&members);
+        } else {
+            with_folder(wire, &format!("UID COPY {set}"), folder).await?;
+            ledger.copied(&members);
+            to_remove.extend(members);
+        }
+    }
+    Ok(())
 }
 
 /// Moves, if the server can; false if it cannot (RFC 6851 section 3.1).
@@ -94,16 +113,41 @@ async fn with_folder(wire: &mut Wire, command: &str, folder: &str) -> Result<(),
     }
 }
 
+/// Gives a flag, and our keyword if it can be kept. A server that refuses the keyword that it offered to keep is asked for
+/// the flag alone, and not offered the keyword again.
+async fn store(wire: &mut Wire, set: &str, flag: &str, keywords: &mut bool) -> Result<(), Fault> {
+    if *keywords {
+        match wire.run(&format!("UID STORE {set} +FLAGS.SILENT ({flag} $guichet)"), |_| {}).await {
+            Err(Fault::Refused { .. }) => {}
+            other => return other,
+        }
+    }
+    wire.run(&format!("UID STORE {set} +FLAGS.SILENT ({flag})"), |_| {}).await?;
+    if std::mem::take(keywords) {
+        tracing::warn!("the server offers to keep keywords and refuses ours: going on without");
+    }
+    Ok(())
+}
+
 /// Marks as deleted and removes exactly these.
-async fn remove(wire: &mut Wire, can: Abilities, keywords: bool, uids: &[u32], ledger: &mut Ledger) -> Result<(), Fault> {
+async fn remove(wire: &mut Wire, can: &mut Abilities, keywords: &mut bool, uids: &[u32], ledger: &mut Ledger) -> Result<(), Fault> {
     for (set, members) in uid_sets(uids) {
-        // Where they may have to stay, the keyword tells people why they are marked.
-        let flags = if keywords && !can.uid_plus { "\\Deleted $guichet" } else { "\\Deleted" };
-        wire.run(&format!("UID STORE {set} +FLAGS.SILENT ({flags})"), |_| {}).await?;
         if can.uid_plus {
-            wire.run(&format!("UID EXPUNGE {set}"), |_| {}).await?;
-        } else if only_these_are_deleted(wire, &members).await? {
-            wire.run("EXPUNGE", |_| {}).await?;
+            store(wire, &set, "\\Deleted", &mut false).await?;
+            match wire.run(&format!("UID EXPUNGE {set}"), |_| {}).await {
+                Err(Fault::Refused { bad: true, .. }) => {
+                    tracing::warn!("the server advertises UIDPLUS but does not know UID EXPUNGE: expunging without");
+                    can.uid_plus = false;
+                }
+                other => other?,
+            }
+        }
+        if !can.uid_plus {
+            // Where they may have to stay, the keyword tells people why they are marked.
+            store(wire, &set, "\\Deleted", keywords).await?;
+            if only_these_are_deleted(wire, &members).await? {
+                wire.run("EXPUNGE", |_| {}).await?;
+            }
         }
         ledger.settled(&members);
     }

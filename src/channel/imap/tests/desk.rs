@@ -8,6 +8,7 @@ use crate::domain::change::Landing;
 use crate::domain::message::{Source, TicketNumber};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -24,6 +25,8 @@ pub(in crate::channel) struct Desk {
 struct Seen {
     prepared: Vec<String>,
     accepted: Vec<(Source, String, Option<u64>)>,
+    /// What has a receipt.
+    landed: BTreeSet<String>,
     cursor: Option<(u32, u32)>,
 }
 
@@ -46,6 +49,15 @@ impl Desk {
     /// What was accepted, in that order.
     pub(in crate::channel) fn accepted(&self) -> Vec<String> {
         self.seen.lock().unwrap().accepted.iter().map(|(_, text, _)| text.clone()).collect()
+    }
+
+    /// What has a receipt: the same mail twice is one (P2).
+    pub(in crate::channel) fn landed(&self) -> BTreeSet<String> {
+        self.seen.lock().unwrap().landed.clone()
+    }
+
+    pub(in crate::channel) fn has_landed(&self, text: &str) -> bool {
+        self.seen.lock().unwrap().landed.contains(text)
     }
 
     pub(in crate::channel) fn sources(&self) -> Vec<Source> {
@@ -88,13 +100,22 @@ impl Handover for Desk {
             let held = text.contains("held");
             let number = {
                 let mut seen = seen.lock().unwrap();
-                seen.accepted.push((prepared.source, text, prepared.cut));
+                seen.accepted.push((prepared.source.clone(), text.clone(), prepared.cut));
                 seen.accepted.len() as u64
             };
             let receipt = async move {
                 if held {
                     release.wait_for(|released| *released).await.map_err(|_| HandoverFault::Stopping)?;
                 }
+                let mut landing = seen.lock().unwrap();
+                landing.landed.insert(text);
+                // As the store does: within one UIDVALIDITY it only moves forward.
+                if let (Source::Imap { uid_validity, .. }, Some(uid)) = (&prepared.source, prepared.landed_to)
+                    && !landing.cursor.is_some_and(|(validity, highest)| validity == *uid_validity && highest >= uid)
+                {
+                    landing.cursor = Some((*uid_validity, uid));
+                }
+                drop(landing);
                 Ok(Landing::Ticket { number: TicketNumber(number), seq: 1 })
             };
             Ok(receipt.boxed())

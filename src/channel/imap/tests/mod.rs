@@ -1,7 +1,10 @@
 //! The watcher against a server that is right until a test makes it odd: each way in which mail was once lost.
 
 pub(in crate::channel) mod desk;
+mod corpus;
+mod odd;
 mod peer;
+mod promises;
 
 use super::ledger::Delays;
 use super::{Pace, watch_at};
@@ -98,7 +101,7 @@ async fn p3_a_refused_or_broken_answer_is_a_fault_and_the_mail_is_taken_in_later
         ("UID FETCH 1:2 (UID FLAGS RFC822.SIZE INT", Quirk::Close("* 1 FETCH (UID 1 BODY[] {200}\r\nab"), FaultKind::Network, "closed inside a literal"),
         ("UID FETCH", Quirk::Close("* BYE going down\r\n"), FaultKind::Network, "BYE"),
         ("UID FETCH", Quirk::Say("* 1 FETCH (UID 1 BODY[] {99999999}\r\n"), FaultKind::Protocol, "more than the limit is announced (P11)"),
-        ("UID FETCH", Quirk::Say("* WHAT IS THIS\r\n"), FaultKind::Protocol, "not IMAP"),
+        ("UID FETCH", Quirk::Say("WHAT IS THIS\r\n"), FaultKind::Protocol, "not IMAP"),
         ("SELECT", Quirk::Say("TAG NO [UNAVAILABLE] later\r\n"), FaultKind::Protocol, "NO to SELECT"),
     ];
     for (command, quirk, kind, reason) in cases {
@@ -409,7 +412,7 @@ async fn flag_keep_and_delete() {
         assert_eq!(desk.prepared().len(), 1, "{reason}: not again");
         watched.stop().await;
         if after == After::Flag {
-            let again = Desk::new();
+            let again = Desk::with_cursor((7, 1));
             let watched = start(&peer, &again, after);
             until("looked", || peer.count("NOOP") > 5).await;
             assert_eq!(again.prepared().len(), 0, "{reason}: nor after a restart");

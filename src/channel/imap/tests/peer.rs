@@ -15,6 +15,10 @@ pub(super) enum Quirk {
     Close(&'static str),
     /// Say this, then do what was asked for.
     First(&'static str),
+    /// Change this, then do what was asked for.
+    Change(fn(&mut Shop)),
+    /// Do what was asked for, and say what becomes of the answer; then close the connection, if so.
+    Twist(fn(&mut Shop, &str) -> String, bool),
 }
 
 type Rule = Box<dyn FnMut(&str, usize) -> Option<Quirk> + Send>;
@@ -34,7 +38,16 @@ pub(super) struct Shop {
     /// Every command line, without its tag.
     pub(super) log: Vec<String>,
     pub(super) connections: usize,
-    next_uid: u32,
+    /// The UID of the next mail.
+    pub(super) next_uid: u32,
+    /// Answers are written in pieces of one to three octets.
+    pub(super) trickles: bool,
+    /// True for what may be settled. What was settled before it was true, and any change to mail that was marked as deleted by
+    /// a person, is noted.
+    pub(super) has_landed: Box<dyn Fn(&str) -> bool + Send>,
+    pub(super) broken_promises: Vec<String>,
+    /// The test is to kill the watcher.
+    pub(super) kill: bool,
     rule: Rule,
 }
 
@@ -57,6 +70,10 @@ impl Peer {
             log: Vec::new(),
             connections: 0,
             next_uid: 1,
+            trickles: false,
+            has_landed: Box::new(|_| true),
+            broken_promises: Vec::new(),
+            kill: false,
             rule: Box::new(|_, _| None),
         };
         let peer = Self { port: listener.local_addr().unwrap().port(), shop: Arc::new(Mutex::new(shop)), news: watch::channel(0).0 };
@@ -106,33 +123,24 @@ impl Peer {
             shop.connections += 1;
             shop.connections
         });
+        stream.set_nodelay(true).ok()?;
         let mut stream = BufReader::new(stream);
-        stream.write_all(b"* OK wait\r\n* OK hello\r\n").await.ok()?;
+        self.do_or(&mut stream, "*", "GREETING", connection, |_| "* OK wait\r\n* OK hello\r\n".to_owned()).await?;
         let mut news = self.news.subscribe();
         loop {
             let line = read_line(&mut stream).await?;
             let (tag, command) = line.split_once(' ')?;
-            let quirk = self.with(|shop| {
-                shop.log.push(command.to_owned());
-                (shop.rule)(command, connection)
-            });
-            match quirk {
-                Some(Quirk::Say(text)) => {
-                    stream.write_all(text.replace("TAG", tag).as_bytes()).await.ok()?;
+            self.with(|shop| shop.log.push(command.to_owned()));
+            if command.starts_with("AUTHENTICATE") {
+                if !self.do_or(&mut stream, tag, command, connection, |_| "+ \r\n".to_owned()).await? {
                     continue;
                 }
-                Some(Quirk::Close(text)) => {
-                    stream.write_all(text.replace("TAG", tag).as_bytes()).await.ok()?;
-                    return None;
-                }
-                Some(Quirk::First(text)) => stream.write_all(text.as_bytes()).await.ok()?,
-                None => {}
-            }
-            if command.starts_with("AUTHENTICATE") {
-                stream.write_all(b"+ \r\n").await.ok()?;
                 read_line(&mut stream).await?;
+                self.do_or(&mut stream, tag, "SASL", connection, |_| "TAG OK done\r\n".to_owned()).await?;
             } else if command == "IDLE" {
-                stream.write_all(b"+ idling\r\n").await.ok()?;
+                if !self.do_or(&mut stream, tag, command, connection, |_| "+ idling\r\n".to_owned()).await? {
+                    continue;
+                }
                 // RFC 2177: what came since the last command is told at once.
                 let mut line = Vec::new();
                 loop {
@@ -148,13 +156,52 @@ impl Peer {
                     }
                 }
                 read_line(&mut stream).await?;
-            } else if command == "LOGOUT" {
-                stream.write_all(format!("* BYE\r\n{tag} OK\r\n").as_bytes()).await.ok()?;
-                return None;
+                self.do_or(&mut stream, tag, "DONE", connection, |_| "TAG OK done\r\n".to_owned()).await?;
+            } else {
+                self.do_or(&mut stream, tag, command, connection, |shop| shop.answer(command)).await?;
+                if command == "LOGOUT" {
+                    return None;
+                }
             }
-            let answer = self.with(|shop| shop.answer(command));
-            stream.write_all(answer.replace("TAG", tag).as_bytes()).await.ok()?;
         }
+    }
+
+    /// What was asked for, or what the test wants instead; `None`: the connection is closed, false: it was refused.
+    async fn do_or(
+        &self,
+        stream: &mut BufReader<TcpStream>,
+        tag: &str,
+        command: &str,
+        connection: usize,
+        answer: impl FnOnce(&mut Shop) -> String,
+    ) -> Option<bool> {
+        let (before, answer, close) = self.with(|shop| match (shop.rule)(command, connection) {
+            Some(Quirk::Say(text)) => (Some(text), None, false),
+            Some(Quirk::Close(text)) => (Some(text), None, true),
+            Some(Quirk::First(text)) => (Some(text), Some(answer(shop)), false),
+            Some(Quirk::Change(change)) => {
+                change(shop);
+                (None, Some(answer(shop)), false)
+            }
+            Some(Quirk::Twist(twist, close)) => {
+                let answer = answer(shop);
+                (None, Some(twist(shop, &answer)), close)
+            }
+            None => (None, Some(answer(shop)), false),
+        });
+        let text = [before.unwrap_or_default(), answer.as_deref().unwrap_or_default()].concat().replace("TAG", tag);
+        if self.with(|shop| shop.trickles) {
+            let mut rest = text.as_bytes();
+            while !rest.is_empty() {
+                let (piece, others) = rest.split_at(rest.len().min(1 + rest.len() % 3));
+                stream.write_all(piece).await.ok()?;
+                tokio::task::yield_now().await;
+                rest = others;
+            }
+        } else {
+            stream.write_all(text.as_bytes()).await.ok()?;
+        }
+        (!close).then_some(answer.is_some())
     }
 }
 
@@ -167,12 +214,14 @@ impl Shop {
     fn answer(&mut self, command: &str) -> String {
         let words: Vec<&str> = command.split(' ').collect();
         match words.as_slice() {
+            ["LOGOUT"] => "* BYE\r\nTAG OK\r\n".into(),
             ["CAPABILITY"] => format!("* CAPABILITY {}\r\nTAG OK\r\n", self.capabilities),
             ["SELECT", ..] => format!(
-                "* FLAGS (\\Deleted \\Seen)\r\n* OK [PERMANENTFLAGS ({})] ok\r\n* {} EXISTS\r\n* OK [UIDVALIDITY {}] ok\r\nTAG OK [READ-WRITE] ok\r\n",
+                "* FLAGS (\\Deleted \\Seen)\r\n* OK [PERMANENTFLAGS ({})] ok\r\n* {} EXISTS\r\n* OK [UIDVALIDITY {}] ok\r\n* OK [UIDNEXT {}] ok\r\nTAG OK [READ-WRITE] ok\r\n",
                 self.permanent_flags,
                 self.inbox.len(),
-                self.uid_validity
+                self.uid_validity,
+                self.next_uid
             ),
             ["NOOP"] => format!("* {} EXISTS\r\nTAG OK\r\n", self.inbox.len()),
             ["UID", "SEARCH", criteria @ ..] => self.search(criteria),
@@ -182,6 +231,7 @@ impl Shop {
             ["UID", "STORE", set, _, flags @ ..] => {
                 let flags: Vec<String> = flags.iter().map(|flag| flag.trim_matches(['(', ')']).to_owned()).collect();
                 for uid in self.uids(set) {
+                    self.settles(uid);
                     self.inbox.get_mut(&uid).unwrap().flags.extend(flags.clone());
                 }
                 "TAG OK\r\n".into()
@@ -194,6 +244,7 @@ impl Shop {
                 let gone: Vec<u32> = self.inbox.keys().copied().collect();
                 self.expunge(&gone)
             }
+            ["CREATE", folder] if self.folders.contains_key(folder.trim_matches('"')) => "TAG NO [ALREADYEXISTS] there\r\n".into(),
             ["CREATE", folder] => {
                 self.folders.insert(folder.trim_matches('"').to_owned(), Vec::new());
                 "TAG OK\r\n".into()
@@ -268,6 +319,9 @@ impl Shop {
         let uids = self.uids(set);
         let Some(place) = self.folders.get_mut(folder.trim_matches('"')) else { return "TAG NO [TRYCREATE] no such folder\r\n".into() };
         place.extend(uids.iter().map(|uid| self.inbox[uid].raw.clone()));
+        for uid in &uids {
+            self.settles(*uid);
+        }
         if !gone {
             return "TAG OK\r\n".into();
         }
@@ -281,10 +335,39 @@ impl Shop {
         let mut answer = String::new();
         for uid in uids {
             if self.inbox.get(uid).is_some_and(|mail| mail.flags.iter().any(|flag| flag == "\\Deleted")) {
+                self.settles(*uid);
                 write!(answer, "* {} EXPUNGE\r\n", self.inbox.range(..=*uid).count()).unwrap();
                 self.inbox.remove(uid);
             }
         }
         answer + "TAG OK\r\n"
+    }
+
+    /// P1, and what a person marked as deleted is left alone.
+    fn settles(&mut self, uid: u32) {
+        let mail = &self.inbox[&uid];
+        if !(self.has_landed)(&mail.raw) {
+            self.broken_promises.push(format!("settled before it landed: {}", mail.raw));
+        }
+    }
+
+    /// The folder is made anew, as when a backup is put back: other UIDs, from `first`, in another order.
+    pub(super) fn renumber(&mut self, uid_validity: u32, first: u32) {
+        self.uid_validity = uid_validity;
+        let mails = std::mem::take(&mut self.inbox).into_values().rev();
+        self.inbox = (first..).zip(mails).collect();
+        self.next_uid = first + u32::try_from(self.inbox.len()).unwrap();
+    }
+
+    /// A person deletes a mail, and may think better of it.
+    pub(super) fn mark_deleted(&mut self, word: &str) {
+        for mail in self.inbox.values_mut().filter(|mail| mail.raw.contains(word)) {
+            mail.flags.push("\\Deleted".into());
+        }
+    }
+
+    /// Another client removes a mail.
+    pub(super) fn take_away(&mut self, word: &str) {
+        self.inbox.retain(|_, mail| !mail.raw.contains(word));
     }
 }
