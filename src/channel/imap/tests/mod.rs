@@ -3,6 +3,7 @@
 pub(in crate::channel) mod desk;
 mod corpus;
 mod odd;
+mod oracle;
 mod peer;
 mod promises;
 
