@@ -68,7 +68,7 @@ pub(super) fn field_of(parsed: &Parsed, name: &str) -> String {
         "message_id" => parsed.message_id.as_ref().map(|id| id.as_str().to_owned()).unwrap_or_default(),
         "in_reply_to" => ids(&parsed.in_reply_to),
         "references" => ids(&parsed.references),
-        "header" => parsed.headers.iter().map(|h| format!("{}: {}\n", h.name, h.value)).collect(),
+        "header" => parsed.headers.iter().map(|h| format!("{}: {}", h.name, h.value)).collect::<Vec<_>>().join("\n"),
         other => panic!("no such field: {other}"),
     }
 }

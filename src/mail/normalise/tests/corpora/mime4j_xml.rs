@@ -35,7 +35,7 @@ struct Xml<'a> {
 impl<'a> Xml<'a> {
     fn expect(&mut self, tag: &str) {
         let rest = self.rest.trim_start();
-        self.rest = rest.strip_prefix(tag).unwrap_or_else(|| panic!("{tag} at {:.100}", rest));
+        self.rest = rest.strip_prefix(tag).unwrap_or_else(|| panic!("{tag} at {rest:.100}"));
     }
 
     fn is_at(&self, tag: &str) -> bool {
@@ -51,10 +51,10 @@ impl<'a> Xml<'a> {
     /// Behind `<message>`: its header, and what is in it.
     fn mail(&mut self) -> (Field, Node) {
         let lines = self.header();
-        let all: String = lines.iter().map(|(name, value)| format!("{}: {value}\n", name.to_ascii_lowercase())).collect();
+        let all: Vec<String> = lines.iter().map(|(name, value)| format!("{}: {value}", name.to_ascii_lowercase())).collect();
         let tree = self.body(&lines);
         self.expect("</message>");
-        (Field { name: "header", expect: all }, tree)
+        (Field { name: "header", expect: all.join("\n") }, tree)
     }
 
     fn header(&mut self) -> Vec<(String, String)> {
