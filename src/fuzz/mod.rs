@@ -4,6 +4,8 @@
 //! its text, two readings of the same octets that differ, a secret that was guessed. `tests` runs a short, seeded round with
 //! each test run; `tests/fuzz` drives the same doors with libFuzzer for as long as one likes.
 
+#![expect(clippy::missing_panics_doc, reason = "that is what a door is for")]
+
 #[cfg(test)]
 mod mutate;
 #[cfg(test)]

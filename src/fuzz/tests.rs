@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Longest octets that are tried here.
 const OCTETS_MAX: usize = 16 * 1024;
+/// So many are enough for one day.
+const BROKEN_MAX: usize = 10;
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |value| value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
@@ -96,7 +98,6 @@ fn run(door: &str, rounds: u64) {
     for (at, seed) in seeds.iter().enumerate() {
         try_at(*open, seed, &format!("{door}-seed-{at}"), &mut broken);
     }
-    const BROKEN_MAX: usize = 10;
     for round in 0..rounds {
         if broken.len() >= BROKEN_MAX {
             break;

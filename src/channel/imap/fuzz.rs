@@ -9,6 +9,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A server that says these octets and closes.
+///
+/// # Panics
+/// Where something is broken.
 pub fn server(octets: &[u8]) {
     let whole = answers(octets, usize::MAX);
     for piece in [1, 7] {
