@@ -43,6 +43,8 @@ pub mod window;
 pub mod explain;
 pub mod view;
 pub mod http;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 
 use crate::channel::chat::Chat;
 use crate::channel::lane::Budget;

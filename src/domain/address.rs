@@ -133,17 +133,15 @@ impl Contact {
 pub fn one_line(text: &str, octets_max: usize) -> String {
     let mut line = String::with_capacity(text.len().min(octets_max));
     for word in text.split(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')) {
-        if word.is_empty() {
-            continue;
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
+        // Before the first character of a word that is not the line's first.
+        let mut gap = if line.is_empty() { "" } else { " " };
         for c in word.chars().filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
-            if line.len() + c.len_utf8() > octets_max {
+            if line.len() + gap.len() + c.len_utf8() > octets_max {
                 return line;
             }
+            line.push_str(gap);
             line.push(c);
+            gap = "";
         }
     }
     line
@@ -183,5 +181,8 @@ mod tests {
     fn a_line_is_one_line() {
         assert_eq!(one_line("Hi\r\nBcc: x@y\u{2028}z\0!", 100), "Hi Bcc: x@y z !");
         assert_eq!(one_line("äöü", 5), "äö", "cut between characters");
+        assert_eq!(one_line("ab cd", 2), "ab", "no blank beyond the limit");
+        assert_eq!(one_line("ab cd", 3), "ab", "no blank at the end");
+        assert_eq!(one_line("a \u{202a} \u{202b}b", 9), "a b", "one blank around what is left out");
     }
 }

@@ -19,6 +19,8 @@ mod answer;
 mod commands;
 mod connect;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod guard;
 mod ledger;
 mod probe;

@@ -1,13 +1,14 @@
 //! What a mail says and what it brings: the choice of its text, and its attachments.
 
-use super::decode::{Transfer, text as in_charset};
+use super::decode::{Transfer, text as in_charset, utf8_or_western};
 use super::headers::{message_ids, unstructured, with_value};
 use super::names;
-use super::structure::{self, Media, Part, Tree, fields, split_head, unfold};
+use super::structure::{self, Media, Part, Tree, fields, line_at, split_head, unfold};
 use super::{NormaliseLimits, ParsedAttachment, flag};
 use crate::domain::address::one_line;
 use crate::domain::message::Defect;
 use crate::mail::{bounce, html};
+use std::borrow::Cow;
 
 /// Text, files and report of one mail.
 pub(super) struct Content {
@@ -66,7 +67,7 @@ impl About {
         let mut about = Self::default();
         let (mut typed, mut disposed) = (false, false);
         for field in fields(head) {
-            let value = || String::from_utf8_lossy(&unfold(field.value)).into_owned();
+            let value = || utf8_or_western(&unfold(&with_semicolons(field.value))).0;
             // Of several fields of one name the first counts.
             if field.name.eq_ignore_ascii_case("content-type") && !typed {
                 typed = true;
@@ -117,6 +118,36 @@ impl About {
             }
         });
     }
+}
+
+/// Some programs end a line of parameters without the semicolon that RFC 2045 section 5.1 demands; where the next line begins
+/// like a parameter, it is put in. Without it a boundary or a name is lost.
+fn with_semicolons(value: &[u8]) -> Cow<'_, [u8]> {
+    let text = value.trim_ascii_end();
+    if !text.contains(&b'\n') {
+        return Cow::Borrowed(value);
+    }
+    let mut out = Vec::with_capacity(value.len() + 8);
+    let (mut quotes, mut at) = (0usize, 0);
+    while at < text.len() {
+        let (line, next) = line_at(text, at);
+        let so_far = out.trim_ascii_end();
+        if at > 0 && quotes.is_multiple_of(2) && !so_far.is_empty() && !so_far.ends_with(b";") && begins_parameter(line) {
+            out.push(b';');
+        }
+        // An escaped quote does not end a quoted value.
+        quotes += line.iter().enumerate().filter(|(i, b)| **b == b'"' && (*i == 0 || line[i - 1] != b'\\')).count();
+        out.extend_from_slice(line);
+        at = next;
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a line begins with a name and an equals sign.
+fn begins_parameter(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    let name = line.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'*' | b'_')).count();
+    name > 0 && line[name..].trim_ascii_start().starts_with(b"=") && !line[name..].starts_with(b"=?")
 }
 
 /// Text of a part of the tree, and what it was made of.
@@ -418,6 +449,21 @@ fn unflow(text: &str, delete_space: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_without_their_semicolon_are_read() {
+        for (value, expect, why) in [
+            ("multipart/mixed\r\n\tboundary=\"b\"", "multipart/mixed;\tboundary=\"b\"", "the boundary is found"),
+            ("a/b\n name*0=x\n name*1=y", "a/b; name*0=x; name*1=y", "every line"),
+            ("a/b;\n name=x;\r\n charset=y\r\n", "a/b; name=x; charset=y", "as it should be"),
+            ("a/b; name=\"x\n y=z\"", "a/b; name=\"x y=z\"", "inside of quotes it is a name"),
+            ("a/b; name=x\n =?utf-8?q?y?=", "a/b; name=x =?utf-8?q?y?=", "an encoded word"),
+            ("a/b\n (note)", "a/b (note)", "no parameter"),
+            ("a/b name=x", "a/b name=x", "one line stays as it is"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&with_semicolons(value.as_bytes())), expect, "{why}");
+        }
+    }
 
     #[test]
     fn flowed_text_is_unflowed() {

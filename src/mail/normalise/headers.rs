@@ -90,10 +90,47 @@ fn in_unicode(value: &[u8], charset: Option<&str>, defects: &mut Vec<Defect>) ->
         return text.to_owned();
     }
     flag(defects, "8bit_header", "has octets in its header that are not UTF-8");
+    let value = &with_escaped_words(value);
     match charset {
         Some(label) if !label.eq_ignore_ascii_case("utf-8") && !label.eq_ignore_ascii_case("us-ascii") => text(value, charset).0,
         _ => utf8_or_western(value).0,
     }
+}
+
+/// Octets of an encoded word are in its own character set: those that should have been written as `=FC` (RFC 2047 section
+/// 4.2) are, so that they are not read as something else before.
+fn with_escaped_words(value: &[u8]) -> Vec<u8> {
+    const HEX: [u8; 16] = *b"0123456789ABCDEF";
+    let mut out = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((&octet, behind)) = rest.split_first() {
+        let Some(word) = q_word(rest) else {
+            out.push(octet);
+            rest = behind;
+            continue;
+        };
+        for &octet in &rest[..word] {
+            if octet.is_ascii() {
+                out.push(octet);
+            } else {
+                out.extend([b'=', HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]);
+            }
+        }
+        rest = &rest[word..];
+    }
+    out
+}
+
+/// Octets of the encoded word in Q encoding at the start.
+fn q_word(octets: &[u8]) -> Option<usize> {
+    /// RFC 2047 section 2 allows 75; others write more.
+    const WORD_OCTETS_MAX: usize = 1000;
+    const CHARSET_OCTETS_MAX: usize = 60;
+    let rest = octets.strip_prefix(b"=?")?;
+    let charset = rest.iter().take(CHARSET_OCTETS_MAX).position(|&b| b == b'?')?;
+    let text = rest[charset..].strip_prefix(b"?Q?").or_else(|| rest[charset..].strip_prefix(b"?q?"))?;
+    let end = text.windows(2).take(WORD_OCTETS_MAX).position(|two| two == b"?=")?;
+    Some(2 + charset + 3 + end + 2)
 }
 
 /// One value, read by mail-parser as the field's name demands.
@@ -387,5 +424,22 @@ mod tests {
             let ids: Vec<_> = message_ids(value).iter().map(|id| id.as_str().to_owned()).collect();
             assert_eq!(ids, expect, "{why}");
         }
+    }
+
+    #[test]
+    fn octets_that_are_not_utf8_are_read_where_they_stand() {
+        for (value, charset, expect, why) in [
+            (&b"M\xfcller"[..], None, "Müller", "western"),
+            ("Müller".as_bytes(), Some("iso-8859-2"), "Müller", "UTF-8 is UTF-8"),
+            (b"\xce\xd2", Some("gb2312"), "我", "as the body's"),
+            (b"M\xfc =?iso-8859-1?Q?J\xfcrg?= \xfc", None, "Mü =?iso-8859-1?Q?J=FCrg?= ü", "an encoded word has its own"),
+            (b"=?iso-8859-1?q?\xfc", None, "=?iso-8859-1?q?ü", "a word that does not end is none"),
+            (b"=?=?=?x?b?\xfc?=", None, "=?=?=?x?b?ü?=", "base64 has no such octets"),
+        ] {
+            assert_eq!(in_unicode(value, charset, &mut Vec::new()), expect, "{why}");
+        }
+        let mail = b"From: a@x.example\nSubject: =?iso-8859-1?Q?Fr\xf6sche?=\nContent-Type: image/png; name=Fr\xf6sche.png\n\n";
+        let parsed = super::super::normalise(mail, &NormaliseLimits::default());
+        assert_eq!((parsed.subject.as_str(), parsed.attachments[0].name.as_str()), ("Frösche", "Frösche.png"));
     }
 }
