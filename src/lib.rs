@@ -239,6 +239,7 @@ fn watch_mailboxes(
     let around = Surroundings {
         limits: settings.limits,
         budget: Budget::new(settings.limits.intake_octets_max),
+        slots: imap::Slots::new(settings.limits.imap_connections_per_host_max, settings.limits.imap_connections_per_user_max),
         clock: desk.clock().clone(),
         stop: stop.clone(),
     };
@@ -270,8 +271,9 @@ fn ready(mailboxes: &[(String, watch::Receiver<Health>)]) -> Result<(), Vec<Stri
                 (Some((FaultKind::Network, ..)), None) => Some(format!("mailbox {name}: the server cannot be reached")),
                 (Some((FaultKind::Protocol, ..)), None) => Some(format!("mailbox {name}: the server answers what it should not")),
                 (Some((FaultKind::Handover, ..)), _) => Some(format!("mailbox {name}: messages cannot be stored")),
-                (None, None) => Some(format!("mailbox {name}: not connected yet")),
-                (Some((FaultKind::Network | FaultKind::Protocol, ..)) | None, Some(_)) => None,
+                (None, None) if health.last_success.is_none() => Some(format!("mailbox {name}: not connected yet")),
+                // Looked through, and waiting for its next turn: others have the connections.
+                (None, None) | (Some((FaultKind::Network | FaultKind::Protocol, ..)) | None, Some(_)) => None,
             }
         })
         .collect();

@@ -6,11 +6,14 @@ use async_imap::imap_proto::{AttributeValue, Capability, MailboxDatum, Response,
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 
+/// The reasons for which a token is refused are a few words.
+const CHALLENGE_OCTETS_MAX: usize = 8 * 1024;
+
 /// One response of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// `+`: the server waits for the rest of the command.
-    Continue,
+    /// `+`: the server waits for the rest of the command; with what it says about that.
+    Continue(String),
     /// The end of a command, with its tag.
     Tagged {
         tag: String,
@@ -62,7 +65,7 @@ pub enum Code {
 impl From<&Response<'_>> for Answer {
     fn from(response: &Response<'_>) -> Self {
         match response {
-            Response::Continue(_) => Self::Continue,
+            Response::Continue(outcome) => Self::Continue(challenge(outcome.information.as_deref())),
             Response::Done { tag, status, outcome } => {
                 let refused = |bad| {
                     let code = if outcome.code == Some(ResponseCode::TryCreate) { Code::TryCreate } else { Code::None };
@@ -109,6 +112,11 @@ impl Item {
         }
         item
     }
+}
+
+/// What a server asks while signing in (RFC 9051 section 6.2.2), if it is not too long to be looked at.
+fn challenge(text: Option<&str>) -> String {
+    text.filter(|text| text.len() <= CHALLENGE_OCTETS_MAX).unwrap_or_default().to_owned()
 }
 
 fn owned(flags: &[std::borrow::Cow<'_, str>]) -> Vec<String> {
