@@ -146,7 +146,7 @@ async fn capabilities(wire: &mut Wire) -> Result<Abilities, Fault> {
 }
 
 impl Abilities {
-    fn of(capabilities: &[String]) -> Self {
+    pub(super) fn of(capabilities: &[String]) -> Self {
         let has = |name: &str| capabilities.iter().any(|capability| capability == name);
         Self {
             idle: has("IDLE"),

@@ -124,23 +124,7 @@ async fn watch_at<H: Handover>(
     health: watch::Sender<Health>,
 ) {
     let stop = around.stop.clone();
-    let mut mailbox = Mailbox {
-        keys: Keys::of(&account.sign_in),
-        lane: Lane::new(handover.clone(), around.budget.clone()),
-        ledger: Ledger::new(pace.message),
-        asked: Vec::new(),
-        went_well: false,
-        landed: 0,
-        refusals: 0,
-        pauses: 0,
-        fetch_not_before: None,
-        name,
-        account,
-        handover,
-        around,
-        health,
-        pace,
-    };
+    let mut mailbox = Mailbox::new(pace, name, account, handover, around, health);
     let mut failures = 0;
     while !stop.is_cancelled() {
         let fault = match mailbox.one_session().await {
@@ -204,6 +188,26 @@ struct Mailbox<H: Handover> {
 }
 
 impl<H: Handover> Mailbox<H> {
+    fn new(pace: Pace, name: String, account: ImapAccount, handover: H, around: Surroundings, health: watch::Sender<Health>) -> Self {
+        Self {
+            lane: Lane::new(handover.clone(), around.budget.clone()),
+            ledger: Ledger::new(pace.message),
+            asked: Vec::new(),
+            went_well: false,
+            landed: 0,
+            refusals: 0,
+            pauses: 0,
+            fetch_not_before: None,
+            keys: Keys::of(&account.sign_in),
+            name,
+            account,
+            handover,
+            around,
+            health,
+            pace,
+        }
+    }
+
     /// One connection, from waiting for a place to its end. No panic leaves it: what is kept of the mailbox is never halfway
     /// changed, as the panics that are known come out of the parser, and the connection is given up.
     async fn one_session(&mut self) -> Ended {

@@ -53,7 +53,7 @@ pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>, slot: &Slot) -> R
 }
 
 /// The same, on a connection that is signed in.
-async fn watch_folder<H: Handover>(mailbox: &mut Mailbox<H>, slot: &Slot, mut wire: Wire, mut can: Abilities) -> Result<Ended, Fault> {
+pub(super) async fn watch_folder<H: Handover>(mailbox: &mut Mailbox<H>, slot: &Slot, mut wire: Wire, mut can: Abilities) -> Result<Ended, Fault> {
     let keywords = select(&mut wire, &mailbox.account.folder).await?;
     let cursor = match mailbox.account.after {
         After::Keep => mailbox.handover.cursor(&mailbox.name).await,

@@ -297,6 +297,17 @@ mod tests {
         }
     }
 
+    /// Connections that are taken and never answered. Time stands still unless everybody waits.
+    #[tokio::test(start_paused = true)]
+    async fn p11_an_endpoint_that_says_nothing_is_given_up() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = TokenUrl { https: false, host: "127.0.0.1".into(), port: silent.local_addr().unwrap().port(), path: "/".into() };
+        let begun = Instant::now();
+        let asked = ask(&OAuth { endpoint, ..oauth(ClientAuth::Body, None) }, None).await;
+        assert!(matches!(asked, Err(TokenFault::Unreachable(_))), "{asked:?}");
+        assert!(begun.elapsed() <= EXCHANGE_MAX + Duration::from_secs(1));
+    }
+
     #[test]
     fn a_secret_ends_before_its_line_break() {
         #[rustfmt::skip]

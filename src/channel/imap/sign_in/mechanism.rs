@@ -108,8 +108,13 @@ pub(super) async fn authenticate(wire: &mut Wire, mechanism: &str, response: &Se
 fn judge(fault: Fault, was_shown: bool, reason: Option<&str>) -> Refusal {
     let is_of_mechanism = |bad: bool, text: &str| {
         let text = text.to_ascii_lowercase();
+        // RFC 5530 section 3: these are about us, and not about how we say it.
+        let judged = ["[authenticationfailed]", "[authorizationfailed]", "[expired]", "[privacyrequired]", "[contactadmin]"];
+        if reason.is_some() || judged.iter().any(|code| text.starts_with(code)) {
+            return false;
+        }
         let words = ["[cannot]", "unsupported", "not supported", "unknown mechanism", "unknown authentication mechanism"];
-        reason.is_none() && (!was_shown || bad || words.iter().any(|words| text.contains(words)))
+        !was_shown || bad || words.iter().any(|words| text.contains(words))
     };
     match fault {
         Fault::Refused { bad, ref text, .. } if is_of_mechanism(bad, text) => match refused(fault) {
@@ -218,6 +223,7 @@ mod tests {
             ((true, "Error in IMAP command", true, None), Means::Mechanism, "BAD: it does not understand what was shown"),
             ((false, "[CANNOT] not here", true, None), Means::Mechanism, "it cannot"),
             ((false, "AUTHENTICATE failed.", true, None), Means::Credentials, "NO without a reason"),
+            ((false, "[AUTHENTICATIONFAILED] no", false, None), Means::Credentials, "NO at once: to us, however we say it"),
             ((false, "[AUTHENTICATIONFAILED] no", true, Some("invalid_token")), Means::Credentials, "NO with one"),
             ((true, "bad token", true, Some("invalid_token")), Means::Credentials, "BAD about a token that it has looked at"),
             ((false, "not supported", true, Some("")), Means::Credentials, "it has looked at it"),
