@@ -21,6 +21,7 @@ mod harness;
 mod import;
 mod intake;
 mod page;
+mod sign_in;
 mod smtp;
 mod spine;
 mod verbs;

@@ -53,7 +53,12 @@ pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>, slot: &Slot) -> R
 }
 
 /// The same, on a connection that is signed in.
-pub(super) async fn watch_folder<H: Handover>(mailbox: &mut Mailbox<H>, slot: &Slot, mut wire: Wire, mut can: Abilities) -> Result<Ended, Fault> {
+pub(super) async fn watch_folder<H: Handover>(
+    mailbox: &mut Mailbox<H>,
+    slot: &Slot,
+    mut wire: Wire,
+    mut can: Abilities,
+) -> Result<Ended, Fault> {
     let keywords = select(&mut wire, &mailbox.account.folder).await?;
     let cursor = match mailbox.account.after {
         After::Keep => mailbox.handover.cursor(&mailbox.name).await,
@@ -270,8 +275,14 @@ impl<H: Handover> Session<'_, H> {
     async fn give_way(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: bool, again_after: Duration) -> Result<Ended, Fault> {
         // It has gone as well as it could: the next turn is no attempt after a fault.
         self.mailbox.went_well = true;
-        if let Ok(finished) = timeout(GRACE, self.finish(wire, can, keywords)).await {
-            finished?;
+        let leave = async {
+            self.finish(wire, can, keywords).await?;
+            // Until the server has closed it, it counts the connection among those that it allows.
+            while wire.listen().await.is_ok() {}
+            Ok(())
+        };
+        if let Ok(left) = timeout(GRACE, leave).await {
+            left?;
         }
         Ok(Ended::Turn { again_after })
     }

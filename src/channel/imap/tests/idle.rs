@@ -34,6 +34,10 @@ async fn serve(stream: DuplexStream, heard: mpsc::UnboundedSender<(String, Insta
                 idle_tag = tag.to_owned();
                 "+ idling\r\n".to_owned()
             }
+            "LOGOUT" => {
+                let _ = stream.write_all(format!("* BYE\r\n{tag} OK done\r\n").as_bytes()).await;
+                return;
+            }
             "DONE" if dones == 0 => std::future::pending().await,
             "DONE" => {
                 dones -= 1;
