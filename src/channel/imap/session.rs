@@ -279,7 +279,7 @@ impl<H: Handover> Session<'_, H> {
             self.finish(wire, can, keywords).await?;
             // Until the server has closed it, it counts the connection among those that it allows.
             while wire.listen().await.is_ok() {}
-            Ok(())
+            Ok::<(), Fault>(())
         };
         if let Ok(left) = timeout(GRACE, leave).await {
             left?;
