@@ -1,4 +1,4 @@
-//! The other end of the control socket: one request, one answer. Others who ask one question have [`exchange`] from here.
+//! The other end of the control socket: one request, one answer. Others who ask one question have `exchange` from here.
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;

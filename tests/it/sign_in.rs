@@ -400,6 +400,9 @@ fn faults(findings: &[Finding]) -> Vec<String> {
     findings.iter().filter_map(|found| found.fault.as_ref().map(|fault| format!("{}: {}", found.what, fault.said))).collect()
 }
 
+/// What the peer can, how we sign in, its script, the refusal, the beginnings of the lines that it hears, the reason.
+type Case<'a> = (&'a str, &'a SignIn, fn(&str) -> Vec<&'static str>, Option<&'a str>, Vec<&'a str>, &'a str);
+
 #[tokio::test]
 async fn a_mechanism_that_is_refused_is_replaced_and_a_token_that_is_refused_is_not_shown_again() {
     let scratch = tempfile::tempdir().unwrap();
@@ -408,10 +411,9 @@ async fn a_mechanism_that_is_refused_is_replaced_and_a_token_that_is_refused_is_
     let token = SignIn::Token(TokenSource::File(file));
     let password = SignIn::Password { password: "passwordword".into(), sign_in_as: None };
     let both = "IMAP4rev1 AUTH=XOAUTH2 AUTH=OAUTHBEARER";
-    // In base64: {"status":"invalid_token"}.
-    type Script = fn(&str) -> Vec<&'static str>;
     #[rustfmt::skip]
-    let cases: [(&str, &SignIn, Script, Option<&str>, Vec<&str>, &str); 9] = [
+    // In base64: {"status":"invalid_token"}.
+    let cases: [Case<'_>; 9] = [
         (both, &token, |_| vec!["+ ", "TAG OK"], None, vec!["AUTHENTICATE OAUTHBEARER", "n,a=support,"], "the standard is preferred"),
         (both, &token, |mechanism| if mechanism == "XOAUTH2" { vec!["+ ", "TAG OK"] } else { vec!["TAG BAD unknown"] }, None, vec!["AUTHENTICATE OAUTHBEARER", "AUTHENTICATE XOAUTH2", "user=support"], "BAD to what it advertises: nothing was shown, the other is"),
         (both, &token, |mechanism| if mechanism == "XOAUTH2" { vec!["+ ", "TAG OK"] } else { vec!["TAG NO Unsupported authentication mechanism"] }, None, vec!["AUTHENTICATE OAUTHBEARER", "AUTHENTICATE XOAUTH2", "user=support"], "NO to it"),
@@ -558,7 +560,7 @@ async fn p3_five_mailboxes_share_two_connections_and_all_mail_lands() {
     ] {
         let dovecot = Dovecot::start(&names.map(|name| (name, "secret"))).await;
         let (port, most) = counting_proxy(dovecot.imap_port).await;
-        let boxes: String = names
+        let boxes: Vec<String> = names
             .iter()
             .zip(users)
             .map(|(name, user)| {
@@ -572,7 +574,7 @@ async fn p3_five_mailboxes_share_two_connections_and_all_mail_lands() {
         for (name, user) in names.iter().zip(users).filter(|(name, user)| *name != user) {
             dovecot.doveadm(&["mailbox", "create", "-u", user, &format!("box-{name}")]).await;
         }
-        let mut daemon = daemon_with(&format!("{}\n[limits]\n{limit}\n", desk(&boxes)));
+        let mut daemon = daemon_with(&format!("{}\n[limits]\n{limit}\n", desk(&boxes.concat())));
         daemon.run().await;
         for round in 0..3 {
             for (n, (name, user)) in names.iter().zip(users).enumerate() {

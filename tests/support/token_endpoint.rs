@@ -75,7 +75,7 @@ async fn serve(request: Request<Incoming>, shared: Arc<Mutex<(Vec<Asked>, Answer
     assert_eq!((request.method().as_str(), header("content-type").as_deref()), ("POST", Some("application/x-www-form-urlencoded")));
     let authorization = header("authorization");
     let body = request.into_body().collect().await.unwrap().to_bytes();
-    let asked = Asked { authorization, form: form(&String::from_utf8(body.to_vec()).unwrap()) };
+    let asked = Asked { authorization, form: form(std::str::from_utf8(&body).unwrap()) };
     let (status, text) = {
         let (log, answer) = &mut *shared.lock().unwrap();
         log.push(asked.clone());
