@@ -401,7 +401,7 @@ fn faults(findings: &[Finding]) -> Vec<String> {
 }
 
 /// What the peer can, how we sign in, its script, the refusal, the beginnings of the lines that it hears, the reason.
-type Case<'a> = (&'a str, &'a SignIn, fn(&str) -> Vec<&'static str>, Option<&'a str>, Vec<&'a str>, &'a str);
+type Case<'a> = (&'static str, &'a SignIn, fn(&str) -> Vec<&'static str>, Option<&'a str>, Vec<&'a str>, &'a str);
 
 #[tokio::test]
 async fn a_mechanism_that_is_refused_is_replaced_and_a_token_that_is_refused_is_not_shown_again() {
