@@ -220,8 +220,9 @@ impl Watched {
             (Some((FaultKind::Network, _)), None) => Some("the server cannot be reached"),
             (Some((FaultKind::Protocol, _)), None) => Some("the server answers what it should not"),
             (Some((FaultKind::Handover, _)), _) => Some("messages cannot be stored"),
-            (None, None) => Some("not connected yet"),
-            (Some((FaultKind::Network | FaultKind::Protocol, _)) | None, Some(_)) => None,
+            (None, None) if health.last_success.is_none() => Some("not connected yet"),
+            // Looked through, and waiting for its next turn: others have the connections.
+            (None, None) | (Some((FaultKind::Network | FaultKind::Protocol, _)) | None, Some(_)) => None,
         }
     }
 }

@@ -255,6 +255,7 @@ fn watch_mailboxes(
     let around = Surroundings {
         limits: settings.limits,
         budget: Budget::new(settings.limits.intake_octets_max),
+        slots: imap::Slots::new(settings.limits.imap_connections_per_host_max, settings.limits.imap_connections_per_user_max),
         clock: desk.clock().clone(),
         stop: stop.clone(),
     };

@@ -50,6 +50,8 @@ impl Site {
         let limits = Limits {
             message_octets_max: 0,
             intake_octets_max: 0,
+            imap_connections_per_host_max: 0,
+            imap_connections_per_user_max: 0,
             chat_frame_octets_max: 64 * 1024,
             chat_connections_max: 3,
             chat_messages_per_minute_max: 30,

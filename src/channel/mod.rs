@@ -73,6 +73,8 @@ pub struct Surroundings {
     pub limits: Limits,
     /// Shared by all mailboxes.
     pub budget: lane::Budget,
+    /// Shared by all mailboxes: the connections that a host may be asked for.
+    pub slots: imap::Slots,
     pub clock: Clock,
     /// When cancelled, nothing more is fetched; what was handed over is waited for a little and settled.
     pub stop: CancellationToken,

@@ -30,11 +30,13 @@ pub(super) fn doctor(config: &Path) -> Result<(), Ended> {
 
 /// All at once: one that hangs holds up the others no longer than its own time limit.
 async fn examine(settings: &Settings) -> Vec<(String, Vec<Finding>)> {
+    let slots = imap::Slots::new(settings.limits.imap_connections_per_host_max, settings.limits.imap_connections_per_user_max);
+    let slots = &slots;
     let mut subjects: Vec<BoxFuture<'_, (String, Vec<Finding>)>> = vec![state(settings).boxed()];
     for mailbox in &settings.mailboxes {
         let name = format!("mailbox {}", mailbox.name);
         subjects.push(match &mailbox.source {
-            MailboxSource::Imap(account) => async move { (name, imap::probe(account).await) }.boxed(),
+            MailboxSource::Imap(account) => async move { (name, imap::probe(account, slots).await) }.boxed(),
             MailboxSource::Maildir(folder) => async move { (name, maildir_found(folder.clone()).await) }.boxed(),
         });
     }

@@ -3,6 +3,7 @@
 use crate::domain::address::EmailAddress;
 use crate::domain::policy::Policy;
 use secrecy::SecretString;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub struct ImapAccount {
     pub tls: Tls,
     /// PEM file of further authorities to trust; the system's are trusted anyway.
     pub ca_file: Option<PathBuf>,
+    /// The mailbox that is opened.
     pub user: String,
     pub sign_in: SignIn,
     pub folder: String,
@@ -63,9 +65,102 @@ pub struct ImapAccount {
 #[derive(Clone, Debug)]
 pub enum SignIn {
     /// AUTHENTICATE PLAIN where offered, else LOGIN.
-    Password(SecretString),
-    /// XOAUTH2 with a token read anew from this file at each sign-in.
-    TokenFile(PathBuf),
+    Password {
+        password: SecretString,
+        /// Whose password it is, if it is not that of the mailbox's own user.
+        sign_in_as: Option<String>,
+    },
+    /// OAUTHBEARER or XOAUTH2. Whose token it is, the token says.
+    Token(TokenSource),
+}
+
+/// Where tokens come from.
+#[derive(Clone, Debug)]
+pub enum TokenSource {
+    /// Read anew at each sign-in: whoever renews the token replaces the file.
+    File(PathBuf),
+    /// Run anew at each sign-in.
+    Command(TokenCommand),
+    OAuth(Box<OAuth>),
+}
+
+/// A program that prints a token; no shell.
+#[derive(Clone)]
+pub struct TokenCommand {
+    /// A path, or a bare name that is looked for in `PATH`.
+    pub program: PathBuf,
+    pub arguments: Vec<String>,
+}
+
+/// Arguments may hold what others shall not see.
+impl fmt::Debug for TokenCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCommand").field("program", &self.program).field("arguments", &self.arguments.len()).finish()
+    }
+}
+
+/// A token endpoint (RFC 6749 section 3.2), and what it wants to see.
+#[derive(Clone, Debug)]
+pub struct OAuth {
+    pub endpoint: TokenUrl,
+    /// PEM file of further authorities to trust; the system's are trusted anyway.
+    pub ca_file: Option<PathBuf>,
+    pub client_id: String,
+    /// Files of secrets are read anew for each request.
+    pub client_secret_file: Option<PathBuf>,
+    pub client_auth: ClientAuth,
+    pub grant: Grant,
+    pub scope: Option<String>,
+    /// Where a refresh token is kept that the endpoint gave and that cannot be written back to its own file.
+    pub kept_dir: PathBuf,
+}
+
+/// How the client proves who it is (RFC 6749 section 2.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// `client_id` and `client_secret` in the request's body.
+    Body,
+    /// In an `Authorization: Basic` header.
+    Basic,
+}
+
+/// What a token is asked for with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// RFC 6749 section 6.
+    RefreshToken { file: PathBuf },
+    /// RFC 6749 section 4.4.
+    ClientCredentials,
+}
+
+/// Where tokens are asked for: HTTPS, or HTTP on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenUrl {
+    pub https: bool,
+    /// Without the brackets of an IPv6 address.
+    pub host: String,
+    pub port: u16,
+    /// With its query, if it has one.
+    pub path: String,
+}
+
+impl TokenUrl {
+    /// Host and port, as they stand in a URL.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let usual = if self.https { 443 } else { 80 };
+        if self.port == usual { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
+/// For people: without the query.
+impl fmt::Display for TokenUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.https { "https" } else { "http" };
+        let path = self.path.split('?').next().unwrap_or_default();
+        write!(f, "{scheme}://{}{path}", self.authority())
+    }
 }
 
 /// What is done with a mail at its source once it is on disk here.
@@ -117,6 +212,10 @@ pub struct Limits {
     pub message_octets_max: u64,
     /// Octets of fetched mail in memory at once, over all mailboxes.
     pub intake_octets_max: u64,
+    /// IMAP connections to one host and port at once.
+    pub imap_connections_per_host_max: usize,
+    /// Those of them for one user.
+    pub imap_connections_per_user_max: usize,
     /// One chat frame.
     pub chat_frame_octets_max: usize,
     /// Chat windows open at once.

@@ -67,8 +67,24 @@ pub(super) struct Imap {
     pub(super) user: Option<String>,
     pub(super) password: Option<SecretString>,
     pub(super) password_file: Option<String>,
+    pub(super) sign_in_as: Option<String>,
     pub(super) token_file: Option<String>,
+    pub(super) token_command: Option<OneOrMany>,
+    pub(super) oauth: Option<OAuth>,
     pub(super) ca_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub(super) struct OAuth {
+    pub(super) token_url: Option<String>,
+    pub(super) ca_file: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret_file: Option<String>,
+    pub(super) client_auth: Option<String>,
+    pub(super) grant: Option<String>,
+    pub(super) refresh_token_file: Option<String>,
+    pub(super) scope: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -185,6 +201,8 @@ pub(super) struct Then {
 pub(super) struct Limits {
     pub(super) message_octets_max: Option<u64>,
     pub(super) intake_octets_max: Option<u64>,
+    pub(super) imap_connections_per_host_max: Option<u64>,
+    pub(super) imap_connections_per_user_max: Option<u64>,
     pub(super) chat_frame_octets_max: Option<u64>,
     pub(super) chat_connections_max: Option<u64>,
     pub(super) chat_messages_per_minute_max: Option<u32>,

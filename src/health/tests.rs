@@ -75,9 +75,9 @@ async fn readiness_tells_how_each_mailbox_fares_without_addresses() {
         ),
         (
             Health { connected_since: None, last_answer: None, oldest_seen: Some(now), backlog: 3, ..connected.clone() },
-            "not connected yet",
+            "has been silent for longer than it may",
             900,
-            "a mail that is known and not here",
+            "a mail that is known and not here: its turn is overdue",
         ),
         (Health { last_fault: fault(FaultKind::Handover), ..connected }, "messages cannot be stored", 0, "the disk is full"),
     ] {

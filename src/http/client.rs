@@ -1,13 +1,17 @@
-//! The other end of the control socket: one request, one answer.
+//! The other end of the control socket: one request, one answer. Others who ask one question have `exchange` from here.
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::path::Path;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
+
+/// Status line and headers of an answer.
+const HEAD_OCTETS_MAX: usize = 64 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -50,23 +54,33 @@ async fn request(socket: &Path, method: Method, path_and_query: &str, body: Vec<
     let stream = connect(socket).await?;
     let request = Request::builder().method(method).uri(path_and_query).header(header::HOST, "guichet");
     let request = request.body(Full::new(Bytes::from(body))).map_err(|fault| ClientFault::Io(io::Error::other(fault)))?;
-    exchange(stream, request).await.map_err(|fault| ClientFault::Io(io::Error::other(fault)))
+    // The daemon is ours: its answer is as large as it is.
+    exchange(stream, request, usize::MAX).await.map_err(ClientFault::Io)
 }
 
-async fn exchange(stream: UnixStream, request: Request<Full<Bytes>>) -> hyper::Result<(u16, Vec<u8>)> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+/// One request and its answer over a connection that is there: status and body. A body larger than it may be is an error of
+/// kind [`io::ErrorKind::FileTooLarge`]. No time limit, and no redirection is followed.
+pub(crate) async fn exchange<S>(stream: S, request: Request<Full<Bytes>>, body_octets_max: usize) -> io::Result<(u16, Vec<u8>)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut sender, connection) =
+        http1::Builder::new().max_buf_size(HEAD_OCTETS_MAX).handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     let answer = async {
-        let response = sender.send_request(request).await?;
+        let response = sender.send_request(request).await.map_err(io::Error::other)?;
         let status = response.status().as_u16();
-        let body = response.into_body().collect().await?.to_bytes();
-        Ok((status, body.to_vec()))
+        let body = Limited::new(response.into_body(), body_octets_max)
+            .collect()
+            .await
+            .map_err(|fault| if fault.is::<LengthLimitError>() { io::ErrorKind::FileTooLarge.into() } else { io::Error::other(fault) })?;
+        Ok((status, body.to_bytes().to_vec()))
     };
     let mut answer = std::pin::pin!(answer);
     // The connection carries the request only while it is polled; it may end before the answer is read.
     tokio::select! {
         answer = answer.as_mut() => answer,
         ended = connection => {
-            ended?;
+            ended.map_err(io::Error::other)?;
             answer.await
         }
     }

@@ -22,6 +22,7 @@ mod import;
 mod intake;
 mod ops;
 mod page;
+mod sign_in;
 mod smtp;
 mod spine;
 mod verbs;

@@ -137,7 +137,7 @@ async fn p5_where_it_fails_decides_what_it_means() {
         let relay = relay(sink.port);
         sink.fault(stage, fault.clone());
         // Long, so that a connection that ends within it is noticed within it.
-        let long = [MAIL, &b"a line of the body\r\n".repeat(200_000)].concat();
+        let long = [MAIL, &b"a line of the body\r\n".repeat(1_000_000)].concat();
         let mail = if matches!(fault, Fault::DropWithin(_)) { long.as_slice() } else { MAIL };
         let attempt = relay.send(&kai(), mail).await;
         assert!(expect.split(" or ").any(|one| one == kind(&attempt)), "{stage:?} {fault:?}: {why}: {attempt:?}");

@@ -114,14 +114,22 @@ impl Dovecot {
         self.scratch.join("dovecot.log")
     }
 
-    /// A bearer token for XOAUTH2 that ends so many seconds from now (negative: it has ended).
+    /// A bearer token for XOAUTH2 and OAUTHBEARER that ends so many seconds from now (negative: it has ended).
     pub fn token(&self, user: &str, lifetime_secs: i64) -> String {
-        let now = jiff::Timestamp::now().as_second();
-        let claims = serde_json::json!({
-            "sub": user, "email": user, "iat": now - 3600, "nbf": now - 3600, "exp": now + lifetime_secs,
-        });
+        self.token_maker()(user, lifetime_secs)
+    }
+
+    /// What makes [`Dovecot::token`]s, for a token endpoint.
+    pub fn token_maker(&self) -> impl Fn(&str, i64) -> String + Send + 'static {
         let key = jsonwebtoken::EncodingKey::from_secret(self.token_key.as_bytes());
-        jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+        move |user, lifetime_secs| {
+            let now = jiff::Timestamp::now().as_second();
+            // Two tokens are never the same.
+            let claims = serde_json::json!({
+                "sub": user, "email": user, "iat": now - 3600, "nbf": now - 3600, "exp": now + lifetime_secs, "jti": rand::random::<u64>(),
+            });
+            jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+        }
     }
 
     /// Delivers as a mail server would.
@@ -181,6 +189,20 @@ impl Dovecot {
         let output = tokio::process::Command::new("doveadm").arg("-c").arg(conf).args(args).output().await.expect("doveadm is installed");
         assert!(output.status.success(), "doveadm {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Puts a mail into a folder that exists.
+    pub async fn save(&self, user: &str, folder: &str, octets: &[u8]) {
+        let conf = self.scratch.join("dovecot.conf");
+        let mut child = tokio::process::Command::new("doveadm")
+            .arg("-c")
+            .arg(conf)
+            .args(["save", "-u", user, "-m", folder])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("doveadm is installed");
+        child.stdin.take().unwrap().write_all(octets).await.unwrap();
+        assert!(child.wait().await.unwrap().success(), "doveadm save");
     }
 
     fn files(&self, user: &str, folder: &str) -> Vec<PathBuf> {

@@ -13,4 +13,5 @@ pub mod postfix;
 pub mod scratch;
 pub mod sink;
 pub mod submit;
+pub mod token_endpoint;
 pub mod wait;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -127,7 +127,12 @@ struct Shared {
 impl Sink {
     /// Listens on a port of its own.
     pub async fn start(options: Options) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", options.port.unwrap_or(0))).await.expect("the port is free");
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseaddr(true).expect("an option");
+        // Some systems would take 32 MB from us that the server never reads; a connection that ends within a mail must be noticed.
+        socket.set_recv_buffer_size(128 * 1024).expect("an option");
+        socket.bind(([127, 0, 0, 1], options.port.unwrap_or(0)).into()).expect("the port is free");
+        let listener = socket.listen(1024).expect("the port is free");
         let port = listener.local_addr().unwrap().port();
         let authority = (options.protection != Protection::Clear).then(authority);
         let acceptor = authority.as_deref().map(acceptor);

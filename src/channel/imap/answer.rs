@@ -11,11 +11,14 @@ use jiff::Timestamp;
 use jiff::fmt::strtime;
 use std::borrow::Cow;
 
+/// The reasons for which a token is refused are a few words.
+const CHALLENGE_OCTETS_MAX: usize = 8 * 1024;
+
 /// One response of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// `+`: the server waits for the rest of the command.
-    Continue,
+    /// `+`: the server waits for the rest of the command; with what it says about that.
+    Continue(String),
     /// The end of a command, with its tag.
     Tagged {
         tag: String,
@@ -79,7 +82,7 @@ impl Answer {
         let mut reader = Reader { rest: line.strip_suffix(b"\r").unwrap_or(line) };
         let first = reader.atom();
         if first.starts_with(b"+") {
-            return Some(Self::Continue);
+            return Some(Self::Continue(challenge(line)));
         }
         // Exchange has been seen to leave out `* OK` before `[COPYUID 55 31 6]`.
         if first.starts_with(b"[") {
@@ -347,6 +350,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What a server asks while signing in (RFC 9051 section 6.2.2), if it is not too long to be looked at.
+fn challenge(line: &[u8]) -> String {
+    let text = line.get(1..).unwrap_or_default();
+    if text.len() > CHALLENGE_OCTETS_MAX { String::new() } else { String::from_utf8_lossy(text).trim().to_owned() }
+}
+
 /// Names of FETCH items, as far as they may stand behind the content of a mail.
 fn is_item(name: &[u8]) -> bool {
     const PLAIN: [&[u8]; 11] = [
@@ -465,9 +474,9 @@ mod tests {
             ("[COPYUID 55 31 6]", Some(Answer::Other), "a code without its word"),
             ("* BYE so long", Some(Answer::Bye("so long".into())), "the end"),
             ("* BYE", Some(Answer::Bye("(nothing)".into())), "the end without a word"),
-            ("+ idling", Some(Answer::Continue), "go on"),
-            ("+", Some(Answer::Continue), "go on, without a text"),
-            ("+OK", Some(Answer::Continue), "go on, without a space"),
+            ("+ idling", Some(Answer::Continue("idling".into())), "go on"),
+            ("+", Some(Answer::Continue(String::new())), "go on, without a text"),
+            ("+OK", Some(Answer::Continue("OK".into())), "go on, without a space"),
             ("g1 OK", tagged(Ok(())), "done, without a text"),
             ("g1 ok [READ-WRITE] done", tagged(Ok(())), "done"),
             ("g1 NO [TRYCREATE] no such folder", refused(false, Code::TryCreate, "[TRYCREATE] no such folder"), "refused, with a code"),

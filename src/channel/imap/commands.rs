@@ -47,8 +47,8 @@ pub(super) struct Folder {
 pub(super) enum Reply {
     /// Untagged.
     Data(Answer),
-    /// `+`: the server waits for the rest of the command.
-    Continue,
+    /// `+`: the server waits for the rest of the command; with what it says about that.
+    Continue(String),
     /// The tagged OK.
     Done,
 }
@@ -97,7 +97,7 @@ impl Wire {
         match self.answer().await? {
             Answer::Tagged { tag: theirs, outcome } if theirs == *tag => outcome.map(|()| Reply::Done),
             Answer::Tagged { .. } => Err(Fault::Protocol("an answer to a command that was not given".into())),
-            Answer::Continue => Ok(Reply::Continue),
+            Answer::Continue(text) => Ok(Reply::Continue(text)),
             untagged @ (Answer::Status { .. }
             | Answer::Bye(_)
             | Answer::Capabilities(_)
@@ -116,7 +116,7 @@ impl Wire {
         loop {
             match self.next(&tag).await? {
                 Reply::Data(answer) => each(answer),
-                Reply::Continue => return Err(Fault::Protocol("the server waits for more than there is".into())),
+                Reply::Continue(_) => return Err(Fault::Protocol("the server waits for more than there is".into())),
                 Reply::Done => return Ok(()),
             }
         }
@@ -138,7 +138,7 @@ impl Wire {
             Answer::Status { uid_next: Some(next), .. } => self.folder.uid_next = Some(*next),
             Answer::Exists(count) => self.folder.exists = *count,
             Answer::Expunged(number) => self.folder.expunged(*number),
-            Answer::Continue
+            Answer::Continue(_)
             | Answer::Tagged { .. }
             | Answer::Status { .. }
             | Answer::Capabilities(_)

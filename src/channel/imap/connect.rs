@@ -2,12 +2,10 @@
 
 use super::Fault;
 use super::answer::Answer;
-use super::commands::{Io, Reply, Wire, quoted};
+use super::commands::{Io, Wire};
+use super::sign_in::{Keys, sign_in};
 use crate::channel::tls;
-use crate::config::settings::{ImapAccount, SignIn, Tls};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use secrecy::{ExposeSecret, SecretString};
+use crate::config::settings::{ImapAccount, Tls};
 use std::path::Path;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -17,11 +15,10 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 /// For the name, the TCP connection and the TLS handshake, each.
 const CONNECT_MAX: Duration = Duration::from_secs(20);
-/// A token is a few kilobytes.
-const TOKEN_OCTETS_MAX: usize = 64 * 1024;
-
-/// One for the answer, one for XOAUTH2's error.
-const QUESTIONS_MAX: u32 = 2;
+/// From the greeting on, and for signing in with all that it takes: each answer has a limit of its own, but a server could
+/// say this and that for ever.
+const GREETING_MAX: Duration = Duration::from_mins(2);
+const SIGN_IN_MAX: Duration = Duration::from_mins(3);
 
 /// What the server says that it can do, as far as it matters here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,40 +27,72 @@ pub(super) struct Abilities {
     pub(super) idle: bool,
     pub(super) moves: bool,
     pub(super) uid_plus: bool,
-    auth_plain: bool,
-    auth_xoauth2: bool,
-    login_disabled: bool,
+    pub(super) auth_plain: bool,
+    pub(super) auth_oauthbearer: bool,
+    pub(super) auth_xoauth2: bool,
+    pub(super) login_disabled: bool,
     start_tls: bool,
 }
 
+/// A connection that is as protected as it will be, to a server that has greeted.
+pub(super) struct Reached {
+    wire: Wire,
+    can: Abilities,
+    /// The greeting has signed us in (RFC 9051 section 7.1.4).
+    signed_in: bool,
+}
+
 /// Connects, protects and signs in.
-pub(super) async fn open(account: &ImapAccount, literal_octets_max: u64) -> Result<(Wire, Abilities), Fault> {
+pub(super) async fn open(account: &ImapAccount, keys: &mut Keys, literal_octets_max: u64) -> Result<(Wire, Abilities), Fault> {
+    keys.ready().await?;
+    reach(account, literal_octets_max).await?.sign_in(account, keys).await
+}
+
+/// Connects and protects. No credential is said here.
+pub(super) async fn reach(account: &ImapAccount, literal_octets_max: u64) -> Result<Reached, Fault> {
     let tcp = connect(account).await?;
-    let mut wire = match account.tls {
-        Tls::Implicit => Wire::new(protect(account, Box::new(tcp)).await?, literal_octets_max),
+    let wire = match account.tls {
+        Tls::Implicit => Wire::new(protect(&account.host, account.ca_file.as_deref(), Box::new(tcp)).await?, literal_octets_max),
         Tls::StartTls | Tls::None => Wire::new(Box::new(tcp), literal_octets_max),
     };
-    let mut signed_in = greeting(&mut wire).await?;
-    let mut abilities = capabilities(&mut wire).await?;
+    timeout(GREETING_MAX, greet(wire, account, literal_octets_max))
+        .await
+        .map_err(|_| Fault::Network("no end to the server's greeting".into()))?
+}
+
+async fn greet(mut wire: Wire, account: &ImapAccount, literal_octets_max: u64) -> Result<Reached, Fault> {
+    let signed_in = greeting(&mut wire).await?;
+    let mut can = capabilities(&mut wire).await?;
     if account.tls == Tls::StartTls {
         // A greeting that spares us the sign-in spares us the protection, too: RFC 9051 section 11.3 calls that an attack.
         if signed_in {
             return Err(Fault::Protocol("the server signs us in before STARTTLS".into()));
         }
-        if !abilities.start_tls {
+        if !can.start_tls {
             return Err(Fault::Protocol("the server does not offer STARTTLS".into()));
         }
         wire.run("STARTTLS", |_| {}).await?;
-        wire = Wire::new(protect(account, wire.into_stream()).await?, literal_octets_max);
-        abilities = capabilities(&mut wire).await?;
-        signed_in = false;
+        wire = Wire::new(protect(&account.host, account.ca_file.as_deref(), wire.into_stream()).await?, literal_octets_max);
+        can = capabilities(&mut wire).await?;
     }
-    if !signed_in {
-        sign_in(&mut wire, account, abilities).await?;
-        // They change with the sign-in (RFC 9051 section 6.2), and those that stand in its answer are optional.
-        abilities = capabilities(&mut wire).await?;
+    Ok(Reached { wire, can, signed_in })
+}
+
+impl Reached {
+    /// Signs in, if that is still to be done.
+    pub(super) async fn sign_in(self, account: &ImapAccount, keys: &mut Keys) -> Result<(Wire, Abilities), Fault> {
+        let Self { mut wire, can, signed_in } = self;
+        if signed_in {
+            return Ok((wire, can));
+        }
+        let enter = async {
+            sign_in(&mut wire, account, keys, can).await?;
+            // They change with the sign-in (RFC 9051 section 6.2), and those that stand in its answer are optional.
+            capabilities(&mut wire).await
+        };
+        let can = timeout(SIGN_IN_MAX, enter).await.map_err(|_| Fault::Network("no end to the sign-in".into()))??;
+        Ok((wire, can))
     }
-    Ok((wire, abilities))
 }
 
 async fn connect(account: &ImapAccount) -> Result<TcpStream, Fault> {
@@ -80,14 +109,14 @@ async fn connect(account: &ImapAccount) -> Result<TcpStream, Fault> {
     Ok(tcp)
 }
 
-async fn protect(account: &ImapAccount, stream: Box<dyn Io>) -> Result<Box<dyn Io>, Fault> {
-    let ca_file = account.ca_file.clone();
+/// TLS over a connection, to a host that proves its name to the system's authorities or those of the file.
+pub(super) async fn protect(host: &str, ca_file: Option<&Path>, stream: Box<dyn Io>) -> Result<Box<dyn Io>, Fault> {
+    let ca_file = ca_file.map(Path::to_owned);
     let config = tokio::task::spawn_blocking(move || tls::client_config(ca_file.as_deref()))
         .await
         .map_err(|e| Fault::Network(e.to_string()))?
         .map_err(|e| Fault::Network(e.to_string()))?;
-    let name =
-        ServerName::try_from(account.host.clone()).map_err(|_| Fault::Network("the host's name cannot stand in a certificate".into()))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| Fault::Network("the host's name cannot stand in a certificate".into()))?;
     let handshake = TlsConnector::from(config).connect(name, stream);
     let protected = timeout(CONNECT_MAX, handshake)
         .await
@@ -117,77 +146,17 @@ async fn capabilities(wire: &mut Wire) -> Result<Abilities, Fault> {
 }
 
 impl Abilities {
-    fn of(capabilities: &[String]) -> Self {
+    pub(super) fn of(capabilities: &[String]) -> Self {
         let has = |name: &str| capabilities.iter().any(|capability| capability == name);
         Self {
             idle: has("IDLE"),
             moves: has("MOVE"),
             uid_plus: has("UIDPLUS"),
             auth_plain: has("AUTH=PLAIN"),
+            auth_oauthbearer: has("AUTH=OAUTHBEARER"),
             auth_xoauth2: has("AUTH=XOAUTH2"),
             login_disabled: has("LOGINDISABLED"),
             start_tls: has("STARTTLS"),
         }
     }
-}
-
-async fn sign_in(wire: &mut Wire, account: &ImapAccount, can: Abilities) -> Result<(), Fault> {
-    let done = match &account.sign_in {
-        SignIn::Password(password) if can.auth_plain => {
-            // RFC 4616 section 2: authorisation identity (none), user, password.
-            authenticate(wire, "PLAIN", &format!("\0{}\0{}", account.user, password.expose_secret())).await
-        }
-        SignIn::Password(_) if can.login_disabled => Err(Fault::SignIn("the server takes no password here".into())),
-        SignIn::Password(password) => {
-            let command = format!("LOGIN {} {}", quoted(&account.user), quoted(password.expose_secret()));
-            wire.run(&command, |_| {}).await
-        }
-        SignIn::TokenFile(_) if !can.auth_xoauth2 => Err(Fault::SignIn("the server does not offer XOAUTH2".into())),
-        SignIn::TokenFile(file) => {
-            let token = read_token(file).await?;
-            let answer = format!("user={}\x01auth=Bearer {}\x01\x01", account.user, token.expose_secret());
-            authenticate(wire, "XOAUTH2", &answer).await
-        }
-    };
-    done.map_err(refused_sign_in)
-}
-
-/// RFC 9051 section 6.2.2, with one answer to give. A further question (XOAUTH2 puts its error there) gets an empty one,
-/// upon which the server refuses.
-async fn authenticate(wire: &mut Wire, mechanism: &str, answer: &str) -> Result<(), Fault> {
-    let mut answer = Some(STANDARD.encode(answer));
-    let tag = wire.send(&format!("AUTHENTICATE {mechanism}")).await?;
-    let mut questions = 0;
-    while questions <= QUESTIONS_MAX {
-        match wire.next(&tag).await? {
-            Reply::Continue => {
-                questions += 1;
-                wire.send_line(&answer.take().unwrap_or_default()).await?;
-            }
-            Reply::Data(_) => {}
-            Reply::Done => return Ok(()),
-        }
-    }
-    Err(Fault::Protocol("the server asks on and on".into()))
-}
-
-/// A refusal here concerns the sign-in, unless the server says that it is only out of order for now (RFC 5530 section 3).
-fn refused_sign_in(fault: Fault) -> Fault {
-    match fault {
-        Fault::Refused { text, .. } => {
-            let passing = ["[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]"];
-            if passing.iter().any(|code| text.to_ascii_uppercase().starts_with(code)) { Fault::Network(text) } else { Fault::SignIn(text) }
-        }
-        Fault::Network(_) | Fault::SignIn(_) | Fault::Protocol(_) => fault,
-    }
-}
-
-/// Read anew each time: whoever renews the token replaces the file.
-async fn read_token(file: &Path) -> Result<SecretString, Fault> {
-    let text = tokio::fs::read_to_string(file).await.map_err(|e| Fault::SignIn(format!("the token file: {e}")))?;
-    let token = text.trim();
-    if token.is_empty() || token.len() > TOKEN_OCTETS_MAX || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Fault::SignIn("the token file does not hold a token".into()));
-    }
-    Ok(SecretString::from(token.to_owned()))
 }

@@ -126,7 +126,7 @@ pub(super) async fn next_batch<H: Handover>(wire: &mut Wire, wishes: &[Wish], ta
     let mut without_body = BTreeSet::new();
     loop {
         match wire.next(&tag).await? {
-            Reply::Continue => return Err(Fault::Protocol("the server waits for more than there is".into())),
+            Reply::Continue(_) => return Err(Fault::Protocol("the server waits for more than there is".into())),
             Reply::Done => break,
             Reply::Data(Answer::Fetch(item)) => {
                 let Some(place) = task.asked.iter().position(|uid| *uid == item.uid) else { continue };

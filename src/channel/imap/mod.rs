@@ -2,11 +2,13 @@
 //!
 //! Read in this order: here, the loop that keeps a mailbox watched whatever happens; `session`, one connection from
 //! sign-in to its end; `fetch`, what is new; `settle`, what becomes of it; `ledger`, what is remembered between
-//! connections; `connect`, `commands`, `answer`, `guard`, down to the wire.
+//! connections; `slots`, how many connections there may be; `connect`, `sign_in`, `commands`, `answer`, `guard`, down to the
+//! wire.
 //!
 //! What a watcher holds to, fault by fault:
 //! - *The server refuses, goes away, falls silent, or speaks nonsense*: the session ends with a [`Fault`], and another
 //!   begins after a delay with full jitter; a refused sign-in waits longer, so that an account is not locked.
+//! - *There are more mailboxes than connections allowed*: they take turns, and one that hangs loses its place.
 //! - *The parser panics*: the same; no panic leaves the watcher.
 //! - *The desk cannot take a message*: it stays in its folder and is handed over again after a delay; those behind it go
 //!   on (P3). If the desk takes nothing at all, fetching pauses.
@@ -26,11 +28,14 @@ mod ledger;
 mod probe;
 mod session;
 mod settle;
+mod sign_in;
+mod slots;
 #[cfg(test)]
 pub(super) mod tests;
 
 pub use answer::Code;
 pub use probe::probe;
+pub use slots::Slots;
 
 use super::lane::{Lane, Settled};
 use super::{FaultKind, Handover, Health, Surroundings};
@@ -39,10 +44,12 @@ use crate::domain::message::Source;
 use futures_util::FutureExt;
 use ledger::{Delays, Ledger};
 use rand::RngExt as _;
+use sign_in::Keys;
+use slots::Slot;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// After the stop is asked for, a session has so long to wait for receipts, settle and sign out.
 const GRACE: Duration = Duration::from_secs(5);
@@ -119,41 +126,50 @@ async fn watch_at<H: Handover>(
     health: watch::Sender<Health>,
 ) {
     let stop = around.stop.clone();
-    let mut mailbox = Mailbox {
-        lane: Lane::new(handover.clone(), around.budget.clone()),
-        ledger: Ledger::new(pace.message),
-        asked: Vec::new(),
-        went_well: false,
-        landed: 0,
-        refusals: 0,
-        pauses: 0,
-        fetch_not_before: None,
-        no_keywords: false,
-        name,
-        account,
-        handover,
-        around,
-        health,
-        pace,
-    };
+    let mut mailbox = Mailbox::new(pace, name, account, handover, around, health);
     let mut failures = 0;
     while !stop.is_cancelled() {
-        let Some(fault) = mailbox.one_session().await else { break };
+        let fault = match mailbox.one_session().await {
+            Ended::Stop => break,
+            Ended::Turn { again_after } => {
+                failures = 0;
+                mailbox.rest(again_after).await;
+                continue;
+            }
+            Ended::Fault(fault) => fault,
+        };
         failures = if mailbox.went_well { 1 } else { failures + 1 };
         let delays = if fault.kind() == FaultKind::SignIn { pace.sign_in } else { pace.reconnect };
         // Full jitter: many mailboxes of one server do not come back all at once. A sign-in is never tried again at once.
         let least = if fault.kind() == FaultKind::SignIn { 0.5 } else { 0.0 };
         let delay = delays.after(failures).mul_f64(rand::rng().random_range(least..=1.0));
+        if fault.kind() == FaultKind::SignIn {
+            metrics::counter!("guichet_sign_in_faults_total", "mailbox" => mailbox.name.clone()).increment(1);
+        }
         tracing::warn!(mailbox = mailbox.name, %fault, failures, delay_ms = delay.as_millis(), "session ended");
         mailbox.rest(delay).await;
     }
     mailbox.health.send_modify(|health| health.connected_since = None);
+    // A refresh token may be on its way; one that is lost costs a person's consent.
+    let _ = timeout(GRACE, mailbox.keys.finish()).await;
+}
+
+/// How a session ended.
+#[derive(Debug)]
+enum Ended {
+    Stop,
+    Fault(Fault),
+    /// It gave way to a mailbox that waits for a connection.
+    Turn {
+        again_after: Duration,
+    },
 }
 
 /// All that is kept of a mailbox between its connections.
 struct Mailbox<H: Handover> {
     name: String,
     account: ImapAccount,
+    keys: Keys,
     handover: H,
     around: Surroundings,
     health: watch::Sender<Health>,
@@ -176,30 +192,67 @@ struct Mailbox<H: Handover> {
 }
 
 impl<H: Handover> Mailbox<H> {
-    /// One connection, from sign-in to its end; `None` after a stop. No panic leaves it: what is kept of the mailbox is
-    /// never halfway changed, as the panics that are known come out of the parser, and the connection is given up.
-    async fn one_session(&mut self) -> Option<Fault> {
+    fn new(pace: Pace, name: String, account: ImapAccount, handover: H, around: Surroundings, health: watch::Sender<Health>) -> Self {
+        Self {
+            lane: Lane::new(handover.clone(), around.budget.clone()),
+            ledger: Ledger::new(pace.message),
+            asked: Vec::new(),
+            went_well: false,
+            landed: 0,
+            refusals: 0,
+            pauses: 0,
+            fetch_not_before: None,
+            no_keywords: false,
+            keys: Keys::of(&account.sign_in),
+            name,
+            account,
+            handover,
+            around,
+            health,
+            pace,
+        }
+    }
+
+    /// One connection, from waiting for a place to its end. No panic leaves it: what is kept of the mailbox is never halfway
+    /// changed, as the panics that are known come out of the parser, and the connection is given up.
+    async fn one_session(&mut self) -> Ended {
         self.went_well = false;
+        let Some(slot) = self.place().await else { return Ended::Stop };
         let stop = self.around.stop.clone();
         let outcome = {
-            let session = AssertUnwindSafe(session::run(self)).catch_unwind();
+            let session = AssertUnwindSafe(session::run(self, &slot)).catch_unwind();
             tokio::select! {
                 outcome = session => outcome.unwrap_or_else(|_| Err(Fault::Protocol("the session panicked".into()))),
-                () = async { stop.cancelled().await; sleep(GRACE).await } => Ok(()),
+                () = async { stop.cancelled().await; sleep(GRACE).await } => Ok(Ended::Stop),
+                () = slot.revoked() => Err(Fault::Network("it took too long while other mailboxes waited for a connection".into())),
             }
         };
         let asked = std::mem::take(&mut self.asked);
         self.ledger.struck(&asked, Instant::now());
-        let fault = outcome.err();
+        let ended = outcome.unwrap_or_else(Ended::Fault);
         let now = self.around.clock.now();
         self.health.send_modify(|health| {
             health.connected_since = None;
             health.backlog = self.ledger.backlog();
-            if let Some(fault) = &fault {
+            if let Ended::Fault(fault) = &ended {
                 health.fail(&self.name, fault.kind(), fault.to_string(), now);
             }
         });
-        fault
+        ended
+    }
+
+    /// Waits for a connection that may be opened; notes meanwhile what lands. `None` after a stop.
+    async fn place(&mut self) -> Option<Slot> {
+        let (stop, slots) = (self.around.stop.clone(), self.around.slots.clone());
+        let (host, port, user) = (self.account.host.clone(), self.account.port, self.account.user.clone());
+        let mut entered = std::pin::pin!(slots.enter(&host, port, &user));
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                slot = &mut entered => return Some(slot),
+                Some(settled) = self.lane.settled() => self.note(settled),
+            }
+        }
     }
 
     /// Waits before another connection; notes meanwhile what lands.

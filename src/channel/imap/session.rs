@@ -4,7 +4,8 @@ use super::answer::{Answer, Code};
 use super::commands::{Reply, Wire, folder_name};
 use super::connect::{self, Abilities};
 use super::fetch::{self, PLAN_MAX, Task};
-use super::{Fault, Mailbox, settle};
+use super::slots::Slot;
+use super::{Ended, Fault, GRACE, Mailbox, settle};
 use crate::channel::{FaultKind, Handover};
 use crate::config::settings::After;
 use jiff::SignedDuration;
@@ -22,6 +23,8 @@ const RECEIPTS_BEFORE_IDLE: Duration = Duration::from_millis(200);
 
 /// Landed messages that are settled together while there is more to fetch.
 const SETTLE_TOGETHER: usize = 256;
+/// A mailbox that gave way to another is looked at again after its own time, but after so long at most: nothing calls it.
+const TURN_EVERY_MAX: Duration = Duration::from_mins(1);
 
 /// What made the waiting end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,20 +33,33 @@ enum Woken {
     Round,
     /// It is time to ask the server.
     Look,
+    /// Another mailbox waits for this one's place.
+    GiveWay,
     Stop,
 }
 
-/// Runs until the stop is asked for; otherwise it ends with a fault.
-pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>) -> Result<(), Fault> {
+/// Runs until the stop is asked for, or until another mailbox wants the place; otherwise it ends with a fault.
+pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>, slot: &Slot) -> Result<Ended, Fault> {
     let stop = mailbox.around.stop.clone();
     let limit = mailbox.around.limits.message_octets_max;
     // Sizes are claims, and some servers only estimate them: what is asked for may be larger than it was said to be.
     let literal_octets_max = limit.saturating_mul(2).saturating_add(1 << 20);
-    let opening = connect::open(&mailbox.account, literal_octets_max);
-    let (mut wire, mut can) = tokio::select! {
+    let Mailbox { account, keys, .. } = &mut *mailbox;
+    let opening = connect::open(account, keys, literal_octets_max);
+    let (wire, can) = tokio::select! {
         opened = opening => opened?,
-        () = stop.cancelled() => return Ok(()),
+        () = stop.cancelled() => return Ok(Ended::Stop),
     };
+    watch_folder(mailbox, slot, wire, can).await
+}
+
+/// The same, on a connection that is signed in.
+pub(super) async fn watch_folder<H: Handover>(
+    mailbox: &mut Mailbox<H>,
+    slot: &Slot,
+    mut wire: Wire,
+    mut can: Abilities,
+) -> Result<Ended, Fault> {
     let mut keywords = select(&mut wire, &mailbox.account.folder).await? && !mailbox.no_keywords;
     let by_cursor = match mailbox.account.after {
         After::Keep => true,
@@ -72,20 +88,31 @@ pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>) -> Result<(), Fau
     tracing::info!(mailbox = mailbox.name, messages = wire.folder.exists, idle = can.idle, moves = can.moves, "folder open");
 
     let now = Instant::now();
-    let mut session = Session { mailbox, settle_not_before: None, settle_failures: 0, looked_whole: now, look_at: now, published: false };
+    let mut session =
+        Session { mailbox, slot, settle_not_before: None, settle_failures: 0, looked_whole: now, look_at: now, published: false };
     session.look_again_later();
     loop {
-        session.take_in(&mut wire, &mut can, &mut keywords).await?;
+        if !session.take_in(&mut wire, &mut can, &mut keywords).await? {
+            return session.give_way(&mut wire, &mut can, &mut keywords, Duration::ZERO).await;
+        }
         match session.wait(&mut wire, &mut can).await? {
             Woken::Round => {}
             Woken::Look => session.refresh(&mut wire, can).await?,
-            Woken::Stop => return session.finish(&mut wire, &mut can, &mut keywords).await,
+            Woken::GiveWay => {
+                let again_after = session.mailbox.account.poll_every.min(TURN_EVERY_MAX);
+                return session.give_way(&mut wire, &mut can, &mut keywords, again_after).await;
+            }
+            Woken::Stop => {
+                session.finish(&mut wire, &mut can, &mut keywords).await?;
+                return Ok(Ended::Stop);
+            }
         }
     }
 }
 
 struct Session<'a, H: Handover> {
     mailbox: &'a mut Mailbox<H>,
+    slot: &'a Slot,
     settle_not_before: Option<Instant>,
     settle_failures: u32,
     looked_whole: Instant,
@@ -96,8 +123,8 @@ struct Session<'a, H: Handover> {
 }
 
 impl<H: Handover> Session<'_, H> {
-    /// Looks, fetches and settles until nothing is left that can be done now.
-    async fn take_in(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: &mut bool) -> Result<(), Fault> {
+    /// Looks, fetches and settles until nothing is left that can be done now; false: its turn was over before that.
+    async fn take_in(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: &mut bool) -> Result<bool, Fault> {
         let stop = self.mailbox.around.stop.clone();
         let message_octets_max = self.mailbox.around.limits.message_octets_max;
         loop {
@@ -119,6 +146,9 @@ impl<H: Handover> Session<'_, H> {
             if wishes.is_empty() {
                 break;
             }
+            if self.slot.is_over() {
+                return Ok(false);
+            }
             let Mailbox { name, lane, ledger, asked, .. } = &mut *self.mailbox;
             fetch::measure(wire, ledger, &wishes, asked).await?;
             let wishes = ledger.wishes(now, PLAN_MAX);
@@ -130,7 +160,7 @@ impl<H: Handover> Session<'_, H> {
             health.last_success = Some(now);
             health.last_answer = Some(now);
         });
-        Ok(())
+        Ok(true)
     }
 
     /// Settles what has landed. A refusal is tried again later; the rest goes on.
@@ -208,6 +238,7 @@ impl<H: Handover> Session<'_, H> {
         let stop = self.mailbox.around.stop.clone();
         tokio::select! {
             () = stop.cancelled() => return Woken::Stop,
+            () = self.slot.wanted() => return Woken::GiveWay,
             () = sleep_until(until) => {}
             Some(settled) = self.mailbox.lane.settled() => self.mailbox.note(settled),
         }
@@ -220,7 +251,7 @@ impl<H: Handover> Session<'_, H> {
         let tag = wire.send("IDLE").await?;
         loop {
             match wire.next(&tag).await? {
-                Reply::Continue => break,
+                Reply::Continue(_) => break,
                 Reply::Data(_) => {}
                 // Neither begun nor refused: as good as refused, or it would be asked on and on.
                 Reply::Done => return Err(Fault::Refused { bad: false, code: Code::None, text: "IDLE ended at once".into() }),
@@ -239,6 +270,10 @@ impl<H: Handover> Session<'_, H> {
                     break;
                 }
                 () = sleep_until(until) => break,
+                () = self.slot.wanted() => {
+                    woken = Woken::GiveWay;
+                    break;
+                }
                 () = stop.cancelled() => {
                     woken = Woken::Stop;
                     break;
@@ -271,6 +306,22 @@ impl<H: Handover> Session<'_, H> {
             self.looked_whole = now;
         }
         Ok(())
+    }
+
+    /// Leaves in order, and soon: what cannot be settled now is settled in the next turn.
+    async fn give_way(&mut self, wire: &mut Wire, can: &mut Abilities, keywords: &mut bool, again_after: Duration) -> Result<Ended, Fault> {
+        // It has gone as well as it could: the next turn is no attempt after a fault.
+        self.mailbox.went_well = true;
+        let leave = async {
+            self.finish(wire, can, keywords).await?;
+            // Until the server has closed it, it counts the connection among those that it allows.
+            while wire.listen().await.is_ok() {}
+            Ok::<(), Fault>(())
+        };
+        if let Ok(left) = timeout(GRACE, leave).await {
+            left?;
+        }
+        Ok(Ended::Turn { again_after })
     }
 
     /// Waits for what is on its way, settles it and signs out; the supervisor sets the limit.

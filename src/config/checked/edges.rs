@@ -3,7 +3,7 @@
 use super::{AllNames, Check, SECOND, YEAR};
 use crate::config::fault::unknown;
 use crate::config::read_text;
-use crate::config::settings::{After, ChatSettings, ImapAccount, MailboxSettings, MailboxSource, Relay, SignIn, SmtpAccount, Tls};
+use crate::config::settings::{After, ChatSettings, ImapAccount, MailboxSettings, MailboxSource, Relay, SmtpAccount, Tls};
 use crate::config::written::{Chat, Http, Imap, Mailbox as WrittenMailbox, Smtp};
 use crate::domain::policy::{ChatDesk, Mailbox};
 use jiff::SignedDuration;
@@ -118,26 +118,11 @@ impl Check<'_> {
         }
         let port = self.port(&key("port"), imap.port, if tls == Tls::Implicit { 993 } else { 143 });
         let ca_file = self.ca_file(&key("ca_file"), imap.ca_file.as_deref());
-        let user = self.required(&key("user"), imap.user.as_ref(), "write the name that signs in").map(str::to_owned);
-        let ways = [imap.password.is_some(), imap.password_file.is_some(), imap.token_file.is_some()];
-        let sign_in = match ways.iter().filter(|is_there| **is_there).count() {
-            0 => {
-                if !["password", "password_file", "token_file"].iter().any(|way| self.places.is_marked(&key(way))) {
-                    self.fault(&key("user"), "has no password; add password_file (or token_file, for XOAUTH2) beside it");
-                }
-                None
-            }
-            1 if imap.token_file.is_some() => imap.token_file.as_ref().and_then(|file| {
-                let file = self.secret_path(file);
-                // Only whether it can be read: the token is read anew at each sign-in.
-                self.secret(&key("token_file"), &file).map(|_| SignIn::TokenFile(file))
-            }),
-            1 => self.password(&key("password_file"), imap.password.as_ref(), imap.password_file.as_deref()).map(SignIn::Password),
-            _ => {
-                self.fault(&key("user"), "has more than one of password, password_file and token_file; leave one");
-                None
-            }
-        };
+        let user = self.required(&key("user"), imap.user.as_ref(), "write the name of the mailbox").map(str::to_owned);
+        if let Some(user) = &user {
+            self.no_control(&key("user"), user);
+        }
+        let sign_in = self.sign_in(&format!("{path}.imap"), imap, user.as_deref());
         let folder = mailbox.folder.clone().unwrap_or_else(|| "INBOX".to_owned());
         if wrong_folder(&folder) {
             self.fault(&format!("{path}.folder"), "is no name of a folder; write one such as INBOX");
@@ -364,7 +349,7 @@ impl Check<'_> {
         written.unwrap_or(otherwise)
     }
 
-    fn ca_file(&mut self, path: &str, written: Option<&str>) -> Option<PathBuf> {
+    pub(super) fn ca_file(&mut self, path: &str, written: Option<&str>) -> Option<PathBuf> {
         let file = self.path(written?);
         match read_text(&file, CA_OCTETS_MAX) {
             Ok(text) if !text.contains("-----BEGIN CERTIFICATE-----") => {
@@ -376,7 +361,7 @@ impl Check<'_> {
         Some(file)
     }
 
-    fn password(&mut self, path: &str, written: Option<&SecretString>, file: Option<&str>) -> Option<SecretString> {
+    pub(super) fn password(&mut self, path: &str, written: Option<&SecretString>, file: Option<&str>) -> Option<SecretString> {
         match (written, file) {
             (Some(password), _) => Some(password.clone()),
             (None, Some(file)) => {
@@ -389,12 +374,12 @@ impl Check<'_> {
 
     /// A relative name is looked for among the service's credentials (systemd.exec(5), `LoadCredential=`), then beside the
     /// configuration.
-    fn secret_path(&self, name: &str) -> PathBuf {
+    pub(super) fn secret_path(&self, name: &str) -> PathBuf {
         self.credentials_dir.map(|dir| dir.join(name)).filter(|file| file.exists()).unwrap_or_else(|| self.path(name))
     }
 
     /// The first line's worth of a file: editors end files with a line break that is no part of a password.
-    fn secret(&mut self, path: &str, file: &std::path::Path) -> Option<SecretString> {
+    pub(super) fn secret(&mut self, path: &str, file: &std::path::Path) -> Option<SecretString> {
         match read_text(file, SECRET_OCTETS_MAX) {
             Ok(text) => {
                 let secret = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
@@ -413,7 +398,7 @@ impl Check<'_> {
 }
 
 /// Whether a connection to this host stays on this machine.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -4,6 +4,7 @@
 mod edges;
 mod hours;
 mod rules;
+mod sign_in;
 mod texts;
 
 use super::customers;
@@ -43,7 +44,8 @@ pub(super) fn check(
     credentials_dir: Option<&Path>,
     faults: &mut Vec<Fault>,
 ) -> Option<Settings> {
-    let mut check = Check { places, faults, base_dir, credentials_dir };
+    let state_dir = written.desk.state_dir.as_deref().map(|dir| base_dir.join(dir)).unwrap_or_default();
+    let mut check = Check { places, faults, base_dir, credentials_dir, state_dir };
     let names = AllNames::of(written, &mut check);
     let (mailboxes, sources) = check.mailboxes(&written.mailbox, &names);
     let desk = check.desk(&written.desk, &mailboxes);
@@ -79,7 +81,7 @@ pub(super) fn check(
     };
     Some(Settings {
         policy: Arc::new(policy),
-        state_dir: check.path(written.desk.state_dir.as_deref()?),
+        state_dir: written.desk.state_dir.is_some().then_some(check.state_dir)?,
         mailboxes: sources,
         relay: relay?,
         chat: chat_settings,
@@ -127,6 +129,8 @@ struct Check<'a> {
     faults: &'a mut Vec<Fault>,
     base_dir: &'a Path,
     credentials_dir: Option<&'a Path>,
+    /// Empty if none is written, which is a fault of its own.
+    state_dir: PathBuf,
 }
 
 impl Check<'_> {
@@ -458,6 +462,8 @@ impl Check<'_> {
         if intake < message {
             self.fault("limits.intake_octets_max", "is less than message_octets_max: a mail of that size could never be taken in");
         }
+        let per_host = self.number("limits.imap_connections_per_host_max", limits.imap_connections_per_host_max, 1..=10_000);
+        let per_user = self.number("limits.imap_connections_per_user_max", limits.imap_connections_per_user_max, 1..=10_000);
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let frame = self.number("limits.chat_frame_octets_max", limits.chat_frame_octets_max, 256..=1_000_000);
         let connections = self.number("limits.chat_connections_max", limits.chat_connections_max, 1..=1_000_000);
@@ -466,6 +472,8 @@ impl Check<'_> {
         Limits {
             message_octets_max: message,
             intake_octets_max: intake,
+            imap_connections_per_host_max: count(per_host),
+            imap_connections_per_user_max: count(per_user),
             chat_frame_octets_max: count(frame),
             chat_connections_max: count(connections),
             chat_messages_per_minute_max: u32::try_from(per_minute).unwrap_or(u32::MAX),

@@ -98,6 +98,8 @@ fn p12_every_example_is_right() {
     for (name, content) in [
         ("imap.password", "one\n"),
         ("smtp.password", "two\n"),
+        ("oauth.secret", "three\n"),
+        ("oauth.refresh", "four\n"),
         ("chat.key", "0123456789abcdef0123456789abcdef"),
         ("ca.pem", "-----BEGIN CERTIFICATE-----\n"),
         ("holidays.ics", "BEGIN:VCALENDAR\nEND:VCALENDAR\n"),
@@ -152,7 +154,7 @@ fn secrets_come_from_credentials_before_the_configuration() {
         let MailboxSource::Imap(account) = &settings.mailboxes[0].source else { panic!("no IMAP") };
         assert_eq!((account.port, account.tls, &account.after), (993, Tls::Implicit, &After::Move("Done".to_owned())));
         assert!(!format!("{settings:?}").contains("beside"), "a secret is never printed");
-        let SignIn::Password(password) = &account.sign_in else { panic!("no password") };
+        let SignIn::Password { password, .. } = &account.sign_in else { panic!("no password") };
         password.expose_secret().to_owned()
     };
     assert_eq!(read(Some(credentials.path())), "beside ", "only the line break is taken off");

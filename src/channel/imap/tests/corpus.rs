@@ -62,7 +62,7 @@ async fn p3_what_real_servers_say_is_followed() {
                     sizes += usize::from(item.size.is_some());
                 }
                 Answer::Search(uids) => found += uids.len(),
-                Answer::Continue
+                Answer::Continue(_)
                 | Answer::Tagged { .. }
                 | Answer::Status { .. }
                 | Answer::Bye(_)

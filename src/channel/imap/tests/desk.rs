@@ -1,5 +1,6 @@
 //! A desk that records what it is given, and does what a test tells it to.
 
+use crate::channel::imap::Slots;
 use crate::channel::lane::Budget;
 use crate::channel::{Handover, HandoverFault, Receipt, Received, Surroundings};
 use crate::clock::Clock;
@@ -133,6 +134,8 @@ pub(in crate::channel) fn surroundings() -> Surroundings {
     let limits = Limits {
         message_octets_max: 1_000,
         intake_octets_max: 100_000,
+        imap_connections_per_host_max: 100,
+        imap_connections_per_user_max: 10,
         chat_frame_octets_max: 1,
         chat_connections_max: 1,
         chat_messages_per_minute_max: 1,
@@ -140,6 +143,7 @@ pub(in crate::channel) fn surroundings() -> Surroundings {
     Surroundings {
         limits,
         budget: Budget::new(limits.intake_octets_max),
+        slots: Slots::new(limits.imap_connections_per_host_max, limits.imap_connections_per_user_max),
         clock: Clock::manual("2026-11-22T10:00:00Z".parse().unwrap()),
         stop: CancellationToken::new(),
     }

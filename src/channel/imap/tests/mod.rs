@@ -2,6 +2,7 @@
 
 pub(in crate::channel) mod desk;
 mod corpus;
+mod idle;
 mod odd;
 mod oracle;
 mod peer;
@@ -10,7 +11,7 @@ mod promises;
 use super::ledger::Delays;
 use super::{Pace, watch_at};
 use crate::channel::{FaultKind, Health, Surroundings};
-use crate::config::settings::{After, ImapAccount, SignIn, Tls};
+use crate::config::settings::{After, ImapAccount, SignIn, Tls, TokenSource};
 use crate::domain::message::Source;
 use desk::{Desk, surroundings, until};
 use peer::{Peer, Quirk};
@@ -51,7 +52,7 @@ fn account(port: u16, after: After) -> ImapAccount {
         tls: Tls::None,
         ca_file: None,
         user: "support".into(),
-        sign_in: SignIn::Password(SecretString::from("secret")),
+        sign_in: SignIn::Password { password: SecretString::from("secret"), sign_in_as: None },
         folder: "INBOX".into(),
         after,
         poll_every: Duration::from_millis(100),
@@ -475,7 +476,7 @@ async fn a_refused_sign_in_is_told_apart_and_no_secret_is_in_the_fault() {
     let watched = start_with(ImapAccount { tls: Tls::StartTls, ..account(peer.port, After::Keep) }, &desk);
     until("a fault", || watched.last_fault().is_some_and(|(kind, _)| kind == FaultKind::Protocol)).await;
     watched.stop().await;
-    let token = SignIn::TokenFile(PathBuf::from("/nonexistent/token"));
+    let token = SignIn::Token(TokenSource::File(PathBuf::from("/nonexistent/token")));
     let watched = start_with(ImapAccount { sign_in: token, ..account(peer.port, After::Keep) }, &desk);
     until("a fault", || watched.last_fault().is_some_and(|(kind, _)| kind == FaultKind::SignIn)).await;
     watched.stop().await;
