@@ -162,12 +162,17 @@ impl SmallWords {
         this
     }
 
-    /// Nobody would doubt it: several of its words, many of all, and hardly any of another.
+    /// Nobody would doubt it: several of its words, many of all, and hardly any of another; or of a sister's, which has many of the
+    /// same, far fewer different ones.
     fn sure(&self) -> Option<Language> {
         const DIFFERENT_MIN: usize = 4;
+        const DIFFERENT_FROM_SISTER_MIN: usize = 10;
         const ONE_OF: usize = 8;
-        let [best, second, ..] = &self.counts;
-        let sure = best.different >= DIFFERENT_MIN && best.found * ONE_OF >= self.words && best.found >= 3 * second.found;
+        let [best, others @ ..] = &self.counts;
+        let far = others.iter().all(|other| best.found >= 3 * other.found);
+        let sister = best.different >= DIFFERENT_FROM_SISTER_MIN
+            && others.iter().all(|other| best.different >= 2 * other.different && 2 * best.found >= 3 * other.found);
+        let sure = best.different >= DIFFERENT_MIN && best.found * ONE_OF >= self.words && (far || sister);
         sure.then(|| best.language()).flatten()
     }
 

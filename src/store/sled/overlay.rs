@@ -27,8 +27,9 @@ pub(in crate::store) struct Overlay {
 }
 
 impl Overlay {
-    pub(in crate::store) fn show(&mut self, mut rows: Rows) {
-        self.fresh.append(&mut rows);
+    pub(in crate::store) fn show(&mut self, rows: Rows) {
+        // Not `append`, which makes the whole map anew.
+        self.fresh.extend(rows);
     }
 
     /// Begins to write what was gathered; a next group can be gathered meanwhile.
