@@ -1,7 +1,8 @@
 //! Values of the mail's own header: who, to whom, about what, in reply to what.
 
-use super::decode::{text, utf8_or_western};
+use super::decode::{guessed, text};
 use super::structure::{fields, unfold};
+use super::words::joined;
 use super::{ADDRESSED_MAX, Header, NormaliseLimits, flag};
 use crate::domain::address::{Contact, EmailAddress, one_line};
 use crate::domain::message::{Defect, MessageId, RECIPIENTS_MAX, REFERENCES_MAX};
@@ -92,13 +93,13 @@ fn in_unicode(value: &[u8], charset: Option<&str>, defects: &mut Vec<Defect>) ->
     flag(defects, "8bit_header", "has octets in its header that are not UTF-8");
     match charset {
         Some(label) if !label.eq_ignore_ascii_case("utf-8") && !label.eq_ignore_ascii_case("us-ascii") => text(value, charset).0,
-        _ => utf8_or_western(value).0,
+        _ => guessed(value).0,
     }
 }
 
 /// One value, read by mail-parser as the field's name demands.
 pub(super) fn with_value<T>(name: &str, value: &str, read: impl FnOnce(&HeaderValue<'_>) -> T) -> Option<T> {
-    let line = format!("{name}: {}\n\n", value.replace(['\r', '\n'], " "));
+    let line = format!("{name}: {}\n\n", joined(value).replace(['\r', '\n'], " "));
     let message = MessageParser::new().parse_headers(line.as_bytes())?;
     message.headers().first().map(|header| read(&header.value))
 }

@@ -4,19 +4,31 @@
 //! From address stands there; nothing else is ever taken for it (RFC 5322 section 3.6.2). This folder is the only user of
 //! mail-parser, and uses it to read single values: structure, limits and choice of text are our own.
 //!
-//! Read in this order: this file, `structure` (fields and parts), `headers` (values), `content` (text and attachments),
-//! `decode` (encodings and character sets), `fingerprint`.
+//! Read in this order: this file, `structure` (fields and parts), `headers` (values), `content` (the text), `files` (what
+//! comes along), `about` (what a part says of itself), `decode` (encodings and character sets), `words` (what was encoded
+//! in pieces), `fingerprint`. What other formats hold: `tnef` and `rtf` (Outlook), `embedded` (uuencode, yEnc), `sealed` and
+//! `armor` (S/MIME, PGP), `calendar` (invitations).
 
+mod about;
+mod armor;
+mod calendar;
 mod content;
 pub(in crate::mail) mod decode;
+mod embedded;
+mod files;
 mod fingerprint;
 mod headers;
 mod language;
 mod names;
+mod rtf;
+mod sealed;
 pub(in crate::mail) mod structure;
+mod tidy;
+mod tnef;
+mod words;
 
 use crate::domain::address::{Contact, EmailAddress};
-use crate::domain::message::{Body, Defect, Fingerprint, Language, Machine, MessageId};
+use crate::domain::message::{Body, Defect, Fingerprint, Language, Machine, MessageId, Span, SpanKind};
 use crate::mail::{automatic, bounce, visible};
 use jiff::Timestamp;
 
@@ -33,11 +45,13 @@ pub struct NormaliseLimits {
     pub part_head_octets_max: usize,
     /// Octets of one field's value; of References the end is kept, of all others the beginning.
     pub field_octets_max: usize,
+    /// Files that are kept.
+    pub attachments_max: usize,
     /// Decoded octets of all attachments together.
     pub attachments_octets_max: usize,
     /// Octets of the text.
     pub text_octets_max: usize,
-    /// Octets of HTML that are turned into text.
+    /// Octets of HTML that are turned into text, of all parts together; and what compressed rich text may grow to.
     pub html_octets_max: usize,
 }
 
@@ -49,6 +63,7 @@ impl Default for NormaliseLimits {
             head_octets_max: 256 * 1024,
             part_head_octets_max: 16 * 1024,
             field_octets_max: 64 * 1024,
+            attachments_max: 250,
             attachments_octets_max: 32 * 1024 * 1024,
             text_octets_max: 256 * 1024,
             html_octets_max: 4 * 1024 * 1024,
@@ -150,8 +165,9 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
         )
     };
     let spans = visible::spans(&content.text);
-    let body = Body { text: content.text, spans, kept: None };
+    let mut body = Body { text: content.text, spans, kept: None };
     let language = language::of(&body.new_text());
+    append(&mut body, &content.added);
     let in_reply_to = fields.first("in-reply-to").map(headers::message_ids).unwrap_or_default();
     Parsed {
         message_id,
@@ -173,6 +189,16 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
         auto_submitted: automatic::is_auto_submitted(&fields.all),
         headers: fields.all,
         defects,
+    }
+}
+
+/// Adds lines of our own below a text: they are new, whatever stands above them.
+fn append(body: &mut Body, lines: &str) {
+    if !lines.is_empty() {
+        let octet = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let start = octet(body.text.len());
+        body.text.push_str(lines);
+        body.spans.push(Span { kind: SpanKind::New, start, end: octet(body.text.len()) });
     }
 }
 
