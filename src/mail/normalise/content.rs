@@ -19,6 +19,8 @@ pub(super) struct Content {
     pub text: String,
     /// Lines below the text that we wrote, of what it brings: no part of what is quoted or signed above them.
     pub added: String,
+    /// The text is that of a mail that came as a file: the mail itself says nothing.
+    pub is_borrowed: bool,
     pub attachments: Vec<ParsedAttachment>,
     pub report: Option<bounce::Report>,
 }
@@ -27,7 +29,13 @@ pub(super) struct Content {
 pub(super) fn read(octets: &[u8], head_len: usize, has_fields: bool, limits: &NormaliseLimits, defects: &mut Vec<Defect>) -> Content {
     if !has_fields {
         let text = tidy(&in_charset(octets, None).0);
-        return Content { text: cut(text, limits, defects), added: String::new(), attachments: Vec::new(), report: None };
+        return Content {
+            text: cut(text, limits, defects),
+            added: String::new(),
+            is_borrowed: false,
+            attachments: Vec::new(),
+            report: None,
+        };
     }
     let tree = structure::tree(octets, 0..head_len, limits, media);
     let mut mail = Mail { limits, defects, files: Files::default(), html_left: limits.html_octets_max };
@@ -35,16 +43,12 @@ pub(super) fn read(octets: &[u8], head_len: usize, has_fields: bool, limits: &No
     let mut reader = Reader::new(octets, &tree, 0, &mut mail);
     let own = reader.walk(0).text;
     let report = reader.report();
-    let text = if own.trim().is_empty() { mail.text_of_files().unwrap_or(own) } else { own };
-    let mut text = cut(text, limits, mail.defects);
-    let mut added = mail.files.lines.join("\n");
-    if !added.is_empty() && !text.trim().is_empty() {
-        text.truncate(text.trim_end_matches('\n').len());
-        added.insert_str(0, "\n\n");
-    } else if !added.is_empty() {
-        text.clear();
-    }
-    Content { text, added, attachments: mail.files.kept, report }
+    let says_nothing = |text: &str| text.trim().is_empty();
+    let text = if says_nothing(&own) { mail.packed_text().unwrap_or(own) } else { own };
+    let borrowed = if says_nothing(&text) && mail.files.lines.is_empty() { mail.text_of_mails() } else { None };
+    let is_borrowed = borrowed.is_some();
+    let text = cut(borrowed.unwrap_or(text), limits, mail.defects);
+    Content { text, added: mail.files.lines.join("\n"), is_borrowed, attachments: mail.files.kept, report }
 }
 
 /// Content-Type as far as structure depends on it.

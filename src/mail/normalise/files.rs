@@ -183,19 +183,17 @@ impl Mail<'_> {
         self.keep(ParsedAttachment { name: "message.rtf".to_owned(), media_type: "application/rtf".to_owned(), content_id: None, content });
     }
 
-    /// The text of a mail that says nothing itself: what its files say for it.
-    pub(super) fn text_of_files(&mut self) -> Option<String> {
-        if let Some(Packed { text, rtf }) = self.files.packed.take() {
-            if let Some(rtf) = rtf {
-                self.keep_rtf(rtf);
-            }
-            if !text.trim().is_empty() {
-                return Some(text);
-            }
+    /// The text of a mail that has none but what a `winmail.dat` says.
+    pub(super) fn packed_text(&mut self) -> Option<String> {
+        let Packed { text, rtf } = self.files.packed.take()?;
+        if let Some(rtf) = rtf {
+            self.keep_rtf(rtf);
         }
-        if !self.files.lines.is_empty() {
-            return None;
-        }
+        Some(text)
+    }
+
+    /// What the mails that came as files say, in short.
+    pub(super) fn text_of_mails(&self) -> Option<String> {
         const MAILS_MAX: usize = 3;
         let mails = self.files.mails.iter().take(MAILS_MAX).filter_map(|at| self.files.kept.get(*at));
         let text: Vec<String> = mails.map(|mail| excerpt(&mail.content)).collect();

@@ -85,9 +85,11 @@ pub(super) fn read(head: &[u8], limits: &NormaliseLimits, defects: &mut Vec<Defe
     Fields { all }
 }
 
-/// RFC 6532 allows UTF-8; other octets are read as the body's charset says, else as western.
+/// RFC 6532 allows UTF-8; other octets, and the escapes of ISO-2022-JP, are read as the body's charset says, else by their look.
 fn in_unicode(value: &[u8], charset: Option<&str>, defects: &mut Vec<Defect>) -> String {
-    if let Ok(text) = std::str::from_utf8(value) {
+    if let Ok(text) = std::str::from_utf8(value)
+        && !text.contains("\x1b$")
+    {
         return text.to_owned();
     }
     flag(defects, "8bit_header", "has octets in its header that are not UTF-8");
@@ -161,6 +163,16 @@ pub(super) fn recipients(fields: &Fields, defects: &mut Vec<Defect>) -> Vec<Cont
     let mut found = contacts(fields, &["to", "cc"]);
     if found.len() > RECIPIENTS_MAX {
         flag(defects, "many_recipients", format!("names {} recipients: the first {RECIPIENTS_MAX} are kept", found.len()));
+        found.truncate(RECIPIENTS_MAX);
+    }
+    found
+}
+
+/// Where answers shall go, each address once.
+pub(super) fn reply_to(fields: &Fields, defects: &mut Vec<Defect>) -> Vec<Contact> {
+    let mut found = contacts(fields, &["reply-to"]);
+    if found.len() > RECIPIENTS_MAX {
+        flag(defects, "many_reply_to", format!("names {} addresses to reply to: the first {RECIPIENTS_MAX} are kept", found.len()));
         found.truncate(RECIPIENTS_MAX);
     }
     found

@@ -31,6 +31,7 @@ use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::message::{Body, Defect, Fingerprint, Language, Machine, MessageId, Span, SpanKind};
 use crate::mail::{automatic, bounce, visible};
 use jiff::Timestamp;
+use std::borrow::Cow;
 
 /// What one mail may cost (P11). What lies beyond is left out and named in a defect; the raw octets are kept elsewhere.
 #[derive(Clone, Debug)]
@@ -137,7 +138,11 @@ pub struct Parsed {
 #[must_use]
 pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
     let mut defects = Vec::new();
-    let octets = skip_prologue(raw);
+    let octets = with_line_ends(skip_prologue(raw));
+    if let Cow::Owned(_) = octets {
+        flag(&mut defects, "bare_cr", "ends its lines with CR alone");
+    }
+    let octets = octets.as_ref();
     let (head, body) = structure::split_head(octets);
     let has_fields = structure::fields(head).next().is_some();
     let (head, body) = if has_fields { (head, body) } else { (&octets[..0], octets) };
@@ -164,8 +169,11 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
             fields.first("content-type").unwrap_or_default(),
         )
     };
-    let spans = visible::spans(&content.text);
-    let mut body = Body { text: content.text, spans, kept: None };
+    let mut body = if content.is_borrowed {
+        Body::all_new(content.text)
+    } else {
+        Body { spans: visible::spans(&content.text), text: content.text, kept: None }
+    };
     let language = language::of(&body.new_text());
     append(&mut body, &content.added);
     let in_reply_to = fields.first("in-reply-to").map(headers::message_ids).unwrap_or_default();
@@ -174,7 +182,7 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
         in_reply_to: headers::newest(in_reply_to),
         references: headers::newest(fields.all("references").flat_map(headers::message_ids).collect()),
         from,
-        reply_to: headers::contacts(&fields, &["reply-to"]),
+        reply_to: headers::reply_to(&fields, &mut defects),
         recipients,
         addressed: headers::addressed(&fields),
         subject,
@@ -194,12 +202,23 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
 
 /// Adds lines of our own below a text: they are new, whatever stands above them.
 fn append(body: &mut Body, lines: &str) {
-    if !lines.is_empty() {
-        let octet = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let start = octet(body.text.len());
-        body.text.push_str(lines);
-        body.spans.push(Span { kind: SpanKind::New, start, end: octet(body.text.len()) });
+    if lines.is_empty() {
+        return;
     }
+    let octet = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    if body.text.trim().is_empty() {
+        body.text.clear();
+        body.spans.clear();
+    } else {
+        let missing = 2 - body.text.bytes().rev().take(2).take_while(|b| *b == b'\n').count();
+        body.text.push_str(&"\n\n"[..missing]);
+    }
+    let start = octet(body.text.len());
+    if let Some(last) = body.spans.last_mut() {
+        last.end = start;
+    }
+    body.text.push_str(lines);
+    body.spans.push(Span { kind: SpanKind::New, start, end: octet(body.text.len()) });
 }
 
 /// Notes what is odd, once a name.
@@ -207,6 +226,15 @@ fn flag(defects: &mut Vec<Defect>, name: &'static str, detail: impl Into<String>
     if !defects.iter().any(|d| d.name == name) {
         defects.push(Defect { name, detail: detail.into() });
     }
+}
+
+/// The octets with LF for CR, where CR is the only line end that they know.
+fn with_line_ends(octets: &[u8]) -> Cow<'_, [u8]> {
+    const OCTETS_MAX: usize = 8 * 1024 * 1024;
+    if octets.len() > OCTETS_MAX || octets.contains(&b'\n') || !octets.contains(&b'\r') {
+        return Cow::Borrowed(octets);
+    }
+    Cow::Owned(octets.iter().map(|octet| if *octet == b'\r' { b'\n' } else { *octet }).collect())
 }
 
 /// Without what may stand in front of the header: a byte order mark, empty lines, one `From ` line of an mbox.

@@ -301,4 +301,4 @@ fn string8(octets: &[u8], code_page: u32) -> String {
 
 #[cfg(test)]
 #[path = "tests/tnef.rs"]
-mod tests;
+pub(super) mod tests;

@@ -1,6 +1,7 @@
 //! The hostile mails of `tests/fixtures/attacks`, a row a mail with its reason, and what holds for all of them.
 
 mod corpora;
+mod formats;
 
 use super::*;
 use proptest::prelude::*;
