@@ -13,6 +13,7 @@ use crate::mail::{bounce, html};
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 /// Text, files and report of one mail.
 pub(super) struct Content {
@@ -327,7 +328,7 @@ impl<'a, 'm> Reader<'a, 'm> {
                 embedded::Piece::Text(octets) => text.push_str(&self.mail.in_charset(octets, charset)),
                 embedded::Piece::File { name, content, .. } => {
                     let name = names::clean(&in_charset(name, charset).0, "attachment.bin");
-                    text.push_str(&format!("[attached: {name}, {}]\n", names::size(content.len())));
+                    let _ = writeln!(text, "[attached: {name}, {}]", names::size(content.len()));
                     let media_type = names::media_type_of(&name).to_owned();
                     self.mail.keep(ParsedAttachment { name, media_type, content_id: None, content });
                 }
@@ -349,20 +350,20 @@ impl<'a, 'm> Reader<'a, 'm> {
 
     /// Outlook writes `[cid:image001.png@01D…]` where its page has an image.
     fn with_image_names(&self, text: &str) -> String {
+        const ID_OCTETS_MAX: usize = 250;
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, behind)) = rest.split_once("[cid:") {
             out.push_str(before);
-            let id = behind.split([']', '\n', ' ']).next().unwrap_or_default();
-            match behind[id.len()..].strip_prefix(']').zip(self.image_name(&format!("cid:{id}"))) {
-                Some((after, name)) => {
-                    out.push_str(&format!("[image: {name}]"));
-                    rest = after;
-                }
-                None => {
-                    out.push_str("[cid:");
-                    rest = behind;
-                }
+            // No longer than an id: what never closes is not searched to its end again and again.
+            let end = behind.bytes().take(ID_OCTETS_MAX).position(|b| matches!(b, b']' | b'\n' | b' '));
+            let id = end.and_then(|end| behind[end..].strip_prefix(']').map(|after| (&behind[..end], after)));
+            if let Some((name, after)) = id.and_then(|(id, after)| Some((self.image_name(&format!("cid:{id}"))?, after))) {
+                let _ = write!(out, "[image: {name}]");
+                rest = after;
+            } else {
+                out.push_str("[cid:");
+                rest = behind;
             }
         }
         out.push_str(rest);
@@ -386,7 +387,7 @@ impl<'a, 'm> Reader<'a, 'm> {
             if about.content_id.is_none() && about.location.is_none() {
                 continue;
             }
-            let name = self.name_of(at, &about, &part.media.name);
+            let name = Self::name_of(at, &about, &part.media.name);
             if let Some(location) = &about.location {
                 names.entry(location.clone()).or_insert_with(|| name.clone());
             }
@@ -458,14 +459,14 @@ impl<'a, 'm> Reader<'a, 'm> {
     fn file(&mut self, at: usize) {
         let part = &self.tree.parts[at];
         let about = self.about(part);
-        let name = self.name_of(at, &about, &part.media.name);
+        let name = Self::name_of(at, &about, &part.media.name);
         let content_id = self.content_id(&about);
         let body = &self.octets[part.body.clone()];
         self.mail.file(body, Transfer::parse(&about.transfer), &part.media.name, name, content_id, about.charset.as_deref());
     }
 
     /// What a part is called; empty where its content is to be asked.
-    fn name_of(&self, at: usize, about: &About, media_type: &str) -> String {
+    fn name_of(at: usize, about: &About, media_type: &str) -> String {
         let by_kind = format!("part-{at}.{}", names::ending_of(media_type));
         match &about.name {
             Some(name) if name.contains("=?") => names::clean(&unstructured(name), &by_kind),

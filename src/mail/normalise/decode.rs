@@ -173,10 +173,10 @@ pub(super) fn guessed(octets: &[u8]) -> (String, Option<&'static str>) {
             Some(_) | None => (text.to_owned(), None),
         };
     }
-    if octets.starts_with(b"\xff\xfe") || octets.starts_with(b"\xfe\xff") {
-        if let Some(decode) = named("utf-16") {
-            return (decode(octets), None);
-        }
+    if (octets.starts_with(b"\xff\xfe") || octets.starts_with(b"\xfe\xff"))
+        && let Some(decode) = named("utf-16")
+    {
+        return (decode(octets), None);
     }
     let (mut good, mut bad) = (0usize, 0usize);
     for chunk in octets.utf8_chunks() {
@@ -206,11 +206,10 @@ pub(super) fn code_page_label(page: u32) -> String {
         28_591..=28_605 => format!("iso-8859-{}", page - 28_590),
         50_220..=50_222 => "iso-2022-jp".to_owned(),
         51_932 => "euc-jp".to_owned(),
-        51_949 => "euc-kr".to_owned(),
         54_936 => "gb18030".to_owned(),
         932 => "shift_jis".to_owned(),
         936 => "gbk".to_owned(),
-        949 => "euc-kr".to_owned(),
+        949 | 51_949 => "euc-kr".to_owned(),
         950 => "big5".to_owned(),
         850 | 866 => format!("cp{page}"),
         other => format!("windows-{other}"),
@@ -221,15 +220,15 @@ pub(super) fn code_page_label(page: u32) -> String {
 pub(super) fn crc32(start: u32, octets: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0u32; 256];
-        let mut octet = 0usize;
+        let mut octet = 0u32;
         while octet < 256 {
-            let mut value = octet as u32;
+            let mut value = octet;
             let mut bit = 0;
             while bit < 8 {
                 value = if value & 1 == 1 { (value >> 1) ^ 0xedb8_8320 } else { value >> 1 };
                 bit += 1;
             }
-            table[octet] = value;
+            table[octet as usize] = value;
             octet += 1;
         }
         table

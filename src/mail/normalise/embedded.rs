@@ -179,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn uuencode(name: &str, content: &[u8]) -> Vec<u8> {
-        let six = |bits: u8| if bits & 0x3f == 0 { b'`' } else { (bits & 0x3f) + 0x20 };
+        let six = |bits: u8| if bits.trailing_zeros() >= 6 { b'`' } else { (bits & 0x3f) + 0x20 };
         let mut out = format!("begin 644 {name}\r\n").into_bytes();
         for line in content.chunks(45) {
             out.push(u8::try_from(line.len()).unwrap() + 0x20);

@@ -336,6 +336,7 @@ fn p11_big_attacks_stay_small() {
         ("attributes", with_body("text/html", &format!("<p {}>the text", "a=b ".repeat(200_000))), ""),
         ("entities", with_body("text/html", &format!("the text {}", "&<".repeat(200_000))), ""),
         ("quotes", with_body("text/plain", &format!("the text\r\n{}", "> On x wrote:\r\nOn 2025 a@b wrote\r\n".repeat(20_000))), ""),
+        ("marks of images", with_body("text/plain", &format!("the text {}", "[cid:".repeat(100_000))), "cut_text"),
         ("blanks", with_body("text/plain", &format!("the text{}", " ".repeat(1_000_000))), ""),
         (
             "look-alikes",

@@ -21,12 +21,12 @@ pub(in crate::mail::normalise) fn packed(text: &[u8]) -> Vec<u8> {
     // The end: a reference to the place that comes next.
     let end = u16::try_from((DICTIONARY.len() + text.len()) % 4096).unwrap() << 4;
     body.extend(end.to_be_bytes());
-    framed(b"LZFu", text.len(), decode::crc32(0, &body), &body)
+    framed(*b"LZFu", text.len(), decode::crc32(0, &body), &body)
 }
 
-fn framed(kind: &[u8; 4], whole: usize, sum: u32, body: &[u8]) -> Vec<u8> {
+fn framed(kind: [u8; 4], whole: usize, sum: u32, body: &[u8]) -> Vec<u8> {
     let size = |n: usize| u32::try_from(n).unwrap().to_le_bytes();
-    [&size(body.len() + 12)[..], &size(whole), kind, &sum.to_le_bytes(), body].concat()
+    [&size(body.len() + 12)[..], &size(whole), &kind, &sum.to_le_bytes(), body].concat()
 }
 
 #[test]
@@ -47,19 +47,19 @@ fn compression_is_undone() {
     let mut wrong = first.to_vec();
     wrong[20] ^= 1;
     for (octets, expect, why) in [
-        (framed(b"MELA", 3, 0, b"abc"), Ok(&b"abc"[..]), "not compressed"),
-        (framed(b"MELA", 4, 0, b"abc"), Err(()), "cut off"),
-        (framed(b"XXXX", 3, 0, b"abc"), Err(()), "of another kind"),
+        (framed(*b"MELA", 3, 0, b"abc"), Ok(&b"abc"[..]), "not compressed"),
+        (framed(*b"MELA", 4, 0, b"abc"), Err(()), "cut off"),
+        (framed(*b"XXXX", 3, 0, b"abc"), Err(()), "of another kind"),
         (wrong, Err(()), "a wrong check sum"),
         (first[..10].to_vec(), Err(()), "half a head"),
-        (framed(b"LZFu", 3, decode::crc32(0, b"\0ab"), b"\0ab"), Err(()), "without an end"),
+        (framed(*b"LZFu", 3, decode::crc32(0, b"\0ab"), b"\0ab"), Err(()), "without an end"),
         (first[..].to_vec(), Ok(&b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n"[..]), "whole"),
     ] {
         assert_eq!(decompress(&octets, 1000).as_deref().map_err(|_| ()), expect, "{why}");
     }
     // Growth: each reference of two octets gives seventeen.
     let body = [[0xffu8].as_slice(), &[0, 0x0f].repeat(8)].concat().repeat(10_000);
-    let grown = decompress(&framed(b"LZFu", 0xffff_ffff, decode::crc32(0, &body), &body), 50_000).unwrap();
+    let grown = decompress(&framed(*b"LZFu", 0xffff_ffff, decode::crc32(0, &body), &body), 50_000).unwrap();
     assert_eq!(grown.len(), 50_000, "bounded");
 }
 
@@ -113,7 +113,7 @@ proptest! {
     fn p3_never_panics(octets in prop::collection::vec(any::<u8>(), 0..300), text in "\\PC{0,100}") {
         let _ = decompress(&octets, 10_000);
         let body = &octets[..];
-        let _ = decompress(&framed(b"LZFu", 5000, decode::crc32(0, body), body), 10_000);
+        let _ = decompress(&framed(*b"LZFu", 5000, decode::crc32(0, body), body), 10_000);
         let _ = read(format!("{{\\rtf1{text}").as_bytes(), 1000);
     }
 }
