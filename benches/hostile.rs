@@ -109,9 +109,9 @@ fn growing_rich_text() -> Vec<u8> {
     // Where the next octet goes in the window of 4096; a reference to that place would be the end.
     let mut at = 207 + 16;
     for _ in 0..1_500_000 {
-        packed.push(0xff);
+        packed.extend([0xff]);
         for _ in 0..8 {
-            let from = u16::try_from((at + 4096 - 20) % 4096).unwrap();
+            let from = u16::try_from((at + 4096 - 6) % 4096).unwrap();
             packed.extend((from << 4 | 0xf).to_be_bytes());
             at = (at + 17) % 4096;
         }

@@ -60,6 +60,7 @@ pub(super) fn read(head: &[u8], limits: &NormaliseLimits, defects: &mut Vec<Defe
         })
         .flatten()
     });
+    let has_escapes = head.contains(&0x1b);
     let (mut known_left, mut others_left) = (limits.head_octets_max, limits.head_octets_max / 4);
     let (mut known_count, mut others_count) = (0, 0);
     let mut all = Vec::new();
@@ -80,15 +81,15 @@ pub(super) fn read(head: &[u8], limits: &NormaliseLimits, defects: &mut Vec<Defe
         }
         *left -= value.len() + name.len();
         *count += 1;
-        all.push(Header { name, value: in_unicode(&unfold(value), charset.as_deref(), defects) });
+        all.push(Header { name, value: in_unicode(&unfold(value), charset.as_deref(), has_escapes, defects) });
     }
     Fields { all }
 }
 
 /// RFC 6532 allows UTF-8; other octets, and the escapes of ISO-2022-JP, are read as the body's charset says, else by their look.
-fn in_unicode(value: &[u8], charset: Option<&str>, defects: &mut Vec<Defect>) -> String {
+fn in_unicode(value: &[u8], charset: Option<&str>, has_escapes: bool, defects: &mut Vec<Defect>) -> String {
     if let Ok(text) = std::str::from_utf8(value)
-        && !text.contains("\x1b$")
+        && !(has_escapes && text.contains("\x1b$"))
     {
         return text.to_owned();
     }
