@@ -27,7 +27,11 @@ pub(super) fn joined(value: &str) -> Cow<'_, str> {
         };
         let mut text = String::new();
         let (mut charset, mut octets) = (first.charset, first.octets());
-        if word_at(behind.trim_start()).is_none() && charset.eq_ignore_ascii_case("utf-8") && std::str::from_utf8(&octets).is_ok() {
+        if word_at(behind.trim_start()).is_none()
+            && charset.eq_ignore_ascii_case("utf-8")
+            && !octets.contains(&b'=')
+            && std::str::from_utf8(&octets).is_ok()
+        {
             // One word, and right: by far the most are.
             out.push_str(&from[..from.len() - behind.len()]);
             rest = behind;
