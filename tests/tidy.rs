@@ -29,7 +29,7 @@ const TOP_LEVEL: [(&str, bool); 9] = [
 const DOMAIN_CRATES: [&str; 7] = ["jiff", "regex", "minijinja", "idna", "thiserror", "serde", "icu_normalizer"];
 
 /// Crates that reading and writing mail needs: parsing, encoding, hashing.
-const MAIL_CRATES: [&str; 23] = [
+const MAIL_CRATES: [&str; 24] = [
     "jiff",
     "regex",
     "minijinja",
@@ -39,6 +39,7 @@ const MAIL_CRATES: [&str; 23] = [
     "icu_normalizer",
     "base64",
     "blake3",
+    "chardetng",
     "data_encoding",
     "encoding_rs",
     "hmac",

@@ -55,6 +55,7 @@ pub fn mail(octets: &[u8]) {
         part_head_octets_max: 120,
         field_octets_max: 150,
         attachments_octets_max: 500,
+        attachments_max: 3,
         text_octets_max: 200,
         html_octets_max: 300,
     };

@@ -5,6 +5,7 @@
 //! looks at an octet more than twice and keeps nothing but its place.
 
 use super::normalise::decode;
+use crate::domain::address::one_line;
 
 /// Quotes and lists inside of one another that are shown as such.
 const INDENT_MAX: usize = 10;
@@ -15,19 +16,25 @@ const LINK_OCTETS_MAX: usize = 2000;
 /// The text of a page, not much longer than `octets_max`.
 #[must_use]
 pub fn to_text(page: &str, octets_max: usize) -> String {
-    let mut writer = Writer::default();
+    to_text_with_images(page, octets_max, &|_| None)
+}
+
+/// The same; `name_of` gives the name of the attached file that an image's source refers to, if it is one: such an image
+/// is shown as `[image: …]` with what its writer says of it, else with its name. Of an image that lies elsewhere only the
+/// words for it are shown.
+#[must_use]
+pub fn to_text_with_images(page: &str, octets_max: usize, name_of: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut writer = Writer::new(octets_max, name_of);
     let mut rest = page;
     while let Some(at) = rest.find('<') {
-        if writer.text.len() > octets_max {
+        if writer.is_full() {
             break;
         }
         let (words, tag) = rest.split_at(at);
         writer.words(words);
         rest = writer.tag(tag);
     }
-    if writer.text.len() <= octets_max {
-        writer.words(rest);
-    }
+    writer.words(rest);
     writer.finish()
 }
 
@@ -127,14 +134,21 @@ fn behind_raw<'a>(text: &'a str, name: &str) -> &'a str {
     ""
 }
 
+/// Of no size to be seen: it is there to be fetched.
+fn is_pixel(attributes: &str) -> bool {
+    let is_tiny = |name| attribute(attributes, name).is_some_and(|size| matches!(size.trim().trim_end_matches("px"), "0" | "1"));
+    is_tiny("width") || is_tiny("height")
+}
+
 struct Link {
     address: String,
     /// Where its words begin.
     from: usize,
 }
 
-#[derive(Default)]
-struct Writer {
+struct Writer<'a> {
+    octets_max: usize,
+    name_of: &'a dyn Fn(&str) -> Option<String>,
     text: String,
     /// Line ends that come before the next word.
     breaks: usize,
@@ -149,9 +163,30 @@ struct Writer {
     link: Option<Link>,
 }
 
-impl Writer {
+impl<'a> Writer<'a> {
+    fn new(octets_max: usize, name_of: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self {
+            octets_max,
+            name_of,
+            text: String::new(),
+            breaks: 0,
+            space: false,
+            cell: false,
+            quotes: 0,
+            quotes_above: 0,
+            preformatted: 0,
+            lists: Vec::new(),
+            link: None,
+        }
+    }
+
+    /// What is in front of a character may be longer than what it stands for: no growth beyond the limit.
+    fn is_full(&self) -> bool {
+        self.text.len() > self.octets_max
+    }
+
     /// Takes what begins with `<`; gives what stands behind the tag.
-    fn tag<'a>(&mut self, text: &'a str) -> &'a str {
+    fn tag<'p>(&mut self, text: &'p str) -> &'p str {
         if let Some(comment) = text.strip_prefix("<!--") {
             return comment.split_once("-->").map_or("", |(_, behind)| behind);
         }
@@ -199,12 +234,19 @@ impl Writer {
             }
             "li" => self.item(tag.closes),
             "a" => self.anchor(tag),
-            "img" => {
-                if let Some(title) = attribute(tag.attributes, "alt").filter(|t| !t.trim().is_empty()) {
-                    self.words(&format!("[{}]", title.trim()));
-                }
-            }
+            "img" => self.image(tag),
             _ => {}
+        }
+    }
+
+    fn image(&mut self, tag: &Tag<'_>) {
+        const WORDS_OCTETS_MAX: usize = 200;
+        let words = attribute(tag.attributes, "alt").map(|alt| one_line(alt.trim(), WORDS_OCTETS_MAX)).filter(|alt| !alt.is_empty());
+        let name = attribute(tag.attributes, "src").and_then(|source| (self.name_of)(source.trim()));
+        match (name, words) {
+            (Some(name), words) => self.literally(&format!("[image: {}]", words.unwrap_or(name))),
+            (None, Some(words)) if !is_pixel(tag.attributes) => self.literally(&format!("[{words}]")),
+            (None, Some(_) | None) => {}
         }
     }
 
@@ -259,7 +301,19 @@ impl Writer {
 
     /// Text between tags.
     fn words(&mut self, words: &str) {
-        entities(words, |c| match c {
+        entities(words, |c| self.put(c));
+    }
+
+    /// Text that holds no entities any more.
+    fn literally(&mut self, words: &str) {
+        words.chars().for_each(|c| self.put(c));
+    }
+
+    fn put(&mut self, c: char) {
+        if self.is_full() {
+            return;
+        }
+        match c {
             '\n' if self.preformatted > 0 => self.breaks = (self.breaks + 1).min(3),
             // Filling that senders put behind a preview line.
             '\u{200b}' | '\u{200c}' | '\u{ad}' | '\u{feff}' | '\u{34f}' => {}
@@ -272,7 +326,7 @@ impl Writer {
                 self.start();
                 self.text.push(c);
             }
-        });
+        }
     }
 
     /// Writes what comes before the next character: line ends, quote marks, a blank.
@@ -343,6 +397,34 @@ mod tests {
             ("", "\n", "nothing"),
         ] {
             assert_eq!(to_text(page, 10_000), expect, "{why}");
+        }
+    }
+
+    #[test]
+    fn attached_images_are_named_and_others_are_not() {
+        let name_of = |source: &str| (source == "cid:a@x" || source == "pictures/b.png").then(|| "b.png".to_owned());
+        for (page, expect, why) in [
+            ("a<img src='cid:a@x'>b", "a[image: b.png]b\n", "by its name"),
+            ("<img src=\"cid:a@x\" alt='  The\nbroken &amp;lt; screw '>", "[image: The broken &lt; screw]\n", "by its words, decoded once"),
+            ("<img src=pictures/b.png>", "[image: b.png]\n", "by its place"),
+            ("<img src='cid:b@x'>", "\n", "one that is not there"),
+            ("<img src='cid:b@x' alt=Logo>", "[Logo]\n", "one that is not there, with words"),
+            ("<img src='https://x.example/a.png'>", "\n", "remote"),
+            ("<img src='https://x.example/a.png' alt='Pay now'>", "[Pay now]\n", "remote, with words"),
+            ("<img src='https://x.example/t.gif' width=1 height=1 alt='seen'>", "\n", "a tracking pixel"),
+            ("<img src='https://x.example/t.gif' height='0px' alt='seen'>", "\n", "a tracking pixel"),
+            ("<a href='https://x.example/'><img src='cid:a@x'></a>", "[image: b.png]<https://x.example/>\n", "a link's only word"),
+            ("<img src='cid:a@x", "\n", "a tag that never ends"),
+        ] {
+            assert_eq!(to_text_with_images(page, 10_000, &name_of), expect, "{why}");
+        }
+    }
+
+    #[test]
+    fn p11_what_marks_would_make_of_a_page_is_bounded() {
+        let quoted = "<blockquote>".repeat(20);
+        for page in [format!("{quoted}<pre>{}", "\n\n\nx".repeat(250_000)), format!("{quoted}{}", "x<br><br>".repeat(100_000))] {
+            assert!(to_text(&page, 100_000).len() < 101_000);
         }
     }
 

@@ -1,18 +1,27 @@
-//! What a mail says and what it brings: the choice of its text, and its attachments.
+//! What a mail says: the choice of its text. The files are put aside by [`super::files`].
 
-use super::decode::{Transfer, text as in_charset, utf8_or_western};
-use super::headers::{message_ids, unstructured, with_value};
-use super::names;
-use super::structure::{self, Media, Part, Tree, fields, line_at, split_head, unfold};
-use super::{NormaliseLimits, ParsedAttachment, flag};
+use super::about::About;
+use super::decode::{Transfer, text as in_charset};
+use super::files::Files;
+use super::headers::{message_ids, unstructured};
+use super::structure::{self, Media, Part, Tree, fields, split_head, unfold};
+use super::tidy::{cut, tidy, unflow};
+use super::{NormaliseLimits, ParsedAttachment, armor, embedded, flag, names, sealed, words};
 use crate::domain::address::one_line;
 use crate::domain::message::Defect;
 use crate::mail::{bounce, html};
 use std::borrow::Cow;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 /// Text, files and report of one mail.
 pub(super) struct Content {
     pub text: String,
+    /// Lines below the text that we wrote, of what it brings: no part of what is quoted or signed above them.
+    pub added: String,
+    /// The text is that of a mail that came as a file: the mail itself says nothing.
+    pub is_borrowed: bool,
     pub attachments: Vec<ParsedAttachment>,
     pub report: Option<bounce::Report>,
 }
@@ -21,24 +30,26 @@ pub(super) struct Content {
 pub(super) fn read(octets: &[u8], head_len: usize, has_fields: bool, limits: &NormaliseLimits, defects: &mut Vec<Defect>) -> Content {
     if !has_fields {
         let text = tidy(&in_charset(octets, None).0);
-        return Content { text: cut(text, limits, defects), attachments: Vec::new(), report: None };
+        return Content {
+            text: cut(text, limits, defects),
+            added: String::new(),
+            is_borrowed: false,
+            attachments: Vec::new(),
+            report: None,
+        };
     }
     let tree = structure::tree(octets, 0..head_len, limits, media);
-    for (is_so, name, detail) in [
-        (tree.too_deep, "too_deep", "has parts inside of parts beyond the limit: the inner ones are kept as one file".to_owned()),
-        (tree.no_parts, "no_parts", "is a multipart without parts: shown as text".to_owned()),
-        (tree.left_out > 0, "many_parts", format!("has {} parts more than are kept", tree.left_out)),
-        (tree.parts.iter().any(|p| p.cut), "cut_off", "ends before its last part does".to_owned()),
-    ] {
-        if is_so {
-            flag(defects, name, detail);
-        }
-    }
-    let mut reader = Reader { octets, tree: &tree, limits, defects, files: Vec::new(), files_octets: 0 };
-    let words = reader.walk(0).text;
+    let mut mail = Mail { limits, defects, files: Files::default(), html_left: limits.html_octets_max };
+    mail.flag_structure(&tree);
+    let mut reader = Reader::new(octets, &tree, 0, &mut mail);
+    let own = reader.walk(0).text;
     let report = reader.report();
-    let attachments = std::mem::take(&mut reader.files);
-    Content { text: cut(words, limits, defects), attachments, report }
+    let says_nothing = |text: &str| text.trim().is_empty();
+    let text = if says_nothing(&own) { mail.packed_text().unwrap_or(own) } else { own };
+    let borrowed = if says_nothing(&text) && mail.files.lines.is_empty() { mail.text_of_mails() } else { None };
+    let is_borrowed = borrowed.is_some();
+    let text = cut(borrowed.unwrap_or(text), limits, mail.defects);
+    Content { text, added: mail.files.lines.join("\n"), is_borrowed, attachments: mail.files.kept, report }
 }
 
 /// Content-Type as far as structure depends on it.
@@ -47,107 +58,74 @@ fn media(head: &[u8]) -> Media {
     Media { name: about.media_type, boundary: about.boundary }
 }
 
-/// What a part's header says of it.
-#[derive(Debug, Default)]
-struct About {
-    /// Empty where no Content-Type stands.
-    media_type: String,
-    boundary: Option<String>,
-    charset: Option<String>,
-    name: Option<String>,
-    flowed: bool,
-    delete_space: bool,
-    is_attachment: bool,
-    transfer: String,
-    content_id: Option<String>,
+/// What the parts of one mail share, those of a sealed part in it too.
+pub(super) struct Mail<'a> {
+    pub limits: &'a NormaliseLimits,
+    pub defects: &'a mut Vec<Defect>,
+    pub files: Files,
+    /// Octets of HTML that may still be turned into text.
+    html_left: usize,
 }
 
-impl About {
-    fn of(head: &[u8]) -> Self {
-        let mut about = Self::default();
-        let (mut typed, mut disposed) = (false, false);
-        for field in fields(head) {
-            let value = || utf8_or_western(&unfold(&with_semicolons(field.value))).0;
-            // Of several fields of one name the first counts.
-            if field.name.eq_ignore_ascii_case("content-type") && !typed {
-                typed = true;
-                about.read_type(&value());
-            } else if field.name.eq_ignore_ascii_case("content-disposition") && !disposed {
-                disposed = true;
-                about.read_disposition(&value());
-            } else if field.name.eq_ignore_ascii_case("content-transfer-encoding") && about.transfer.is_empty() {
-                about.transfer = value();
-            } else if field.name.eq_ignore_ascii_case("content-id") && about.content_id.is_none() {
-                const ID_OCTETS_MAX: usize = 250;
-                let id = value();
-                let id = one_line(id.trim().trim_start_matches('<').trim_end_matches('>'), ID_OCTETS_MAX);
-                about.content_id = Some(id).filter(|id| !id.is_empty());
+impl Mail<'_> {
+    pub(super) fn flag(&mut self, name: &'static str, detail: impl Into<String>) {
+        flag(self.defects, name, detail);
+    }
+
+    fn flag_structure(&mut self, tree: &Tree) {
+        let head_max = self.limits.part_head_octets_max;
+        for (is_so, name, detail) in [
+            (tree.too_deep, "too_deep", "has parts inside of parts beyond the limit: the inner ones are kept as one file".to_owned()),
+            (tree.no_parts, "no_parts", "is a multipart without parts: shown as text".to_owned()),
+            (tree.left_out > 0, "many_parts", format!("has {} parts more than are kept", tree.left_out)),
+            (tree.parts.iter().any(|p| p.cut), "cut_off", "ends before its last part does".to_owned()),
+            (
+                tree.parts.iter().skip(1).any(|p| p.head.len() > head_max),
+                "large_part_head",
+                "has a part whose own header is longer than is looked at".to_owned(),
+            ),
+        ] {
+            if is_so {
+                self.flag(name, detail);
             }
         }
-        about
     }
 
-    fn read_type(&mut self, value: &str) {
-        with_value("Content-Type", value, |parsed| {
-            let Some(found) = parsed.as_content_type() else { return };
-            let name = format!("{}/{}", found.ctype(), found.subtype().unwrap_or_default()).to_ascii_lowercase();
-            let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$&^_.+-/".contains(&b);
-            if name.len() <= 127 && !name.starts_with('/') && !name.ends_with('/') && name.bytes().all(is_token) {
-                self.media_type = name;
-            } else if found.ctype().eq_ignore_ascii_case("text") {
-                "text/plain".clone_into(&mut self.media_type);
-            }
-            let attribute = |name: &str| found.attribute(name).map(str::to_owned);
-            self.boundary = attribute("boundary");
-            self.charset = attribute("charset");
-            self.flowed = found.attribute("format").is_some_and(|f| f.eq_ignore_ascii_case("flowed"));
-            self.delete_space = found.attribute("delsp").is_some_and(|f| f.eq_ignore_ascii_case("yes"));
-            if self.name.is_none() {
-                self.name = attribute("name");
-            }
-        });
+    /// A page as text, within the budget of the mail.
+    pub(super) fn page(&mut self, page: &str, name_of: &dyn Fn(&str) -> Option<String>) -> String {
+        tidy(&html::to_text_with_images(page, self.limits.text_octets_max, name_of))
     }
 
-    fn read_disposition(&mut self, value: &str) {
-        with_value("Content-Disposition", value, |parsed| {
-            let Some(found) = parsed.as_content_type() else { return };
-            self.is_attachment = found.is_attachment();
-            // RFC 2183 section 2.3: this name goes before the one of Content-Type.
-            if let Some(name) = found.attribute("filename") {
-                self.name = Some(name.to_owned());
-            }
-        });
-    }
-}
-
-/// Some programs end a line of parameters without the semicolon that RFC 2045 section 5.1 demands; where the next line begins
-/// like a parameter, it is put in. Without it a boundary or a name is lost.
-fn with_semicolons(value: &[u8]) -> Cow<'_, [u8]> {
-    let text = value.trim_ascii_end();
-    if !text.contains(&b'\n') {
-        return Cow::Borrowed(value);
-    }
-    let mut out = Vec::with_capacity(value.len() + 8);
-    let (mut quotes, mut at) = (0usize, 0);
-    while at < text.len() {
-        let (line, next) = line_at(text, at);
-        let so_far = out.trim_ascii_end();
-        if at > 0 && quotes.is_multiple_of(2) && !so_far.is_empty() && !so_far.ends_with(b";") && begins_parameter(line) {
-            out.push(b';');
+    /// As many octets of a page as the budget has left.
+    pub(super) fn affordable<'p>(&mut self, page: &'p [u8]) -> &'p [u8] {
+        let kept = &page[..page.len().min(self.html_left)];
+        if kept.len() < page.len() {
+            self.flag("large_html", "has more HTML than is turned into text");
         }
-        // An escaped quote does not end a quoted value.
-        quotes += line.iter().enumerate().filter(|(i, b)| **b == b'"' && (*i == 0 || line[i - 1] != b'\\')).count();
-        out.extend_from_slice(line);
-        at = next;
+        self.html_left -= kept.len();
+        kept
     }
-    Cow::Owned(out)
-}
 
-/// Whether a line begins with a name and an equals sign.
-fn begins_parameter(line: &[u8]) -> bool {
-    let line = line.trim_ascii_start();
-    let name = line.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'*' | b'_')).count();
-    name > 0 && line[name..].trim_ascii_start().starts_with(b"=") && !line[name..].starts_with(b"=?")
+    pub(super) fn in_charset(&mut self, octets: &[u8], charset: Option<&str>) -> String {
+        let (text, fault) = in_charset(octets, charset);
+        match fault {
+            Some("unknown_charset") => self.flag("unknown_charset", "names a character set that is not known"),
+            Some(name) => self.flag(name, "has text that is not in the character set that it names"),
+            None => {}
+        }
+        text
+    }
+
+    /// What the transfer encoding of a part stands for, about `octets_max` octets of it.
+    pub(super) fn decoded<'o>(&mut self, transfer: Transfer, body: &'o [u8], octets_max: usize) -> Cow<'o, [u8]> {
+        let (decoded, is_damaged) = transfer.decode(body, octets_max);
+        if transfer == Transfer::Unknown {
+            self.flag("unknown_encoding", "has a part in a transfer encoding that is not known: kept as it is");
+        } else if is_damaged {
+            self.flag("bad_encoding", "has a part that is not in the transfer encoding that it names: read as well as can be");
+        }
+        decoded
+    }
 }
 
 /// Text of a part of the tree, and what it was made of.
@@ -157,16 +135,26 @@ struct Words {
     is_html: bool,
 }
 
-struct Reader<'a> {
+/// Sealed parts inside of one another that are opened.
+const DEPTH_MAX: usize = 4;
+
+/// Reads the parts of one entity: the mail, or what was sealed in a part of it.
+pub(super) struct Reader<'a, 'm> {
     octets: &'a [u8],
     tree: &'a Tree,
-    limits: &'a NormaliseLimits,
-    defects: &'a mut Vec<Defect>,
-    files: Vec<ParsedAttachment>,
-    files_octets: usize,
+    depth: usize,
+    pub mail: &'a mut Mail<'m>,
+    /// Names of the parts that a page may refer to, by Content-ID and by Content-Location; made when first asked for.
+    images: OnceCell<HashMap<String, String>>,
+    /// Which of them a page referred to.
+    cited: RefCell<HashSet<String>>,
 }
 
-impl Reader<'_> {
+impl<'a, 'm> Reader<'a, 'm> {
+    fn new(octets: &'a [u8], tree: &'a Tree, depth: usize, mail: &'a mut Mail<'m>) -> Self {
+        Self { octets, tree, depth, mail, images: OnceCell::new(), cited: RefCell::default() }
+    }
+
     /// The text of a part and all that is in it; files are put aside. As deep as the tree, which is bounded.
     fn walk(&mut self, at: usize) -> Words {
         let part = &self.tree.parts[at];
@@ -176,32 +164,65 @@ impl Reader<'_> {
         let children = part.children.as_slice();
         match part.media.name.as_str() {
             "multipart/alternative" => self.alternative(children),
-            // RFC 2387: the first part is the text, the others belong to it. RFC 1847: the second part is a signature.
-            // RFC 6522: the first part is for people.
-            "multipart/related" | "multipart/signed" | "multipart/report" => {
-                let Some((first, others)) = children.split_first() else { return Words::default() };
-                let words = self.walk(*first);
-                for other in others {
-                    self.file_all(*other);
-                }
-                words
-            }
-            "multipart/encrypted" => {
-                flag(self.defects, "encrypted", "is encrypted: its parts are kept as they are");
-                for child in children {
-                    self.file_all(*child);
-                }
-                Words::default()
-            }
+            // RFC 2387: the first part is the text, the others belong to it. RFC 6522: the first part is for people.
+            "multipart/related" | "multipart/report" => self.first_of(children, |_, _| true),
+            "multipart/signed" => self.signed(part),
+            "multipart/encrypted" => self.encrypted(part),
             _ => self.mixed(children),
         }
+    }
+
+    /// The first part is the text, the others are files if they are to be kept.
+    fn first_of(&mut self, children: &[usize], is_kept: impl Fn(&Self, usize) -> bool) -> Words {
+        let Some((first, others)) = children.split_first() else { return Words::default() };
+        let words = self.walk(*first);
+        for other in others {
+            if is_kept(self, *other) {
+                self.file_all(*other);
+            }
+        }
+        words
+    }
+
+    /// RFC 1847 section 2.1: a text and its signature. The signature is nothing to read; it is kept with the mail.
+    fn signed(&mut self, part: &Part) -> Words {
+        let is_signature = |reader: &Self, at: usize| {
+            let name = reader.tree.parts[at].media.name.as_str();
+            matches!(name, "application/pgp-signature" | "application/pkcs7-signature" | "application/x-pkcs7-signature")
+        };
+        let protocol = self.about(part).protocol.unwrap_or_default();
+        let sealed_by =
+            |word: &str| protocol.contains(word) || part.children.iter().skip(1).any(|at| self.tree.parts[*at].media.name.contains(word));
+        if sealed_by("pkcs7") {
+            self.mail.flag("signed_smime", "is signed (S/MIME): the signature is kept, not checked");
+        } else if sealed_by("pgp") {
+            self.mail.flag("signed_pgp", "is signed (PGP): the signature is kept, not checked");
+        } else {
+            self.mail.flag("signed", "is signed in a way that is not known: the signature is kept, not checked");
+        }
+        self.first_of(&part.children, |reader, at| !is_signature(reader, at))
+    }
+
+    /// RFC 1847 section 2.2, RFC 3156 section 4: a part that says how, and one that cannot be read.
+    fn encrypted(&mut self, part: &Part) -> Words {
+        let protocol = self.about(part).protocol.unwrap_or_default();
+        let is_pgp = protocol.contains("pgp") || part.children.iter().any(|at| self.tree.parts[*at].media.name.contains("pgp-encrypted"));
+        if is_pgp {
+            self.mail.flag("encrypted_pgp", "is encrypted (PGP): its parts are kept as they are");
+        } else {
+            self.mail.flag("encrypted", "is encrypted: its parts are kept as they are");
+        }
+        for child in &part.children {
+            self.file_all(*child);
+        }
+        Words::default()
     }
 
     /// All texts in their order: a list's footer, words between pictures.
     fn mixed(&mut self, children: &[usize]) -> Words {
         let mut all = Words::default();
         for child in children {
-            if all.text.len() > self.limits.text_octets_max {
+            if all.text.len() > self.mail.limits.text_octets_max {
                 self.file_all(*child);
                 continue;
             }
@@ -242,44 +263,183 @@ impl Reader<'_> {
     fn leaf(&mut self, at: usize) -> Words {
         let part = &self.tree.parts[at];
         let about = self.about(part);
-        let is_text = matches!(part.media.name.as_str(), "" | "text/plain" | "text/html" | "text/enriched" | "text/markdown");
+        let name = part.media.name.as_str();
+        let is_text = matches!(name, "" | "text/plain" | "text/html" | "text/enriched" | "text/markdown" | "application/pgp");
         let is_root = at == 0;
-        if !is_text || about.is_attachment || (about.name.is_some() && !is_root) {
-            self.file(at);
-            return Words::default();
+        if is_text && !about.is_attachment && (about.name.is_none() || is_root) {
+            return self.text(part, &about);
         }
-        let body = &self.octets[part.body.clone()];
-        let transfer = Transfer::parse(&about.transfer);
-        if transfer == Transfer::Unknown {
-            flag(self.defects, "unknown_encoding", "has a part in a transfer encoding that is not known: kept as it is");
+        if matches!(name, "application/pkcs7-mime" | "application/x-pkcs7-mime") && self.depth < DEPTH_MAX {
+            return self.sealed(at, part, &about);
         }
-        let decoded = transfer.decode(body);
-        if part.media.name == "text/html" {
-            let kept = &decoded[..decoded.len().min(self.limits.html_octets_max)];
-            if kept.len() < decoded.len() {
-                flag(self.defects, "cut_text", "has HTML longer than is turned into text");
-            }
-            let page = self.decode(kept, about.charset.as_deref());
-            return Words { text: tidy(&html::to_text(&page, self.limits.text_octets_max)), is_html: true };
-        }
-        // More than will be kept, so that the cut is noticed: decoding may shorten.
-        let kept = &decoded[..decoded.len().min(self.limits.text_octets_max.saturating_mul(2).saturating_add(16))];
-        let text = tidy(&self.decode(kept, about.charset.as_deref()));
-        Words { text: if about.flowed { unflow(&text, about.delete_space) } else { text }, is_html: false }
+        self.file(at);
+        Words::default()
     }
 
-    fn decode(&mut self, octets: &[u8], charset: Option<&str>) -> String {
-        let (text, fault) = in_charset(octets, charset);
-        match fault {
-            Some("unknown_charset") => flag(self.defects, "unknown_charset", "names a character set that is not known"),
-            Some(name) => flag(self.defects, name, "has text that is not in the character set that it names"),
-            None => {}
+    fn text(&mut self, part: &Part, about: &About) -> Words {
+        let body = &self.octets[part.body.clone()];
+        let transfer = Transfer::parse(&about.transfer);
+        let charset = about.charset.as_deref();
+        if part.media.name == "text/html" {
+            let decoded = self.mail.decoded(transfer, body, self.mail.html_left.saturating_add(1));
+            let kept = self.mail.affordable(&decoded);
+            let named = if charset.is_none() { charset_of_page(kept) } else { None };
+            let page = self.mail.in_charset(kept, charset.or(named.as_deref()));
+            let text = html::to_text_with_images(&page, self.mail.limits.text_octets_max, &|source| self.image_name(source));
+            return Words { text: tidy(&text), is_html: true };
         }
-        text
+        // More than will be kept, so that the cut is noticed: decoding may shorten.
+        let octets_max = self.mail.limits.text_octets_max.saturating_mul(2).saturating_add(16);
+        let mut kept = self.mail.decoded(transfer, body, octets_max);
+        if transfer == Transfer::Base64 && is_text_after_all(body, &kept) {
+            self.mail.flag("bad_encoding", "has a part that is not in the transfer encoding that it names: read as well as can be");
+            kept = Cow::Borrowed(&body[..body.len().min(octets_max)]);
+        }
+        let mut text = self.mail.in_charset(&kept, charset);
+        if embedded::may_hold(&text) {
+            text = self.without_files(&kept, charset).unwrap_or(text);
+        }
+        let mut text = tidy(&text);
+        if about.flowed {
+            text = unflow(&text, about.delete_space);
+        }
+        if armor::may_hold(&text) {
+            text = self.without_armor(&text);
+        }
+        if text.contains("[cid:") {
+            text = self.with_image_names(&text);
+        }
+        Words { text, is_html: false }
+    }
+
+    /// The text with a line in place of each file that was written into it; `None` where there is none.
+    fn without_files(&mut self, octets: &[u8], charset: Option<&str>) -> Option<String> {
+        let (count, left) = self.mail.room();
+        let taken = embedded::take(octets, count, left);
+        if taken.damaged {
+            self.mail.flag("damaged_block", "has a file written into its text that is not whole: left in the text");
+        }
+        if !taken.pieces.iter().any(|piece| matches!(piece, embedded::Piece::File { .. })) {
+            return None;
+        }
+        let mut text = String::new();
+        for piece in taken.pieces {
+            match piece {
+                embedded::Piece::Text(octets) => text.push_str(&self.mail.in_charset(octets, charset)),
+                embedded::Piece::File { name, content, .. } => {
+                    let name = names::clean(&in_charset(name, charset).0, "attachment.bin");
+                    let _ = writeln!(text, "[attached: {name}, {}]", names::size(content.len()));
+                    let media_type = names::media_type_of(&name).to_owned();
+                    self.mail.keep(ParsedAttachment { name, media_type, content_id: None, content });
+                }
+            }
+        }
+        Some(text)
+    }
+
+    fn without_armor(&mut self, text: &str) -> String {
+        let freed = armor::freed(text);
+        if freed.is_signed {
+            self.mail.flag("signed_pgp", "is signed (PGP): the signature is kept, not checked");
+        }
+        if freed.is_encrypted {
+            self.mail.flag("encrypted_pgp", "is encrypted (PGP): shown as it is");
+        }
+        freed.text
+    }
+
+    /// Outlook writes `[cid:image001.png@01D…]` where its page has an image.
+    fn with_image_names(&self, text: &str) -> String {
+        const ID_OCTETS_MAX: usize = 250;
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once("[cid:") {
+            out.push_str(before);
+            // No longer than an id: what never closes is not searched to its end again and again.
+            let end = behind.bytes().take(ID_OCTETS_MAX).position(|b| matches!(b, b']' | b'\n' | b' '));
+            let id = end.and_then(|end| behind[end..].strip_prefix(']').map(|after| (&behind[..end], after)));
+            if let Some((name, after)) = id.and_then(|(id, after)| Some((self.image_name(&format!("cid:{id}"))?, after))) {
+                let _ = write!(out, "[image: {name}]");
+                rest = after;
+            } else {
+                out.push_str("[cid:");
+                rest = behind;
+            }
+        }
+        out.push_str(rest);
+        out
+    }
+
+    /// The name of the part that a page's image is, by exact id (RFC 2392) or place (RFC 2557).
+    fn image_name(&self, source: &str) -> Option<String> {
+        let images = self.images.get_or_init(|| self.image_names());
+        let scheme = source.get(..4).filter(|scheme| scheme.eq_ignore_ascii_case("cid:"));
+        let key = if scheme.is_some() { format!("cid:{}", words::percent_decoded(&source[4..])) } else { source.to_owned() };
+        let name = images.get(&key)?;
+        self.cited.borrow_mut().insert(key);
+        Some(name.clone())
+    }
+
+    fn image_names(&self) -> HashMap<String, String> {
+        let mut names = HashMap::new();
+        for (at, part) in self.tree.parts.iter().enumerate().filter(|(_, part)| !part.is_multipart) {
+            let about = self.about(part);
+            if about.content_id.is_none() && about.location.is_none() {
+                continue;
+            }
+            let name = Self::name_of(at, &about, &part.media.name);
+            if let Some(location) = &about.location {
+                names.entry(location.clone()).or_insert_with(|| name.clone());
+            }
+            if let Some(id) = &about.content_id {
+                names.entry(format!("cid:{id}")).or_insert(name);
+            }
+        }
+        names
+    }
+
+    /// The id by which a page refers to a part.
+    fn content_id(&self, about: &About) -> Option<String> {
+        let cited = || about.location.clone().filter(|location| self.cited.borrow().contains(location));
+        about.content_id.clone().or_else(cited)
+    }
+
+    /// RFC 8551 section 3: what is only signed can be read, the rest is a file.
+    fn sealed(&mut self, at: usize, part: &Part, about: &About) -> Words {
+        let transfer = Transfer::parse(&about.transfer);
+        let body = &self.octets[part.body.clone()];
+        let content = self.mail.decoded(transfer, body, self.mail.limits.attachments_octets_max);
+        match sealed::open(&content) {
+            sealed::Sealed::Signed(inner) => {
+                drop(content);
+                self.mail.flag("signed_smime", "is signed (S/MIME): the signature is kept, not checked");
+                return self.entity(&inner);
+            }
+            sealed::Sealed::Compressed => self.mail.flag("compressed_smime", "is compressed (S/MIME): kept as it is"),
+            sealed::Sealed::NoContent => {}
+            sealed::Sealed::Unknown
+                if about.smime_type.as_deref().is_some_and(|kind| kind.contains("signed") || kind.contains("certs")) =>
+            {
+                self.mail.flag("signed_smime", "is signed (S/MIME) in a way that cannot be read: kept as it is");
+            }
+            sealed::Sealed::Enveloped | sealed::Sealed::Unknown => {
+                self.mail.flag("encrypted_smime", "is encrypted (S/MIME): kept as it is");
+            }
+        }
+        self.file(at);
+        Words::default()
+    }
+
+    /// Reads what was sealed: a header and a body of their own.
+    fn entity(&mut self, octets: &[u8]) -> Words {
+        let head_len = split_head(octets).0.len();
+        let tree = structure::tree(octets, 0..head_len, self.mail.limits, media);
+        self.mail.flag_structure(&tree);
+        Reader::new(octets, &tree, self.depth + 1, self.mail).walk(0)
     }
 
     fn about(&self, part: &Part) -> About {
-        let end = part.head.end.min(part.head.start + self.limits.part_head_octets_max);
+        let end = part.head.end.min(part.head.start + self.mail.limits.part_head_octets_max);
         About::of(&self.octets[part.head.start..end])
     }
 
@@ -299,47 +459,35 @@ impl Reader<'_> {
     fn file(&mut self, at: usize) {
         let part = &self.tree.parts[at];
         let about = self.about(part);
+        let name = Self::name_of(at, &about, &part.media.name);
+        let content_id = self.content_id(&about);
         let body = &self.octets[part.body.clone()];
-        let transfer = Transfer::parse(&about.transfer);
-        let expected = if transfer == Transfer::Base64 { body.len() / 4 * 3 } else { body.len() };
-        if self.files_octets + expected > self.limits.attachments_octets_max {
-            flag(self.defects, "large_attachments", "brings more than is kept as files; the whole mail is kept");
-            return;
+        self.mail.file(body, Transfer::parse(&about.transfer), &part.media.name, name, content_id, about.charset.as_deref());
+    }
+
+    /// What a part is called; empty where its content is to be asked.
+    fn name_of(at: usize, about: &About, media_type: &str) -> String {
+        let by_kind = format!("part-{at}.{}", names::ending_of(media_type));
+        match &about.name {
+            Some(name) if name.contains("=?") => names::clean(&unstructured(name), &by_kind),
+            Some(name) => names::clean(name, &by_kind),
+            None if matches!(media_type, "message/rfc822" | "message/global") => String::new(),
+            None => by_kind,
         }
-        if transfer == Transfer::Unknown {
-            flag(self.defects, "unknown_encoding", "has a part in a transfer encoding that is not known: kept as it is");
-        }
-        let content = transfer.decode(body).into_owned();
-        self.files_octets += content.len();
-        let media_type = match part.media.name.as_str() {
-            "" => "text/plain".to_owned(),
-            name if name.starts_with("multipart/") => "application/octet-stream".to_owned(),
-            name => name.to_owned(),
-        };
-        if matches!(media_type.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime" | "application/pgp-encrypted") {
-            flag(self.defects, "encrypted", "is encrypted or sealed: its parts are kept as they are");
-        }
-        let name = match about.name {
-            Some(name) => names::clean(&unstructured_name(&name), &default_name(at, &media_type)),
-            None if media_type == "message/rfc822" || media_type == "message/global" => {
-                let subject = subject_of(&content);
-                names::clean(
-                    &if subject.is_empty() { String::new() } else { format!("{}.eml", subject.replace(['/', '\\'], "-")) },
-                    "message.eml",
-                )
-            }
-            None => default_name(at, &media_type),
-        };
-        self.files.push(ParsedAttachment { name, media_type, content_id: about.content_id, content });
     }
 
     /// The delivery report of the outermost multipart/report, where it has one.
     fn report(&self) -> Option<bounce::Report> {
+        /// Of a report, and of the mail that it is about.
+        const OCTETS_MAX: usize = 1024 * 1024;
         let outer = self.tree.parts.iter().find(|p| p.is_multipart && p.media.name == "multipart/report")?;
         let mut status = None;
         let mut original = None;
         for child in outer.children.iter().map(|at| &self.tree.parts[*at]).filter(|p| !p.is_multipart) {
-            let octets = || Transfer::parse(&self.about(child).transfer).decode(&self.octets[child.body.clone()]).into_owned();
+            let octets = || {
+                let transfer = Transfer::parse(&self.about(child).transfer);
+                transfer.decode(&self.octets[child.body.clone()], OCTETS_MAX).0.into_owned()
+            };
             match child.media.name.as_str() {
                 "message/delivery-status" | "message/global-delivery-status" if status.is_none() => status = Some(octets()),
                 "text/rfc822-headers" | "message/rfc822" | "message/global" | "message/global-headers" | "message/rfc822-headers"
@@ -359,124 +507,23 @@ impl Reader<'_> {
     }
 }
 
-fn default_name(at: usize, media_type: &str) -> String {
-    format!("part-{at}.{}", names::ending_of(media_type))
-}
-
-/// Encoded words are against the rules in a parameter (RFC 2047 section 5) and common all the same.
-fn unstructured_name(name: &str) -> String {
-    if name.contains("=?") { unstructured(name) } else { name.to_owned() }
-}
-
-/// Subject of a mail within the mail.
-fn subject_of(octets: &[u8]) -> String {
-    const LOOK_OCTETS_MAX: usize = 64 * 1024;
-    const SUBJECT_OCTETS_MAX: usize = 100;
-    let head = split_head(&octets[..octets.len().min(LOOK_OCTETS_MAX)]).0;
-    let field = fields(head).find(|f| f.name.eq_ignore_ascii_case("subject"));
-    field.map(|f| one_line(&unstructured(&String::from_utf8_lossy(&unfold(f.value))), SUBJECT_OCTETS_MAX)).unwrap_or_default()
-}
-
-/// One kind of line end, no control characters: NUL and its like are shown as U+FFFD, nothing is cut at them.
-fn tidy(text: &str) -> String {
-    let mut tidied = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\r' => {
-                if chars.peek() != Some(&'\n') {
-                    tidied.push('\n');
-                }
-            }
-            '\n' | '\t' => tidied.push(c),
-            '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => tidied.push('\n'),
-            '\u{feff}' => {}
-            c if c.is_control() => tidied.push(char::REPLACEMENT_CHARACTER),
-            c => tidied.push(c),
-        }
+/// The character set that a page without a label names itself, where it is not UTF-8 (HTML section 4.2.5.4).
+fn charset_of_page(page: &[u8]) -> Option<String> {
+    const LOOK_OCTETS_MAX: usize = 1024;
+    if std::str::from_utf8(page).is_ok() {
+        return None;
     }
-    tidied
+    let look = String::from_utf8_lossy(&page[..page.len().min(LOOK_OCTETS_MAX)]).to_ascii_lowercase();
+    let (_, behind) = look.split_once("charset=")?;
+    let label = behind.trim_start_matches(['"', '\'', ' ']).split(['"', '\'', ' ', '>', ';', '/']).next()?;
+    (!label.is_empty()).then(|| one_line(label, 60))
 }
 
-/// At most as long as the limit, cut between characters and without trailing empty lines.
-fn cut(mut text: String, limits: &NormaliseLimits, defects: &mut Vec<Defect>) -> String {
-    if text.len() > limits.text_octets_max {
-        let mut end = limits.text_octets_max;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        flag(defects, "cut_text", "is longer than is kept as text; the whole mail is kept");
-    }
-    text
-}
-
-/// RFC 3676 section 4: lines that end in a space go on in the next one of the same quote depth.
-fn unflow(text: &str, delete_space: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    // Depth of the paragraph that the next line may continue.
-    let mut open: Option<usize> = None;
-    for line in text.split_inclusive('\n') {
-        let ended = line.ends_with('\n');
-        let line = line.strip_suffix('\n').unwrap_or(line);
-        let words = line.trim_start_matches('>');
-        let depth = line.len() - words.len();
-        let words = words.strip_prefix(' ').unwrap_or(words);
-        // RFC 3676 section 4.3: the signature delimiter looks flowed and is not.
-        let is_delimiter = words == "-- ";
-        let flows = words.ends_with(' ') && !is_delimiter && ended;
-        if open.is_some_and(|open| open != depth || is_delimiter) {
-            out.push('\n');
-            open = None;
-        }
-        if open.is_none() && depth > 0 {
-            out.extend(std::iter::repeat_n('>', depth));
-            out.push(' ');
-        }
-        out.push_str(if flows && delete_space { &words[..words.len() - 1] } else { words });
-        if flows {
-            open = Some(depth);
-        } else {
-            if ended {
-                out.push('\n');
-            }
-            open = None;
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parameters_without_their_semicolon_are_read() {
-        for (value, expect, why) in [
-            ("multipart/mixed\r\n\tboundary=\"b\"", "multipart/mixed;\tboundary=\"b\"", "the boundary is found"),
-            ("a/b\n name*0=x\n name*1=y", "a/b; name*0=x; name*1=y", "every line"),
-            ("a/b;\n name=x;\r\n charset=y\r\n", "a/b; name=x; charset=y", "as it should be"),
-            ("a/b; name=\"x\n y=z\"", "a/b; name=\"x y=z\"", "inside of quotes it is a name"),
-            ("a/b; name=x\n =?utf-8?q?y?=", "a/b; name=x =?utf-8?q?y?=", "an encoded word"),
-            ("a/b\n (note)", "a/b (note)", "no parameter"),
-            ("a/b name=x", "a/b name=x", "one line stays as it is"),
-        ] {
-            assert_eq!(String::from_utf8_lossy(&with_semicolons(value.as_bytes())), expect, "{why}");
-        }
-    }
-
-    #[test]
-    fn flowed_text_is_unflowed() {
-        for (text, delete_space, expect, why) in [
-            ("a \nb\n", false, "a b\n", "one paragraph"),
-            ("a \nb\n", true, "ab\n", "delsp"),
-            ("> a \n> b\nc\n", false, "> a b\nc\n", "quoted paragraph"),
-            ("> a \nb\n", false, "> a \nb\n", "another depth ends it"),
-            (" From x\n.\n", false, "From x\n.\n", "stuffing is taken off"),
-            ("x \n-- \nsig\n", false, "x \n-- \nsig\n", "the signature delimiter stays"),
-            ("a ", false, "a ", "no line follows"),
-        ] {
-            assert_eq!(unflow(text, delete_space), expect, "{why}");
-        }
-    }
+/// Whether what is labelled base64 is text as it stands: words with blanks between them, and garbage once decoded.
+fn is_text_after_all(body: &[u8], decoded: &[u8]) -> bool {
+    const LOOK_OCTETS_MAX: usize = 2000;
+    let look = &body[..body.len().min(LOOK_OCTETS_MAX)];
+    let has_blanks = look.windows(2).any(|pair| pair[0] == b' ' && pair[1].is_ascii_alphanumeric());
+    let is_text = |octets: &[u8]| !octets.iter().any(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\r' | b'\n' | 0x0c | 0x1b));
+    has_blanks && is_text(look) && (!is_text(decoded) || std::str::from_utf8(decoded).is_err())
 }

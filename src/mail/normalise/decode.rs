@@ -25,12 +25,19 @@ impl Transfer {
         }
     }
 
-    /// The octets that were meant.
-    pub(super) fn decode(self, octets: &[u8]) -> Cow<'_, [u8]> {
+    /// The octets that were meant, about `octets_max` of them and not many more; and whether any of what was written is
+    /// against the rules of the encoding.
+    pub(super) fn decode(self, octets: &[u8], octets_max: usize) -> (Cow<'_, [u8]>, bool) {
         match self {
-            Self::Plain | Self::Unknown => Cow::Borrowed(octets),
-            Self::QuotedPrintable => Cow::Owned(quoted_printable(octets)),
-            Self::Base64 => Cow::Owned(base64(octets)),
+            Self::Plain | Self::Unknown => (Cow::Borrowed(&octets[..octets.len().min(octets_max)]), false),
+            Self::QuotedPrintable => {
+                let (decoded, damaged) = quoted_printable(octets, octets_max);
+                (Cow::Owned(decoded), damaged)
+            }
+            Self::Base64 => {
+                let (decoded, damaged) = base64(octets, octets_max);
+                (Cow::Owned(decoded), damaged)
+            }
         }
     }
 }
@@ -51,13 +58,18 @@ const NO_VALUE: u8 = 0x80;
 
 /// RFC 2045 section 6.8: characters outside of the alphabet are passed over; what follows padding begins anew, since some
 /// programs join pieces that were encoded apart.
-fn base64(octets: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(octets.len() / 4 * 3 + 3);
+pub(super) fn base64(octets: &[u8], octets_max: usize) -> (Vec<u8>, bool) {
+    let mut out = Vec::with_capacity((octets.len() / 4 * 3).min(octets_max) + 3);
     let (mut bits, mut count) = (0u32, 0u32);
+    let mut damaged = false;
     let mut rest = octets;
     loop {
+        if out.len() >= octets_max {
+            return (out, damaged);
+        }
         // Four characters that make three octets: nearly all there is.
         while count == 0
+            && out.len() < octets_max
             && let Some((four, behind)) = rest.split_first_chunk::<4>()
         {
             let [a, b, c, d] = four.map(|octet| VALUES[usize::from(octet)]);
@@ -67,7 +79,7 @@ fn base64(octets: &[u8]) -> Vec<u8> {
             out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
             rest = behind;
         }
-        let Some((&octet, behind)) = rest.split_first() else { return out };
+        let Some((&octet, behind)) = rest.split_first() else { return (out, damaged) };
         rest = behind;
         let value = VALUES[usize::from(octet)];
         if octet == b'=' {
@@ -79,16 +91,19 @@ fn base64(octets: &[u8]) -> Vec<u8> {
                 count -= 8;
                 out.push(u8::try_from((bits >> count) & 0xff).unwrap_or_default());
             }
+        } else {
+            damaged |= !octet.is_ascii_whitespace();
         }
     }
 }
 
 /// RFC 2045 section 6.7: a bad escape stays as it is, white space before a line end goes.
-fn quoted_printable(octets: &[u8]) -> Vec<u8> {
+fn quoted_printable(octets: &[u8], octets_max: usize) -> (Vec<u8>, bool) {
     let hex = |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
-    let mut out = Vec::with_capacity(octets.len());
+    let mut out = Vec::with_capacity(octets.len().min(octets_max));
+    let mut damaged = false;
     let mut at = 0;
-    while at < octets.len() {
+    while at < octets.len() && out.len() < octets_max {
         let (line, next) = super::structure::line_at(octets, at);
         let ended = octets.get(next.wrapping_sub(1)) == Some(&b'\n') && next > at;
         let text = line.trim_ascii_end();
@@ -102,6 +117,7 @@ fn quoted_printable(octets: &[u8]) -> Vec<u8> {
                 out.push(high << 4 | low);
                 i += 3;
             } else {
+                damaged |= text[i] == b'=';
                 out.push(text[i]);
                 i += 1;
             }
@@ -114,7 +130,7 @@ fn quoted_printable(octets: &[u8]) -> Vec<u8> {
         }
         at = next;
     }
-    out
+    (out, damaged)
 }
 
 /// Text of octets under the label that came with them; says so if the label could not be believed.
@@ -123,24 +139,101 @@ pub(super) fn text(octets: &[u8], label: Option<&str>) -> (String, Option<&'stat
     match label.as_str() {
         // ASCII with eight-bit octets is mostly UTF-8 from a program that did not look.
         "" | "utf-8" | "utf8" | "us-ascii" | "ascii" | "ansi_x3.4-1968" | "unknown-8bit" | "x-unknown" | "default"
-        | "unicode-1-1-utf-8" => utf8_or_western(octets),
-        _ => match charset_decoder(known_label(&label).as_bytes()) {
-            Some(decode) => (decode(octets), None),
-            None => (utf8_or_western(octets).0, Some("unknown_charset")),
-        },
+        | "unicode-1-1-utf-8" | "cp20127" | "iso-646-us" => guessed(octets),
+        _ => {
+            let known = known_label(&label);
+            match charset_decoder(known.as_bytes()) {
+                Some(_) if is_contradicted(known, octets) => (guessed(octets).0, Some("wrong_charset")),
+                Some(decode) => (decode(octets), None),
+                None => (guessed(octets).0, Some("unknown_charset")),
+            }
+        }
     }
 }
 
-/// UTF-8 if it is, windows-1252 if nothing in it looks like UTF-8 (it was labelled wrongly), else UTF-8 with replacement.
-pub(super) fn utf8_or_western(octets: &[u8]) -> (String, Option<&'static str>) {
+/// Whether the octets cannot be meant as their label says: UTF-8 under the name of a set with one octet a character
+/// (its characters would be odd pairs such as `Ã¤`), and eight-bit octets under one of seven.
+fn is_contradicted(label: &str, octets: &[u8]) -> bool {
+    const ONE_OCTET: [&str; 6] = ["iso-8859-", "iso_8859-", "windows-125", "cp125", "koi8-", "latin"];
+    if label.starts_with("iso-2022-") || label == "utf-7" {
+        return !octets.is_ascii();
+    }
+    ONE_OCTET.iter().any(|start| label.starts_with(start)) && !octets.is_ascii() && std::str::from_utf8(octets).is_ok()
+}
+
+/// Text of octets whose label is missing or cannot be believed: by a byte order mark, by the escapes of ISO-2022-JP, as
+/// UTF-8 where most of it is, else in the set that its letters are most likely of.
+pub(super) fn guessed(octets: &[u8]) -> (String, Option<&'static str>) {
+    /// Octets that a guess rests on.
+    const LOOK_OCTETS_MAX: usize = 64 * 1024;
+    let named = |label: &str| charset_decoder(label.as_bytes());
     if let Ok(text) = std::str::from_utf8(octets) {
-        return (text.to_owned(), None);
+        return match named("iso-2022-jp") {
+            Some(decode) if text.contains("\x1b$") => (decode(octets), Some("wrong_charset")),
+            Some(_) | None => (text.to_owned(), None),
+        };
     }
-    let multibyte = octets.utf8_chunks().any(|chunk| !chunk.valid().is_ascii());
-    match charset_decoder(b"windows-1252") {
-        Some(decode) if !multibyte => (decode(octets), Some("wrong_charset")),
-        Some(_) | None => (String::from_utf8_lossy(octets).into_owned(), Some("wrong_charset")),
+    if (octets.starts_with(b"\xff\xfe") || octets.starts_with(b"\xfe\xff"))
+        && let Some(decode) = named("utf-16")
+    {
+        return (decode(octets), None);
     }
+    let (mut good, mut bad) = (0usize, 0usize);
+    for chunk in octets.utf8_chunks() {
+        good += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        bad += usize::from(!chunk.invalid().is_empty());
+    }
+    if good < bad {
+        let start = octets.iter().position(|octet| !octet.is_ascii()).unwrap_or_default().saturating_sub(LOOK_OCTETS_MAX / 8);
+        let look = &octets[start..octets.len().min(start + LOOK_OCTETS_MAX)];
+        let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
+        detector.feed(look, true);
+        let found = detector.guess(None, chardetng::Utf8Detection::Deny).name().to_ascii_lowercase();
+        if let Some(decode) = named(&found).or_else(|| named("windows-1252")) {
+            return (decode(octets), Some("wrong_charset"));
+        }
+    }
+    (String::from_utf8_lossy(octets).into_owned(), Some("wrong_charset"))
+}
+
+/// The name of a code page of Windows, as far as mail knows one.
+pub(super) fn code_page_label(page: u32) -> String {
+    match page {
+        20_127 | 65_001 | 0 => "utf-8".to_owned(),
+        10_000 => "macintosh".to_owned(),
+        20_866 => "koi8-r".to_owned(),
+        21_866 => "koi8-u".to_owned(),
+        28_591..=28_605 => format!("iso-8859-{}", page - 28_590),
+        50_220..=50_222 => "iso-2022-jp".to_owned(),
+        51_932 => "euc-jp".to_owned(),
+        54_936 => "gb18030".to_owned(),
+        932 => "shift_jis".to_owned(),
+        936 => "gbk".to_owned(),
+        949 | 51_949 => "euc-kr".to_owned(),
+        950 => "big5".to_owned(),
+        850 | 866 => format!("cp{page}"),
+        other => format!("windows-{other}"),
+    }
+}
+
+/// CRC-32 (ISO 3309), reflected, without inverting at either end: `!crc32(!0, …)` is what zip and yEnc use.
+pub(super) fn crc32(start: u32, octets: &[u8]) -> u32 {
+    const TABLE: [u32; 256] = {
+        let mut table = [0u32; 256];
+        let mut octet = 0u32;
+        while octet < 256 {
+            let mut value = octet;
+            let mut bit = 0;
+            while bit < 8 {
+                value = if value & 1 == 1 { (value >> 1) ^ 0xedb8_8320 } else { value >> 1 };
+                bit += 1;
+            }
+            table[octet as usize] = value;
+            octet += 1;
+        }
+        table
+    };
+    octets.iter().fold(start, |crc, octet| TABLE[usize::from(crc.to_le_bytes()[0] ^ octet)] ^ (crc >> 8))
 }
 
 /// Names that real mailers use and the decoder's table lacks.
@@ -152,7 +245,6 @@ fn known_label(label: &str) -> &str {
         "cp950" | "ms950" | "windows-950" | "x-big5" => "big5",
         "gb18030-2000" | "gb18030-2005" => "gb18030",
         "cp874" | "tis-620" | "tis620" | "iso-8859-11" => "windows-874",
-        "cp20127" | "iso-646-us" => "us-ascii",
         "iso-8859-8-i" | "iso-8859-8-e" => "iso-8859-8",
         "cp51932" | "eucjp" | "x-euc-jp" | "x-euc" => "euc-jp",
         "cp50220" | "cp50221" | "iso-2022-jp-ms" | "iso-2022-jp-1" | "iso-2022-jp-2" => "iso-2022-jp",
@@ -193,7 +285,7 @@ mod tests {
             (Transfer::QuotedPrintable, b"a ", b"a ", "the last line keeps its blank"),
             (Transfer::Unknown, b"uryyb", b"uryyb", "unknown: as it is"),
         ] {
-            assert_eq!(kind.decode(given).as_ref(), expect, "{why}");
+            assert_eq!(kind.decode(given, 1000).0.as_ref(), expect, "{why}");
         }
         assert_eq!(Transfer::parse(" BASE64 (yes)"), Transfer::Base64);
         assert_eq!(Transfer::parse("base64 base64"), Transfer::Unknown);
@@ -211,7 +303,7 @@ mod tests {
                     encoded.insert(at.min(encoded.len()), noise);
                 }
             }
-            prop_assert_eq!(super::base64(&encoded), octets);
+            prop_assert_eq!(super::base64(&encoded, usize::MAX - 3).0, octets);
         }
     }
 

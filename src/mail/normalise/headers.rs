@@ -1,7 +1,8 @@
 //! Values of the mail's own header: who, to whom, about what, in reply to what.
 
-use super::decode::{text, utf8_or_western};
+use super::decode::{guessed, text};
 use super::structure::{fields, unfold};
+use super::words::joined;
 use super::{ADDRESSED_MAX, Header, NormaliseLimits, flag};
 use crate::domain::address::{Contact, EmailAddress, one_line};
 use crate::domain::message::{Defect, MessageId, RECIPIENTS_MAX, REFERENCES_MAX};
@@ -59,6 +60,7 @@ pub(super) fn read(head: &[u8], limits: &NormaliseLimits, defects: &mut Vec<Defe
         })
         .flatten()
     });
+    let has_escapes = head.contains(&0x1b);
     let (mut known_left, mut others_left) = (limits.head_octets_max, limits.head_octets_max / 4);
     let (mut known_count, mut others_count) = (0, 0);
     let mut all = Vec::new();
@@ -79,21 +81,23 @@ pub(super) fn read(head: &[u8], limits: &NormaliseLimits, defects: &mut Vec<Defe
         }
         *left -= value.len() + name.len();
         *count += 1;
-        all.push(Header { name, value: in_unicode(&unfold(value), charset.as_deref(), defects) });
+        all.push(Header { name, value: in_unicode(&unfold(value), charset.as_deref(), has_escapes, defects) });
     }
     Fields { all }
 }
 
-/// RFC 6532 allows UTF-8; other octets are read as the body's charset says, else as western.
-fn in_unicode(value: &[u8], charset: Option<&str>, defects: &mut Vec<Defect>) -> String {
-    if let Ok(text) = std::str::from_utf8(value) {
+/// RFC 6532 allows UTF-8; other octets, and the escapes of ISO-2022-JP, are read as the body's charset says, else by their look.
+fn in_unicode(value: &[u8], charset: Option<&str>, has_escapes: bool, defects: &mut Vec<Defect>) -> String {
+    if let Ok(text) = std::str::from_utf8(value)
+        && !(has_escapes && text.contains("\x1b$"))
+    {
         return text.to_owned();
     }
     flag(defects, "8bit_header", "has octets in its header that are not UTF-8");
     let value = &with_escaped_words(value);
     match charset {
         Some(label) if !label.eq_ignore_ascii_case("utf-8") && !label.eq_ignore_ascii_case("us-ascii") => text(value, charset).0,
-        _ => utf8_or_western(value).0,
+        _ => guessed(value).0,
     }
 }
 
@@ -135,7 +139,7 @@ fn q_word(octets: &[u8]) -> Option<usize> {
 
 /// One value, read by mail-parser as the field's name demands.
 pub(super) fn with_value<T>(name: &str, value: &str, read: impl FnOnce(&HeaderValue<'_>) -> T) -> Option<T> {
-    let line = format!("{name}: {}\n\n", value.replace(['\r', '\n'], " "));
+    let line = format!("{name}: {}\n\n", joined(value).replace(['\r', '\n'], " "));
     let message = MessageParser::new().parse_headers(line.as_bytes())?;
     message.headers().first().map(|header| read(&header.value))
 }
@@ -197,6 +201,16 @@ pub(super) fn recipients(fields: &Fields, defects: &mut Vec<Defect>) -> Vec<Cont
     let mut found = contacts(fields, &["to", "cc"]);
     if found.len() > RECIPIENTS_MAX {
         flag(defects, "many_recipients", format!("names {} recipients: the first {RECIPIENTS_MAX} are kept", found.len()));
+        found.truncate(RECIPIENTS_MAX);
+    }
+    found
+}
+
+/// Where answers shall go, each address once.
+pub(super) fn reply_to(fields: &Fields, defects: &mut Vec<Defect>) -> Vec<Contact> {
+    let mut found = contacts(fields, &["reply-to"]);
+    if found.len() > RECIPIENTS_MAX {
+        flag(defects, "many_reply_to", format!("names {} addresses to reply to: the first {RECIPIENTS_MAX} are kept", found.len()));
         found.truncate(RECIPIENTS_MAX);
     }
     found
@@ -436,7 +450,7 @@ mod tests {
             (b"=?iso-8859-1?q?\xfc", None, "=?iso-8859-1?q?ü", "a word that does not end is none"),
             (b"=?=?=?x?b?\xfc?=", None, "=?=?=?x?b?ü?=", "base64 has no such octets"),
         ] {
-            assert_eq!(in_unicode(value, charset, &mut Vec::new()), expect, "{why}");
+            assert_eq!(in_unicode(value, charset, false, &mut Vec::new()), expect, "{why}");
         }
         let mail = b"From: a@x.example\nSubject: =?iso-8859-1?Q?Fr\xf6sche?=\nContent-Type: image/png; name=Fr\xf6sche.png\n\n";
         let parsed = super::super::normalise(mail, &NormaliseLimits::default());

@@ -4,21 +4,34 @@
 //! From address stands there; nothing else is ever taken for it (RFC 5322 section 3.6.2). This folder is the only user of
 //! mail-parser, and uses it to read single values: structure, limits and choice of text are our own.
 //!
-//! Read in this order: this file, `structure` (fields and parts), `headers` (values), `content` (text and attachments),
-//! `decode` (encodings and character sets), `fingerprint`.
+//! Read in this order: this file, `structure` (fields and parts), `headers` (values), `content` (the text), `files` (what
+//! comes along), `about` (what a part says of itself), `decode` (encodings and character sets), `words` (what was encoded
+//! in pieces), `fingerprint`. What other formats hold: `tnef` and `rtf` (Outlook), `embedded` (uuencode, yEnc), `sealed` and
+//! `armor` (S/MIME, PGP), `calendar` (invitations).
 
+mod about;
+mod armor;
+mod calendar;
 mod content;
 pub(in crate::mail) mod decode;
+mod embedded;
+mod files;
 mod fingerprint;
 mod headers;
 mod language;
 mod names;
+mod rtf;
+mod sealed;
 pub(in crate::mail) mod structure;
+mod tidy;
+mod tnef;
+mod words;
 
 use crate::domain::address::{Contact, EmailAddress};
-use crate::domain::message::{Body, Defect, Fingerprint, Language, Machine, MessageId};
+use crate::domain::message::{Body, Defect, Fingerprint, Language, Machine, MessageId, Span, SpanKind};
 use crate::mail::{automatic, bounce, visible};
 use jiff::Timestamp;
+use std::borrow::Cow;
 
 /// What one mail may cost (P11). What lies beyond is left out and named in a defect; the raw octets are kept elsewhere.
 #[derive(Clone, Debug)]
@@ -33,11 +46,13 @@ pub struct NormaliseLimits {
     pub part_head_octets_max: usize,
     /// Octets of one field's value; of References the end is kept, of all others the beginning.
     pub field_octets_max: usize,
+    /// Files that are kept.
+    pub attachments_max: usize,
     /// Decoded octets of all attachments together.
     pub attachments_octets_max: usize,
     /// Octets of the text.
     pub text_octets_max: usize,
-    /// Octets of HTML that are turned into text.
+    /// Octets of HTML that are turned into text, of all parts together; and what compressed rich text may grow to.
     pub html_octets_max: usize,
 }
 
@@ -49,6 +64,7 @@ impl Default for NormaliseLimits {
             head_octets_max: 256 * 1024,
             part_head_octets_max: 16 * 1024,
             field_octets_max: 64 * 1024,
+            attachments_max: 250,
             attachments_octets_max: 32 * 1024 * 1024,
             text_octets_max: 256 * 1024,
             html_octets_max: 4 * 1024 * 1024,
@@ -122,7 +138,11 @@ pub struct Parsed {
 #[must_use]
 pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
     let mut defects = Vec::new();
-    let octets = skip_prologue(raw);
+    let octets = with_line_ends(skip_prologue(raw));
+    if let Cow::Owned(_) = octets {
+        flag(&mut defects, "bare_cr", "ends its lines with CR alone");
+    }
+    let octets = octets.as_ref();
     let (head, body) = structure::split_head(octets);
     let has_fields = structure::fields(head).next().is_some();
     let (head, body) = if has_fields { (head, body) } else { (&octets[..0], octets) };
@@ -149,16 +169,20 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
             fields.first("content-type").unwrap_or_default(),
         )
     };
-    let spans = visible::spans(&content.text);
-    let body = Body { text: content.text, spans, kept: None };
+    let mut body = if content.is_borrowed {
+        Body::all_new(content.text)
+    } else {
+        Body { spans: visible::spans(&content.text), text: content.text, kept: None }
+    };
     let language = language::of(&body.new_text());
+    append(&mut body, &content.added);
     let in_reply_to = fields.first("in-reply-to").map(headers::message_ids).unwrap_or_default();
     Parsed {
         message_id,
         in_reply_to: headers::newest(in_reply_to),
         references: headers::newest(fields.all("references").flat_map(headers::message_ids).collect()),
         from,
-        reply_to: headers::contacts(&fields, &["reply-to"]),
+        reply_to: headers::reply_to(&fields, &mut defects),
         recipients,
         addressed: headers::addressed(&fields),
         subject,
@@ -176,11 +200,41 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
     }
 }
 
+/// Adds lines of our own below a text: they are new, whatever stands above them.
+fn append(body: &mut Body, lines: &str) {
+    if lines.is_empty() {
+        return;
+    }
+    let octet = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    if body.text.trim().is_empty() {
+        body.text.clear();
+        body.spans.clear();
+    } else {
+        let missing = 2 - body.text.bytes().rev().take(2).take_while(|b| *b == b'\n').count();
+        body.text.push_str(&"\n\n"[..missing]);
+    }
+    let start = octet(body.text.len());
+    if let Some(last) = body.spans.last_mut() {
+        last.end = start;
+    }
+    body.text.push_str(lines);
+    body.spans.push(Span { kind: SpanKind::New, start, end: octet(body.text.len()) });
+}
+
 /// Notes what is odd, once a name.
 fn flag(defects: &mut Vec<Defect>, name: &'static str, detail: impl Into<String>) {
     if !defects.iter().any(|d| d.name == name) {
         defects.push(Defect { name, detail: detail.into() });
     }
+}
+
+/// The octets with LF for CR, where CR is the only line end that they know.
+fn with_line_ends(octets: &[u8]) -> Cow<'_, [u8]> {
+    const OCTETS_MAX: usize = 8 * 1024 * 1024;
+    if octets.len() > OCTETS_MAX || octets.contains(&b'\n') || !octets.contains(&b'\r') {
+        return Cow::Borrowed(octets);
+    }
+    Cow::Owned(octets.iter().map(|octet| if *octet == b'\r' { b'\n' } else { *octet }).collect())
 }
 
 /// Without what may stand in front of the header: a byte order mark, empty lines, one `From ` line of an mbox.

@@ -260,8 +260,12 @@ impl<F: Fn(&[u8]) -> Media> Reader<'_, F> {
             Place::Body(part) => self.tree.parts[part].cut = !self.open.is_empty(),
             Place::Nowhere => {}
         }
-        for part in &mut self.tree.parts {
+        for (at, part) in self.tree.parts.iter_mut().enumerate() {
             if part.is_multipart && part.children.is_empty() {
+                if at == 0 {
+                    // It was closed before any part began: what stands behind is all that there is.
+                    part.body.end = self.octets.len();
+                }
                 // Its body is all there is to see: show it as text.
                 part.is_multipart = false;
                 part.media = Media { name: "text/plain".to_owned(), boundary: None };

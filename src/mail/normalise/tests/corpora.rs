@@ -170,6 +170,25 @@ fn p3_every_file_of_the_corpora_becomes_a_value() {
     }
 }
 
+/// Beside each stream the names of what is in it; `body.rtf` and `body.html` are its text.
+#[test]
+fn winmail_dat_agrees_with_others() {
+    let streams: Vec<_> = corpora().iter().flat_map(|folder| files_with_ending(&folder.join("mimekit/tnef"), ".tnef")).collect();
+    for stream in &streams {
+        let octets = std::fs::read(stream).unwrap();
+        let tnef = tnef::read(&octets, 100, 1024 * 1024);
+        let mut names: Vec<String> = tnef.files.iter().map(|f| f.name.clone()).collect();
+        names.extend(tnef.rtf.is_some().then(|| "body.rtf".to_owned()));
+        names.extend(tnef.html.is_some().then(|| "body.html".to_owned()));
+        let list = std::fs::read_to_string(stream.with_extension("list")).unwrap();
+        for expect in list.lines() {
+            assert!(names.iter().any(|name| name == expect), "{}: {expect} is not in {names:?}, {:?}", stream.display(), tnef.fault);
+        }
+        println!("{}: {names:?} {:?} {:?}", stream.display(), tnef.fault, tnef.rtf.and_then(|r| rtf::read(&r, 1000)));
+    }
+    println!("{} streams read", streams.len());
+}
+
 #[test]
 #[should_panic(expected = "1 differ")]
 fn what_differs_without_a_reason_fails() {

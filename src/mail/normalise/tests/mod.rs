@@ -1,6 +1,7 @@
 //! The hostile mails of `tests/fixtures/attacks`, a row a mail with its reason, and what holds for all of them.
 
 mod corpora;
+mod formats;
 
 use super::*;
 use proptest::prelude::*;
@@ -151,7 +152,8 @@ fn what_it_says() {
     assert!(has(&parsed("G20-no-boundary-param"), "no_parts"));
     assert!(has(&parsed("G22-unterminated"), "cut_off"));
     assert!(has(&parsed("G31-body-only"), "no_headers"));
-    assert!(has(&parsed("N08-smime-and-pgp"), "encrypted"));
+    assert!(has(&parsed("N08-smime-and-pgp"), "encrypted_pgp"));
+    assert!(has(&parsed("H22-winmail-bad-lengths"), "damaged_tnef"));
     assert_eq!(parsed("N05-agent-empty-reply").body.new_text(), "", "only quoted");
     assert_eq!(parsed("N01-agent-genuine").body.new_text(), "Dear Alice, the invoice is attached.");
 }
@@ -166,8 +168,8 @@ fn what_it_brings() {
         ("H08-xss-name", vec!["><img src=x onerror=alert(1)>.png"], "markup is text"),
         ("H12-cid-injection", vec!["part-2.png"], "a picture without a name"),
         ("H16-base64-garbage", vec!["g.pdf"], "decoded leniently"),
-        ("H21-winmail-dat", vec!["winmail.dat"], "kept as it is"),
-        ("H22-winmail-bad-lengths", vec!["winmail.dat"], "kept as it is"),
+        ("H21-winmail-dat", vec!["evil.txt"], "unpacked, its name cleaned"),
+        ("H22-winmail-bad-lengths", vec!["winmail.dat"], "damaged: kept as it is"),
         ("H24-html-attachment", vec!["Secure_Document.html"], "a file, not the text"),
         ("N07-calendar-reply", vec!["part-2.ics"], "kept as a file"),
         ("N08-smime-and-pgp", vec!["part-1.bin", "encrypted.asc"], "kept as they are"),
@@ -334,6 +336,7 @@ fn p11_big_attacks_stay_small() {
         ("attributes", with_body("text/html", &format!("<p {}>the text", "a=b ".repeat(200_000))), ""),
         ("entities", with_body("text/html", &format!("the text {}", "&<".repeat(200_000))), ""),
         ("quotes", with_body("text/plain", &format!("the text\r\n{}", "> On x wrote:\r\nOn 2025 a@b wrote\r\n".repeat(20_000))), ""),
+        ("marks of images", with_body("text/plain", &format!("the text {}", "[cid:".repeat(100_000))), "cut_text"),
         ("blanks", with_body("text/plain", &format!("the text{}", " ".repeat(1_000_000))), ""),
         (
             "look-alikes",
@@ -398,7 +401,7 @@ fn structures_of_real_programs() {
         ),
         (multi("related", "r", &[html.clone(), picture.clone()]), "html words", vec!["p.png"], "HTML only"),
         (multi("mixed", "m", &[plain.clone(), forwarded]), "plain words", vec!["inner ä-b.eml"], "a forwarded mail is a file"),
-        (multi("signed", "s", &[plain.clone(), part("application/pgp-signature", "sig")]), "plain words", vec!["part-2.asc"], "signed"),
+        (multi("signed", "s", &[plain.clone(), part("application/pgp-signature", "sig")]), "plain words", vec![], "signed"),
         (
             multi("alternative", "a", &[plain.clone(), part("text/calendar; method=REQUEST", "BEGIN:VCALENDAR")]),
             "plain words",
@@ -407,7 +410,12 @@ fn structures_of_real_programs() {
         ),
         (part("application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m", "x"), "", vec!["smime.p7m"], "S/MIME"),
         (part("application/pdf", "%PDF"), "", vec!["part-0.pdf"], "a fax"),
-        (multi("digest", "d", &["\r\nSubject: one\r\n\r\nx\r\n".to_owned()]), "", vec!["one.eml"], "parts of a digest are mails"),
+        (
+            multi("digest", "d", &["\r\nSubject: one\r\n\r\nx\r\n".to_owned()]),
+            "---------- Forwarded message ----------\nSubject: one\n\nx",
+            vec!["one.eml"],
+            "parts of a digest are mails, shown where nothing else is",
+        ),
     ] {
         let parsed = normalise(format!("From: a@x.example\r\nMIME-Version: 1.0\r\n{mail}").as_bytes(), &NormaliseLimits::default());
         let names: Vec<_> = parsed.attachments.iter().map(|a| a.name.as_str()).collect();

@@ -4,7 +4,7 @@
 
 use super::expect::{self, Content, Field, Leaf, Node};
 use super::{Tally, corpora, files_with_ending, read};
-use crate::mail::normalise::decode::utf8_or_western;
+use crate::mail::normalise::decode::guessed;
 use crate::mail::normalise::structure::unfold;
 use std::path::Path;
 
@@ -14,7 +14,7 @@ fn what_mime4j_expects() {
     for folder in corpora() {
         for path in files_with_ending(&folder.join("mime4j"), ".msg") {
             let stem = path.file_stem().unwrap().to_string_lossy();
-            let xml = utf8_or_western(&std::fs::read(path.with_file_name(format!("{stem}_decoded.xml"))).unwrap()).0;
+            let xml = guessed(&std::fs::read(path.with_file_name(format!("{stem}_decoded.xml"))).unwrap()).0;
             let parsed = read(&std::fs::read(&path).unwrap());
             let mut xml = Xml { rest: &xml, folder: path.parent().unwrap() };
             xml.expect("<message>");
