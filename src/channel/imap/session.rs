@@ -127,7 +127,7 @@ impl<H: Handover> Session<'_, H> {
         }
         self.mailbox.landed = 0;
         self.settle_not_before = None;
-        match settle::settle(wire, can, keywords, &self.mailbox.account.after, &mut self.mailbox.ledger).await {
+        match settle::settle(wire, can, keywords, &self.mailbox.account.after, &self.mailbox.around.fault_plan, &mut self.mailbox.ledger).await {
             Ok(0) => {}
             Ok(count) => {
                 self.settle_failures = 0;

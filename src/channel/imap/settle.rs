@@ -13,6 +13,7 @@ use super::commands::{Wire, folder_name, uid_sets};
 use super::connect::Abilities;
 use super::ledger::Ledger;
 use crate::config::settings::After;
+use crate::fault_plan::{FaultPlan, Place};
 
 /// Settles what is to be settled; returns how many were. `Err(Refused)` leaves the rest for later.
 pub(super) async fn settle(
@@ -20,6 +21,7 @@ pub(super) async fn settle(
     can: &mut Abilities,
     keywords: bool,
     after: &After,
+    plan: &FaultPlan,
     ledger: &mut Ledger,
 ) -> Result<usize, Fault> {
     let (fresh, copied) = ledger.to_settle();
@@ -30,6 +32,7 @@ pub(super) async fn settle(
             let flags = if keywords { "\\Seen $guichet" } else { "\\Seen" };
             for (set, members) in uid_sets(&fresh) {
                 wire.run(&format!("UID STORE {set} +FLAGS.SILENT ({flags})"), |_| {}).await?;
+                reach(plan, Place::AfterFlag)?;
                 ledger.settled(&members);
             }
         }
@@ -37,25 +40,32 @@ pub(super) async fn settle(
             // P1: of a mail that was too large only the start is here; the whole of it stays where it is.
             let (cut, whole): (Vec<u32>, Vec<u32>) = fresh.iter().partition(|uid| ledger.is_cut(**uid));
             ledger.settled(&cut);
-            remove(wire, *can, keywords, &whole, ledger).await?;
+            remove(wire, *can, keywords, &whole, plan, ledger).await?;
         }
         After::Move(folder) => {
             // What was copied before a failure is only to be removed, never to be moved or copied again.
-            remove(wire, *can, keywords, &copied, ledger).await?;
+            remove(wire, *can, keywords, &copied, plan, ledger).await?;
             let mut by_copy = Vec::new();
             for (set, members) in uid_sets(&fresh) {
                 if move_set(wire, can, &set, folder).await? {
+                    reach(plan, Place::AfterMove)?;
                     ledger.settled(&members);
                 } else {
                     with_folder(wire, &format!("UID COPY {set}"), folder).await?;
+                    reach(plan, Place::AfterCopy)?;
                     ledger.copied(&members);
                     by_copy.extend(members);
                 }
             }
-            remove(wire, *can, keywords, &by_copy, ledger).await?;
+            remove(wire, *can, keywords, &by_copy, plan, ledger).await?;
         }
     }
     Ok(count)
+}
+
+/// For tests: the connection breaks here if that is planned.
+fn reach(plan: &FaultPlan, place: Place) -> Result<(), Fault> {
+    plan.reach(place).map_err(|fault| Fault::Network(fault.to_string()))
 }
 
 /// Moves, if the server can; false if it cannot (RFC 6851 section 3.1).
@@ -95,16 +105,25 @@ async fn with_folder(wire: &mut Wire, command: &str, folder: &str) -> Result<(),
 }
 
 /// Marks as deleted and removes exactly these.
-async fn remove(wire: &mut Wire, can: Abilities, keywords: bool, uids: &[u32], ledger: &mut Ledger) -> Result<(), Fault> {
+async fn remove(
+    wire: &mut Wire,
+    can: Abilities,
+    keywords: bool,
+    uids: &[u32],
+    plan: &FaultPlan,
+    ledger: &mut Ledger,
+) -> Result<(), Fault> {
     for (set, members) in uid_sets(uids) {
         // Where they may have to stay, the keyword tells people why they are marked.
         let flags = if keywords && !can.uid_plus { "\\Deleted $guichet" } else { "\\Deleted" };
         wire.run(&format!("UID STORE {set} +FLAGS.SILENT ({flags})"), |_| {}).await?;
+        reach(plan, Place::AfterMark)?;
         if can.uid_plus {
             wire.run(&format!("UID EXPUNGE {set}"), |_| {}).await?;
         } else if only_these_are_deleted(wire, &members).await? {
             wire.run("EXPUNGE", |_| {}).await?;
         }
+        reach(plan, Place::AfterExpunge)?;
         ledger.settled(&members);
     }
     Ok(())

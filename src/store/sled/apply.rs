@@ -15,7 +15,7 @@ use crate::domain::outbound::{Delivery, OutboxEntry, OutboxId};
 use crate::domain::ticket::{Status, Ticket};
 use crate::store::Outcome;
 use crate::store::blobs::{self, Prepared};
-use crate::store::fail_points::Place;
+use crate::fault_plan::Place;
 use crate::store::fault::StoreFault;
 use crate::store::outbox::{Attempts, Settled};
 use ::sled::IVec;

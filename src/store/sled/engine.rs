@@ -5,7 +5,7 @@ use super::overlay::{Merged, Overlay, Rows, Said};
 use super::record::{self, BlobRecord, Decoded, Record};
 use crate::domain::message::{BlobId, BlobRef};
 use crate::store::blobs::{Blobs, Location, sync_directory};
-use crate::store::fail_points::{FaultPlan, Place};
+use crate::fault_plan::{FaultPlan, Place};
 use crate::store::fault::StoreFault;
 use ::sled::{Batch, Db, IVec};
 use std::fs::File;

@@ -121,6 +121,7 @@ pub(in crate::channel) fn surroundings() -> Surroundings {
         budget: Budget::new(limits.intake_octets_max),
         clock: Clock::manual("2026-11-22T10:00:00Z".parse().unwrap()),
         stop: CancellationToken::new(),
+        fault_plan: crate::fault_plan::FaultPlan::default(),
     }
 }
 
