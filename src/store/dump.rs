@@ -38,12 +38,7 @@ pub struct DumpOptions {
 }
 
 /// Gives all lines to `line`, until it says that nobody reads on. A row that cannot be read is a line, too.
-pub(super) fn dump(
-    engine: &Engine,
-    key: &[u8; 32],
-    options: DumpOptions,
-    mut line: impl FnMut(String) -> bool,
-) -> Result<(), StoreFault> {
+pub(super) fn dump(engine: &Engine, key: &[u8; 32], options: DumpOptions, mut line: impl FnMut(String) -> bool) -> Result<(), StoreFault> {
     let dump = Dump { engine, key, options };
     for row in engine.all() {
         let row = row?;
@@ -85,8 +80,8 @@ impl Dump<'_> {
                 let fingerprint = Parts::of(key).take().map(Fingerprint).ok_or_else(|| bad_key("fingerprint"))?;
                 format!("fingerprint {fingerprint:?} landed={}", landing(self.engine.read::<LandingRecord>(value)?.into()))
             }
-            Kind::MessageId => hashed("message-id", key)?,
-            Kind::Requester => hashed("requester", key)?,
+            Kind::MessageId => self.index("message-id", key)?,
+            Kind::Requester => self.index("requester", key)?,
             Kind::Due => {
                 let (at, ticket) = keys::read_due(key).ok_or_else(|| bad_key("due"))?;
                 format!("due {ticket} at={}", self.millisecond(at))
@@ -106,7 +101,7 @@ impl Dump<'_> {
             Kind::Acks => {
                 let times = self.engine.read::<AcksRecord>(value)?.times().map_err(|word| word.of(AcksRecord::KIND))?;
                 let times: Vec<String> = times.into_iter().map(|at| self.time(at)).collect();
-                format!("acks {} at={}", hex(key.get(1..).unwrap_or_default()), list(&times))
+                format!("acks {} at={}", self.hash(key.get(1..).unwrap_or_default()), list(&times))
             }
             Kind::Cursor => return self.cursor(key, value),
             Kind::Session => {
@@ -261,7 +256,7 @@ impl Dump<'_> {
             self.body(body, of_ours),
             self.attachments(attachments),
             blob(raw.as_ref()),
-            machine.as_deref().unwrap_or("-"),
+            machine.as_ref().map_or_else(|| "-".to_owned(), |machine| format!("{:?}", self.said(machine))),
             list(&defects.iter().map(|defect| defect.name).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()),
             chat_seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string()),
             client_id.as_ref().map_or_else(|| "-".to_owned(), |id| self.hash(id.as_bytes())),
@@ -395,6 +390,12 @@ impl Dump<'_> {
         Ok(if self.options.without_times { format!("blob {id} size={size}") } else { format!("blob {id} size={size} at={pack}:{offset}") })
     }
 
+    /// An index by the hash of an address or an id, which alone could be guessed.
+    fn index(&self, what: &str, key: &[u8]) -> Result<String, StoreFault> {
+        let ticket = keys::read_hashed(key).ok_or_else(|| bad_key("index"))?;
+        Ok(format!("{what} {} ticket={ticket}", self.hash(key.get(1..17).unwrap_or_default())))
+    }
+
     fn attachments(&self, attachments: &[Attachment]) -> String {
         let shown: Vec<String> = attachments
             .iter()
@@ -465,12 +466,6 @@ impl Dump<'_> {
 
 fn counted(key: &[u8]) -> Result<(TicketNumber, u32), StoreFault> {
     keys::read_counted(key).ok_or_else(|| bad_key("counted row"))
-}
-
-/// An index by a hash that says less than the row it leads to.
-fn hashed(what: &str, key: &[u8]) -> Result<String, StoreFault> {
-    let ticket = keys::read_hashed(key).ok_or_else(|| bad_key("index"))?;
-    Ok(format!("{what} {} ticket={ticket}", hex(key.get(1..9).unwrap_or_default())))
 }
 
 fn landing(landing: Landing) -> String {

@@ -50,6 +50,9 @@ pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>) -> Result<(), Fau
         After::Move(_) | After::Flag | After::Delete => None,
     };
     mailbox.ledger.opened(wire.folder.uid_validity, cursor);
+    if keywords {
+        settle::find_marked(&mut wire, &mailbox.account.after, &mut mailbox.ledger).await?;
+    }
     let now = mailbox.around.clock.now();
     mailbox.health.send_modify(|health| {
         health.connected_since = Some(now);
@@ -127,7 +130,9 @@ impl<H: Handover> Session<'_, H> {
         }
         self.mailbox.landed = 0;
         self.settle_not_before = None;
-        match settle::settle(wire, can, keywords, &self.mailbox.account.after, &self.mailbox.around.fault_plan, &mut self.mailbox.ledger).await {
+        match settle::settle(wire, can, keywords, &self.mailbox.account.after, &self.mailbox.around.fault_plan, &mut self.mailbox.ledger)
+            .await
+        {
             Ok(0) => {}
             Ok(count) => {
                 self.settle_failures = 0;

@@ -15,6 +15,10 @@ use super::ledger::Ledger;
 use crate::config::settings::After;
 use crate::fault_plan::{FaultPlan, Place};
 
+/// Messages that the search for what was left looks at, from the oldest: the parser's time grows with the square of an
+/// answer's length.
+const SEARCH_WINDOW: u32 = 10_000;
+
 /// Settles what is to be settled; returns how many were. `Err(Refused)` leaves the rest for later.
 pub(super) async fn settle(
     wire: &mut Wire,
@@ -37,6 +41,7 @@ pub(super) async fn settle(
             }
         }
         After::Delete => {
+            remove(wire, *can, keywords, &copied, plan, ledger).await?;
             // P1: of a mail that was too large only the start is here; the whole of it stays where it is.
             let (cut, whole): (Vec<u32>, Vec<u32>) = fresh.iter().partition(|uid| ledger.is_cut(**uid));
             ledger.settled(&cut);
@@ -66,6 +71,30 @@ pub(super) async fn settle(
 /// For tests: the connection breaks here if that is planned.
 fn reach(plan: &FaultPlan, place: Place) -> Result<(), Fault> {
     plan.reach(place).map_err(|fault| Fault::Network(fault.to_string()))
+}
+
+/// What an earlier process had marked as deleted, and ended before it was gone: it is on disk here and copied where that was
+/// wished, and no look would find it again. It is to be removed and nothing else.
+pub(super) async fn find_marked(wire: &mut Wire, after: &After, ledger: &mut Ledger) -> Result<(), Fault> {
+    match after {
+        After::Move(_) | After::Delete => {}
+        After::Flag | After::Keep => return Ok(()),
+    }
+    let last = wire.folder.exists.min(SEARCH_WINDOW);
+    if last == 0 {
+        return Ok(());
+    }
+    let search = format!("UID SEARCH 1:{last} DELETED KEYWORD $guichet");
+    let found = wire.run(&search, |answer| {
+        if let Answer::Search(uids) = answer {
+            uids.into_iter().for_each(|uid| ledger.marked(uid));
+        }
+    });
+    match found.await {
+        // Untidy, but no reason to take nothing in.
+        Err(Fault::Refused { .. }) | Ok(()) => Ok(()),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Moves, if the server can; false if it cannot (RFC 6851 section 3.1).
@@ -105,17 +134,11 @@ async fn with_folder(wire: &mut Wire, command: &str, folder: &str) -> Result<(),
 }
 
 /// Marks as deleted and removes exactly these.
-async fn remove(
-    wire: &mut Wire,
-    can: Abilities,
-    keywords: bool,
-    uids: &[u32],
-    plan: &FaultPlan,
-    ledger: &mut Ledger,
-) -> Result<(), Fault> {
+async fn remove(wire: &mut Wire, can: Abilities, keywords: bool, uids: &[u32], plan: &FaultPlan, ledger: &mut Ledger) -> Result<(), Fault> {
     for (set, members) in uid_sets(uids) {
-        // Where they may have to stay, the keyword tells people why they are marked.
-        let flags = if keywords && !can.uid_plus { "\\Deleted $guichet" } else { "\\Deleted" };
+        // The keyword tells us, after a crash, that they are only to be removed (see `find_marked`), and people, where they
+        // have to stay, why they are marked.
+        let flags = if keywords { "\\Deleted $guichet" } else { "\\Deleted" };
         wire.run(&format!("UID STORE {set} +FLAGS.SILENT ({flags})"), |_| {}).await?;
         reach(plan, Place::AfterMark)?;
         if can.uid_plus {
