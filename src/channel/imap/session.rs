@@ -50,9 +50,6 @@ pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>) -> Result<(), Fau
         After::Move(_) | After::Flag | After::Delete => None,
     };
     mailbox.ledger.opened(wire.folder.uid_validity, cursor);
-    if keywords {
-        settle::find_marked(&mut wire, &mailbox.account.after, &mut mailbox.ledger).await?;
-    }
     let now = mailbox.around.clock.now();
     mailbox.health.send_modify(|health| {
         health.connected_since = Some(now);
@@ -62,7 +59,15 @@ pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>) -> Result<(), Fau
     tracing::info!(mailbox = mailbox.name, messages = wire.folder.exists, idle = can.idle, moves = can.moves, "folder open");
 
     let now = Instant::now();
-    let mut session = Session { mailbox, settle_not_before: None, settle_failures: 0, looked_whole: now, look_at: now, published: false };
+    let mut session = Session {
+        mailbox,
+        settle_not_before: None,
+        settle_failures: 0,
+        looked_whole: now,
+        look_at: now,
+        published: false,
+        marked_found: false,
+    };
     session.look_again_later();
     loop {
         session.take_in(&mut wire, &mut can, keywords).await?;
@@ -83,6 +88,8 @@ struct Session<'a, H: Handover> {
     look_at: Instant,
     /// The backlog of this connection is known.
     published: bool,
+    /// What an earlier process had marked was looked for.
+    marked_found: bool,
 }
 
 impl<H: Handover> Session<'_, H> {
@@ -93,6 +100,10 @@ impl<H: Handover> Session<'_, H> {
         loop {
             if wire.folder.exists > wire.folder.seen {
                 fetch::look(wire, &mut self.mailbox.ledger, &self.mailbox.account.after, keywords).await?;
+            }
+            // After the look, which finds what comes before them, and before anything is settled: the ledger's floor rises by it.
+            if keywords && !std::mem::replace(&mut self.marked_found, true) {
+                settle::find_marked(wire, &self.mailbox.account.after, &mut self.mailbox.ledger).await?;
             }
             self.mailbox.note_all();
             let now = Instant::now();

@@ -87,7 +87,9 @@ pub(super) async fn find_marked(wire: &mut Wire, after: &After, ledger: &mut Led
     let search = format!("UID SEARCH 1:{last} DELETED KEYWORD $guichet");
     let found = wire.run(&search, |answer| {
         if let Answer::Search(uids) = answer {
-            uids.into_iter().for_each(|uid| ledger.marked(uid));
+            for uid in uids {
+                ledger.marked(uid);
+            }
         }
     });
     match found.await {
