@@ -22,6 +22,7 @@ use crate::domain::ops::{self, DESK_REPORT, DeskState, OpsFacts};
 use crate::domain::outbound::{OutboxEntry, Route};
 use crate::domain::policy::Policy;
 use crate::domain::{decide, threading};
+use crate::fault_plan::Place;
 use crate::mail::bounce::{Action, Report};
 use crate::mail::normalise::{NormaliseLimits, Parsed, normalise};
 use crate::mail::token::Signer;
@@ -132,6 +133,7 @@ impl Desk {
     /// # Errors
     /// The store's, when it cannot keep the octets.
     pub async fn prepare(&self, received: Received) -> Result<Prepared, HandoverFault> {
+        self.reach(Place::AfterFetch)?;
         let Received { source, raw, cut, landed_to, .. } = received;
         // A panic in the parser ends nothing else.
         let parse = |raw: &[u8], limits: &NormaliseLimits| catch_unwind(AssertUnwindSafe(|| normalise(raw, limits)));
@@ -163,11 +165,12 @@ impl Desk {
     /// The store's. Nothing was committed then, and the message may be handed over again.
     pub async fn accept(&self, prepared: Prepared) -> Result<Receipt, HandoverFault> {
         let Taken { landing, receipt, windows, .. } = self.take(prepared, Notices::Sent).await?;
-        let hub = self.0.bells.windows.clone();
+        let desk = self.clone();
         Ok(async move {
             receipt.await?;
+            desk.reach(Place::AfterReceipt)?;
             for window in windows {
-                hub.hint(window);
+                desk.0.bells.windows.hint(window);
             }
             Ok(landing)
         }
@@ -187,7 +190,13 @@ impl Desk {
         .boxed())
     }
 
+    /// For tests: fails here if that is planned.
+    fn reach(&self, place: Place) -> Result<(), StoreFault> {
+        self.0.store.fault_plan().reach(place).map_err(|fault| StoreFault::Io(fault.to_string()))
+    }
+
     async fn take(&self, prepared: Prepared, notices: Notices) -> Result<Taken, HandoverFault> {
+        self.reach(Place::AfterPrepare)?;
         let taken = match prepared {
             Prepared::Inbound(inbound) => match self.turn(&inbound, notices).await {
                 Err(fault) => match (unfit(&fault), inbound.raw) {
@@ -213,6 +222,7 @@ impl Desk {
             let landing = change.landing;
             let windows = windows_of(&change);
             let reason = change.quarantine.as_ref().map(|quarantined| quarantined.reason.clone());
+            self.reach(Place::AfterDecide)?;
             let committed = self.0.store.commit(change).await?;
             let receipt = committed.receipt;
             match committed.outcome {

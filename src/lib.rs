@@ -30,6 +30,7 @@
 pub mod cli;
 pub mod config;
 pub mod clock;
+pub mod fault_plan;
 pub mod channel;
 pub mod mail;
 pub mod intake;
@@ -54,6 +55,7 @@ use crate::clock::Clock;
 use crate::config::fault::Fault;
 use crate::config::settings::{MailboxSource, Settings};
 use crate::domain::policy::Policy;
+use crate::fault_plan::FaultPlan;
 use crate::health::Board;
 use crate::http::HttpLimits;
 use crate::intake::{Bells, Desk};
@@ -121,12 +123,17 @@ pub struct Started {
 /// The store's.
 pub fn open_desk(settings: &Settings) -> Result<(Desk, Signer), RunFault> {
     let (_, policy) = watch::channel(settings.policy.clone());
-    seat(settings, policy, Bells::default())
+    seat(settings, policy, Bells::default(), FaultPlan::default())
 }
 
-fn seat(settings: &Settings, policy: watch::Receiver<Arc<Policy>>, bells: Bells) -> Result<(Desk, Signer), RunFault> {
+fn seat(
+    settings: &Settings,
+    policy: watch::Receiver<Arc<Policy>>,
+    bells: Bells,
+    fault_plan: FaultPlan,
+) -> Result<(Desk, Signer), RunFault> {
     std::fs::create_dir_all(&settings.state_dir)?;
-    let store = Store::open(&settings.state_dir, &OpenOptions::default())?;
+    let store = Store::open(&settings.state_dir, &OpenOptions { fault_plan, ..OpenOptions::default() })?;
     let key = store.secret("signing").map_err(|fault| RunFault::Control(fault.to_string()))?;
     let signer = Signer::new(&key);
     let desk = Desk::new(store, policy, signer.clone(), Clock::system(), NormaliseLimits::default(), bells);
@@ -134,7 +141,7 @@ fn seat(settings: &Settings, policy: watch::Receiver<Arc<Policy>>, bells: Bells)
 }
 
 /// The daemon: opens, spawns, and when `stop` is cancelled drains and closes, in this order: what comes in, clocks, what
-/// goes out, sockets, store.
+/// goes out, sockets, store. `fault_plan` is for tests and else empty.
 ///
 /// # Errors
 /// Why it did not start, or could not go on.
@@ -142,11 +149,12 @@ pub async fn run(
     settings: Settings,
     reload: impl Fn() -> Result<Settings, Vec<Fault>> + Send + 'static,
     stop: CancellationToken,
+    fault_plan: FaultPlan,
     started: impl FnOnce(Started) + Send,
 ) -> Result<(), RunFault> {
     let (policy_in, policy) = watch::channel(settings.policy.clone());
     let bells = Bells::default();
-    let (desk, signer) = seat(&settings, policy, bells.clone())?;
+    let (desk, signer) = seat(&settings, policy, bells.clone(), fault_plan)?;
     let relay = relay(&settings)?;
     let listen = async |address: SocketAddr| http::listen(address).await.map_err(|fault| RunFault::Listen(address, fault));
     let listener = match &settings.chat {
@@ -258,6 +266,7 @@ fn watch_mailboxes(
         slots: imap::Slots::new(settings.limits.imap_connections_per_host_max, settings.limits.imap_connections_per_user_max),
         clock: desk.clock().clone(),
         stop: stop.clone(),
+        fault_plan: desk.store().fault_plan().clone(),
     };
     let mut health = Vec::new();
     for mailbox in &settings.mailboxes {

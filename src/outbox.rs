@@ -13,6 +13,7 @@ use crate::channel::smtp::{Envelope, SmtpRelay};
 use crate::channel::{Attempt, maildir};
 use crate::domain::message::SpanKind;
 use crate::domain::outbound::{OutboxEntry, OutboxId, Piece, Route};
+use crate::fault_plan::Place;
 use crate::intake::Desk;
 use crate::mail::compose::{Composed, compose};
 use crate::mail::token::Signer;
@@ -148,6 +149,10 @@ impl Outbox {
     }
 
     async fn attempt(&self, entry: OutboxEntry) {
+        let plan = self.desk.store().fault_plan();
+        if plan.reach(Place::AfterClaim).is_err() {
+            return;
+        }
         let id = entry.outbound.id;
         let purpose = entry.outbound.purpose.word();
         let attempts = entry.attempts;
@@ -183,6 +188,7 @@ impl Outbox {
             // It is due again when its lease ends, with the same Message-ID.
             tracing::error!(%id, %fault, "failed to write down what came of an attempt");
         }
+        let _ = plan.reach(Place::AfterSent);
     }
 
     async fn carry(&self, entry: &OutboxEntry) -> Attempt {
@@ -197,7 +203,13 @@ impl Outbox {
             Route::Mail => match self.write_out(entry).await {
                 Err(fault) => Attempt::Retry { why: fault.to_string(), of_route: false },
                 Ok(None) => Attempt::GiveUp { why: "it has no recipient".to_owned() },
-                Ok(Some(mail)) => self.send(mail).await,
+                Ok(Some(mail)) => {
+                    let made = self.send(mail).await;
+                    match self.desk.store().fault_plan().reach(Place::AfterContent) {
+                        Ok(()) => made,
+                        Err(fault) => Attempt::Uncertain { why: fault.to_string() },
+                    }
+                }
             },
         }
     }

@@ -157,7 +157,11 @@ fn mail_is_pure(sources: &[Source]) -> Vec<String> {
 }
 
 fn store_knows_domain(sources: &[Source]) -> Vec<String> {
-    sources.iter().filter(|source| source.is_in("store/")).flat_map(|source| foreign_rooms(source, &["domain", "store"])).collect()
+    sources
+        .iter()
+        .filter(|source| source.is_in("store/"))
+        .flat_map(|source| foreign_rooms(source, &["domain", "store", "fault_plan"]))
+        .collect()
 }
 
 fn one_reader_of_time(sources: &[Source]) -> Vec<String> {

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::settings::Limits;
 use crate::domain::change::Landing;
 use crate::domain::message::Source;
+use crate::fault_plan::FaultPlan;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -78,6 +79,8 @@ pub struct Surroundings {
     pub clock: Clock,
     /// When cancelled, nothing more is fetched; what was handed over is waited for a little and settled.
     pub stop: CancellationToken,
+    /// For tests: where to fail.
+    pub fault_plan: FaultPlan,
 }
 
 /// How a mailbox fares; each watcher publishes its own.

@@ -58,6 +58,7 @@ pub(super) fn demo(dir: Option<PathBuf>, listen: SocketAddr, once: bool) -> Resu
             settings,
             move || crate::config::load(&reload_from),
             stop.clone(),
+            crate::fault_plan::FaultPlan::default(),
             |started| {
                 let _ = tell.send(started);
             },

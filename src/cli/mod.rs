@@ -7,6 +7,7 @@ mod ask;
 mod check;
 mod demo;
 mod doctor;
+mod dump;
 mod explain;
 mod outbox;
 mod quarantine;
@@ -112,6 +113,13 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// The whole store as text, one line a row, for comparing two stores and for reports. Texts, addresses, names and
+    /// Message-IDs stand in it as hashes under a key of this installation.
+    Dump {
+        /// Times as T and figures within texts of the desk's own as 0, and no cursors: for comparing.
+        #[arg(long)]
+        without_times: bool,
+    },
     /// The whole thing on an embedded default: no server, no root. Sample customers of three tiers in three languages,
     /// chat page on loopback.
     Demo {
@@ -163,6 +171,7 @@ impl Arguments {
             Verb::Status { json } => status::status(&config, json),
             Verb::Doctor => doctor::doctor(&config),
             Verb::Verify { json } => verify::verify(&config, json),
+            Verb::Dump { without_times } => dump::dump(&config, without_times),
             Verb::Demo { dir, listen, once } => demo::demo(dir, listen, once),
         };
         match ended {

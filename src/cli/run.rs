@@ -2,6 +2,7 @@
 
 use super::Ended;
 use crate::RunFault;
+use crate::fault_plan::FaultPlan;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -10,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 pub(super) fn run(config: &Path) -> Result<(), Ended> {
     let settings = super::settings(config)?;
+    let fault_plan = FaultPlan::of_environment().map_err(|wrong| Ended::Wrong(vec![wrong]))?;
     log();
     let runtime = super::runtime()?;
     let stop = CancellationToken::new();
@@ -19,7 +21,7 @@ pub(super) fn run(config: &Path) -> Result<(), Ended> {
         let (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let signals = tokio::spawn(until_signal(term, int, stop.clone()));
         let reload = move || crate::config::load(&path);
-        let ended = crate::run(settings, reload, stop, |_| {}).await;
+        let ended = crate::run(settings, reload, stop, fault_plan, |_| {}).await;
         signals.abort();
         ended
     });

@@ -9,10 +9,10 @@ use crate::explain;
 use crate::health::Board;
 use crate::intake::{Desk, DropFault, Imported, Notices, ReleaseFault, RetryFault};
 use crate::mail::token::Signer;
-use crate::store::{OutboxFilter, StoreFault, TicketFilter};
+use crate::store::{DumpOptions, OutboxFilter, StoreFault, TicketFilter};
 use crate::view;
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -36,6 +36,12 @@ pub struct Filter {
     pub tier: Option<String>,
 }
 
+/// The route of `guichet dump`.
+pub const DUMP: &str = "/api/v1/dump";
+/// Octets of it that are written at once, and how many such pieces wait for a slow reader.
+const DUMP_PIECE_OCTETS: usize = 64 * 1024;
+const DUMP_PIECES_MAX: usize = 4;
+
 /// Most entries of the outbox that are listed.
 const OUTBOX_LISTED_MAX: usize = 10_000;
 
@@ -52,6 +58,7 @@ pub fn router(desk: Desk, signer: Signer, mail_octets_max: usize) -> Router {
         .route("/api/v1/tickets", get(tickets))
         .route("/api/v1/tickets/{number}", get(ticket))
         .route("/api/v1/verify", get(verify))
+        .route(DUMP, get(dump))
         .route("/api/v1/quarantine", get(quarantine))
         .route("/api/v1/quarantine/{id}", get(quarantined))
         .route("/api/v1/quarantine/{id}/raw", get(raw))
@@ -114,6 +121,31 @@ async fn verify(State(api): State<Api>) -> Response {
         Ok(report) => answer(report.map(|r| view::of_report(&r))),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the check ended early\n").into_response(),
     }
+}
+
+/// How the dump is to be written.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct DumpQuery {
+    #[serde(default)]
+    pub without_times: bool,
+}
+
+/// The whole store, piece by piece: its reader, and not the store's size, says what is held of it (P11).
+async fn dump(State(api): State<Api>, Query(query): Query<DumpQuery>) -> Response {
+    let (pieces, mut waiting) = tokio::sync::mpsc::channel::<Result<Bytes, StoreFault>>(DUMP_PIECES_MAX);
+    let store = api.desk.store().clone();
+    tokio::task::spawn_blocking(move || {
+        let mut piece = String::new();
+        let done = store.dump(DumpOptions { without_times: query.without_times }, |line| {
+            piece.push_str(&line);
+            piece.push('\n');
+            piece.len() < DUMP_PIECE_OCTETS || pieces.blocking_send(Ok(Bytes::from(std::mem::take(&mut piece)))).is_ok()
+        });
+        // A reader that has gone away is no fault; one that is there hears of a broken end by a broken connection.
+        let _ = pieces.blocking_send(done.map(|()| Bytes::from(piece)));
+    });
+    let body = Body::from_stream(futures_util::stream::poll_fn(move |context| waiting.poll_recv(context)));
+    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
 async fn explain(State(api): State<Api>, raw: Bytes) -> Response {

@@ -34,6 +34,26 @@ pub async fn post(socket: &Path, path_and_query: &str, body: Vec<u8>) -> Result<
     request(socket, Method::POST, path_and_query, body).await
 }
 
+/// Asks; writes the body as it comes, however long it is, and gives the status.
+pub async fn get_into(socket: &Path, path_and_query: &str, out: &mut impl io::Write) -> Result<u16, ClientFault> {
+    let stream = connect(socket).await?;
+    let request = Request::get(path_and_query).header(header::HOST, "guichet").body(Full::new(Bytes::new()));
+    let request = request.map_err(|fault| ClientFault::Io(io::Error::other(fault)))?;
+    let broken = |fault: hyper::Error| ClientFault::Io(io::Error::other(fault));
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let carried = tokio::spawn(connection);
+    let response = sender.send_request(request).await.map_err(broken)?;
+    let status = response.status().as_u16();
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        if let Ok(octets) = frame.map_err(broken)?.into_data() {
+            out.write_all(&octets).map_err(ClientFault::Io)?;
+        }
+    }
+    carried.abort();
+    Ok(status)
+}
+
 /// Whether a daemon is there.
 pub async fn is_running(socket: &Path) -> Result<bool, ClientFault> {
     match connect(socket).await {

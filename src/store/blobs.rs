@@ -15,9 +15,9 @@
 //! named before it is durable, and one that nobody came to name is not appended a second time when its mail is taken in
 //! again. Nothing is ever cut off a pack: a tail that was torn stays where it is, and a new pack is begun.
 
-use super::fail_points::{FaultPlan, Place};
 use super::fault::{OpenFault, StoreFault};
 use crate::domain::message::{BlobId, BlobRef};
+use crate::fault_plan::{FaultPlan, Place};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};

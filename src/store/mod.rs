@@ -18,7 +18,7 @@
 
 mod blobs;
 mod check;
-mod fail_points;
+mod dump;
 mod fault;
 mod outbox;
 mod secret;
@@ -29,7 +29,7 @@ mod tests;
 
 pub use blobs::BLOB_OCTETS_MAX;
 pub use check::{Fault, Report};
-pub use fail_points::{Failure, FaultPlan, Place};
+pub use dump::DumpOptions;
 pub use fault::{Advice, OpenFault, StoreFault};
 pub use outbox::{Attempts, DeliveryState, OutboxFilter, Settled};
 
@@ -40,6 +40,7 @@ use crate::domain::message::{BlobId, BlobRef, Message, Seq, SessionId, TicketNum
 use crate::domain::ops::{DeskState, DigestFacts};
 use crate::domain::outbound::{Delivery, OutboxEntry, OutboxId};
 use crate::domain::ticket::Ticket;
+use crate::fault_plan::FaultPlan;
 use jiff::{SignedDuration, Timestamp};
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -185,6 +186,12 @@ impl Store {
         let writer = Writer::start(Arc::clone(&engine))?;
         tracing::info!(dir = %dir.display(), "store open");
         Ok(Self(Arc::new(Inner { dir: dir.to_owned(), writer, engine, secrets: Mutex::new(()) })))
+    }
+
+    /// Where this daemon is to fail, for whoever works with the store; in service empty.
+    #[must_use]
+    pub fn fault_plan(&self) -> &FaultPlan {
+        &self.0.engine.plan
     }
 
     /// Resolves once the store takes no further writes: after a failed write or sync, or after [`Store::close`]. What is to
@@ -344,6 +351,12 @@ impl Store {
     /// wait while the rows are walked.
     pub fn verify(&self, deep: bool) -> Result<Report, StoreFault> {
         check::verify(&self.0.engine, self.0.writer.pause(), deep)
+    }
+
+    /// The whole store as text, line by line, until `line` says that nobody reads on. Each row is as it is when it is read: of a
+    /// store that is being written, the lines are not of one moment. Blocks; no change waits for it.
+    pub fn dump(&self, options: DumpOptions, line: impl FnMut(String) -> bool) -> Result<(), StoreFault> {
+        dump::dump(&self.0.engine, &self.secret("dump")?, options, line)
     }
 
     /// The secret of a name: 32 random octets, made once. Blocks.

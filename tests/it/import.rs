@@ -4,11 +4,12 @@ use crate::desk::{CUSTOMERS, Setup, config, maildirs};
 use crate::support::daemon::Daemon;
 use crate::support::dovecot::Dovecot;
 use crate::support::mail::MailText;
-use crate::support::scratch::free_port;
+use crate::support::scratch::{free_port, signal};
 use crate::support::sink::{Options, Sink};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 /// The mailbox's own folder is looked at by the daemon alone.
 fn desk() -> Daemon {
@@ -131,6 +132,53 @@ async fn p2_a_running_daemon_takes_the_same_in_to_the_same_end() {
     let ticket = daemon.json(&["ticket", "1"]).await;
     assert!(history(&ticket).contains("imported without notices"), "{ticket}");
     assert!(verify(&daemon).await["counts"].to_string().contains("quarantine"));
+}
+
+/// Starts an import, sends it a signal when it tells of its first thousand messages, and gives what it said.
+fn interrupted(daemon: &Daemon, path: &Path, signal_name: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_guichet"));
+    command.args(["import", "--no-notices"]).arg(path).arg("--config").arg(daemon.config_dir());
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let first = told.next();
+    assert_eq!(first.as_deref(), Some("1000 messages"));
+    signal(signal_name, &child.id().to_string());
+    let rest: Vec<String> = told.collect();
+    let mut output = child.wait_with_output().unwrap();
+    output.stderr = rest.join("\n").into_bytes();
+    output
+}
+
+#[tokio::test]
+async fn p1_p2_an_interrupted_import_goes_on_where_it_ended() {
+    const MAILS: u64 = 4_000;
+    let daemon = desk();
+    let mails: Vec<Vec<u8>> = (0..MAILS)
+        .map(|n| MailText::new(&format!("c{n}@c.example"), "support@acme.example").subject(&format!("Matter {n}")).octets())
+        .collect();
+    let path = written(&daemon, "old.mbox", &mbox(&mails));
+
+    // Told to stop, it ends in order and says how far it came.
+    let first = interrupted(&daemon, &path, "INT");
+    assert_eq!(first.status.code(), Some(75), "{}", said(&first));
+    let [taken, already, quarantined, failed] = counts(&first);
+    assert!((1_000..MAILS).contains(&taken) && (already, quarantined, failed) == (0, 0, 0), "{}", said(&first));
+    assert!(said(&first).contains("run it again"), "{}", said(&first));
+    let tickets = daemon.json_lines(&["tickets", "--status", "any"]).await.len() as u64;
+    assert_eq!(tickets, taken, "all that it counts is there, and nothing else");
+
+    // Killed, it says nothing, and what it had is there all the same.
+    let second = interrupted(&daemon, &path, "KILL");
+    assert_eq!(second.status.code(), None, "by the signal");
+    let third = import(&daemon, &[&path], &["--no-notices"]).await;
+    let [taken_now, already, ..] = counts(&third);
+    assert_eq!((third.status.code(), counts(&third)), (Some(0), [taken_now, already, 0, 0]), "{}", said(&third));
+    assert!(already >= taken && taken_now + already == MAILS, "{}", said(&third));
+    let tickets = daemon.json_lines(&["tickets", "--status", "any"]).await;
+    let subjects: std::collections::BTreeSet<&str> = tickets.iter().map(|ticket| ticket["subject"].as_str().unwrap()).collect();
+    assert_eq!((tickets.len() as u64, subjects.len() as u64), (MAILS, MAILS), "each once");
+    assert!(tickets.iter().all(|ticket| ticket["messages"] == 1));
+    verify(&daemon).await;
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod attacks;
 mod chat;
 mod crash;
 mod desk;
+mod every_place;
 mod harness;
 mod import;
 mod intake;

@@ -78,6 +78,13 @@ impl Daemon {
 
     /// Starts it on the state as it is, and waits until its control socket answers.
     pub async fn run(&mut self) {
+        if let Some(status) = self.run_or_end().await {
+            panic!("the daemon ended instead of starting: {status}");
+        }
+    }
+
+    /// The same for one that may end before that: `Some` if it did.
+    pub async fn run_or_end(&mut self) -> Option<ExitStatus> {
         self.spawn();
         let socket = self.state_dir().join("control.sock");
         let child = self.child.as_mut().expect("spawned");
@@ -88,9 +95,22 @@ impl Daemon {
             UnixStream::connect(&socket).await.is_ok().then_some(None)
         })
         .await;
-        if let Some(status) = ended {
-            panic!("the daemon ended instead of starting: {status}");
+        if ended.is_some() {
+            self.child = None;
         }
+        ended
+    }
+
+    /// `Some` once it has ended by itself.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut().expect("the daemon runs").try_wait().unwrap()?;
+        self.kill9();
+        Some(status)
+    }
+
+    /// From the next start on its environment is as it was at first.
+    pub fn clear_environment(&mut self) {
+        self.environment.clear();
     }
 
     /// Starts it and waits until it ends by itself, for what must not run.

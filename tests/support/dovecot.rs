@@ -172,6 +172,12 @@ impl Dovecot {
         self.files(user, folder).len()
     }
 
+    /// How many of them are flagged as seen.
+    pub fn seen(&self, user: &str, folder: &str) -> usize {
+        let flags = |path: &PathBuf| path.to_string_lossy().rsplit_once(":2,").is_some_and(|(_, flags)| flags.contains('S'));
+        self.files(user, folder).iter().filter(|path| flags(path)).count()
+    }
+
     /// Waits until a folder holds at least `n` mails, and returns them.
     pub async fn wait_for(&self, user: &str, folder: &str, n: usize) -> Vec<Vec<u8>> {
         let what = format!("{n} mails in {folder} of {user}");

@@ -126,6 +126,7 @@ struct Shared {
 
 impl Sink {
     /// Listens on a port of its own.
+    #[expect(clippy::unused_async, reason = "as the other servers are started")]
     pub async fn start(options: Options) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_reuseaddr(true).expect("an option");

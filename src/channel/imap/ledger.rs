@@ -301,6 +301,14 @@ impl Ledger {
         (fresh, copied)
     }
 
+    /// An earlier process had it on disk and elsewhere, and marked it as deleted: it is only to be removed.
+    pub(super) fn marked(&mut self, uid: u32) {
+        if !self.entries.contains_key(&uid) {
+            self.want(uid);
+            self.copied(&[uid]);
+        }
+    }
+
     pub(super) fn copied(&mut self, uids: &[u32]) {
         for uid in uids {
             self.set(*uid, State::Landed { copied: true });

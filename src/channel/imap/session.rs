@@ -88,8 +88,16 @@ pub(super) async fn watch_folder<H: Handover>(
     tracing::info!(mailbox = mailbox.name, messages = wire.folder.exists, idle = can.idle, moves = can.moves, "folder open");
 
     let now = Instant::now();
-    let mut session =
-        Session { mailbox, slot, settle_not_before: None, settle_failures: 0, looked_whole: now, look_at: now, published: false };
+    let mut session = Session {
+        mailbox,
+        slot,
+        settle_not_before: None,
+        settle_failures: 0,
+        looked_whole: now,
+        look_at: now,
+        published: false,
+        marked_found: false,
+    };
     session.look_again_later();
     loop {
         if !session.take_in(&mut wire, &mut can, &mut keywords).await? {
@@ -120,6 +128,8 @@ struct Session<'a, H: Handover> {
     look_at: Instant,
     /// The backlog of this connection is known.
     published: bool,
+    /// What an earlier process had marked was looked for.
+    marked_found: bool,
 }
 
 impl<H: Handover> Session<'_, H> {
@@ -131,6 +141,10 @@ impl<H: Handover> Session<'_, H> {
             // An empty folder is looked at, too: what was known of it is gone.
             if wire.folder.exists > wire.folder.seen || wire.folder.exists == 0 {
                 fetch::look(wire, &mut self.mailbox.ledger, &self.mailbox.account.after, *keywords).await?;
+            }
+            // After the look, which finds what comes before them, and before anything is settled: the ledger's floor rises by it.
+            if *keywords && !std::mem::replace(&mut self.marked_found, true) {
+                settle::find_marked(wire, &self.mailbox.account.after, &mut self.mailbox.ledger).await?;
             }
             self.mailbox.note_all();
             let now = Instant::now();
@@ -172,7 +186,9 @@ impl<H: Handover> Session<'_, H> {
         self.mailbox.landed = 0;
         self.settle_not_before = None;
         let had_keywords = *keywords;
-        let outcome = settle::settle(wire, can, keywords, &self.mailbox.account.after, &mut self.mailbox.ledger).await;
+        let outcome =
+            settle::settle(wire, can, keywords, &self.mailbox.account.after, &self.mailbox.around.fault_plan, &mut self.mailbox.ledger)
+                .await;
         if had_keywords && !*keywords {
             self.mailbox.no_keywords = true;
             if self.mailbox.account.after == After::Flag {

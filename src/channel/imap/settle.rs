@@ -13,6 +13,11 @@ use super::commands::{Wire, folder_name, uid_sets};
 use super::connect::Abilities;
 use super::ledger::Ledger;
 use crate::config::settings::After;
+use crate::fault_plan::{FaultPlan, Place};
+
+/// Messages that the search for what was left looks at, from the oldest: the parser's time grows with the square of an
+/// answer's length.
+const SEARCH_WINDOW: u32 = 10_000;
 
 /// Settles what is to be settled; returns how many were. `Err(Refused)` leaves the rest for later.
 pub(super) async fn settle(
@@ -20,6 +25,7 @@ pub(super) async fn settle(
     can: &mut Abilities,
     keywords: &mut bool,
     after: &After,
+    plan: &FaultPlan,
     ledger: &mut Ledger,
 ) -> Result<usize, Fault> {
     let (fresh, copied) = ledger.to_settle();
@@ -29,27 +35,29 @@ pub(super) async fn settle(
         After::Flag => {
             for (set, members) in uid_sets(&fresh) {
                 store(wire, &set, "\\Seen", keywords).await?;
+                reach(plan, Place::AfterFlag)?;
                 ledger.settled(&members);
             }
         }
         After::Delete => {
+            remove(wire, can, keywords, &copied, plan, ledger).await?;
             // P1: of a mail that was too large only the start is here; the whole of it stays where it is.
             let (cut, whole): (Vec<u32>, Vec<u32>) = fresh.iter().partition(|uid| ledger.is_cut(**uid));
             for uid in cut {
                 ledger.stays(uid);
             }
-            remove(wire, can, keywords, &whole, ledger).await?;
+            remove(wire, can, keywords, &whole, plan, ledger).await?;
         }
         After::Move(folder) => {
             // What was copied before a failure is only to be removed, never to be moved or copied again. A refusal of the
             // one does not keep the others waiting.
             let mut to_remove = copied;
-            let moved = move_or_copy(wire, can, &fresh, folder, &mut to_remove, ledger).await;
+            let moved = move_or_copy(wire, can, &fresh, folder, &mut to_remove, plan, ledger).await;
             if !matches!(moved, Ok(()) | Err(Fault::Refused { .. })) {
                 return moved.map(|()| 0);
             }
             to_remove.sort_unstable();
-            remove(wire, can, keywords, &to_remove, ledger).await?;
+            remove(wire, can, keywords, &to_remove, plan, ledger).await?;
             moved?;
         }
     }
@@ -63,18 +71,52 @@ async fn move_or_copy(
     fresh: &[u32],
     folder: &str,
     to_remove: &mut Vec<u32>,
+    plan: &FaultPlan,
     ledger: &mut Ledger,
 ) -> Result<(), Fault> {
     for (set, members) in uid_sets(fresh) {
         if move_set(wire, can, &set, folder).await? {
+            reach(plan, Place::AfterMove)?;
             ledger.settled(&members);
         } else {
             with_folder(wire, &format!("UID COPY {set}"), folder).await?;
+            reach(plan, Place::AfterCopy)?;
             ledger.copied(&members);
             to_remove.extend(members);
         }
     }
     Ok(())
+}
+
+/// For tests: the connection breaks here if that is planned.
+fn reach(plan: &FaultPlan, place: Place) -> Result<(), Fault> {
+    plan.reach(place).map_err(|fault| Fault::Network(fault.to_string()))
+}
+
+/// What an earlier process had marked as deleted, and ended before it was gone: it is on disk here and copied where that was
+/// wished, and no look would find it again. It is to be removed and nothing else.
+pub(super) async fn find_marked(wire: &mut Wire, after: &After, ledger: &mut Ledger) -> Result<(), Fault> {
+    match after {
+        After::Move(_) | After::Delete => {}
+        After::Flag | After::Keep => return Ok(()),
+    }
+    let last = wire.folder.exists.min(SEARCH_WINDOW);
+    if last == 0 {
+        return Ok(());
+    }
+    let search = format!("UID SEARCH 1:{last} DELETED KEYWORD $guichet");
+    let found = wire.run(&search, |answer| {
+        if let Answer::Search(uids) = answer {
+            for uid in uids {
+                ledger.marked(uid);
+            }
+        }
+    });
+    match found.await {
+        // Untidy, but no reason to take nothing in.
+        Err(Fault::Refused { .. }) | Ok(()) => Ok(()),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Moves, if the server can; false if it cannot (RFC 6851 section 3.1).
@@ -130,10 +172,20 @@ async fn store(wire: &mut Wire, set: &str, flag: &str, keywords: &mut bool) -> R
 }
 
 /// Marks as deleted and removes exactly these.
-async fn remove(wire: &mut Wire, can: &mut Abilities, keywords: &mut bool, uids: &[u32], ledger: &mut Ledger) -> Result<(), Fault> {
+async fn remove(
+    wire: &mut Wire,
+    can: &mut Abilities,
+    keywords: &mut bool,
+    uids: &[u32],
+    plan: &FaultPlan,
+    ledger: &mut Ledger,
+) -> Result<(), Fault> {
     for (set, members) in uid_sets(uids) {
+        // The keyword tells us, after a crash, that they are only to be removed (see `find_marked`), and people, where they
+        // have to stay, why they are marked.
+        store(wire, &set, "\\Deleted", keywords).await?;
+        reach(plan, Place::AfterMark)?;
         if can.uid_plus {
-            store(wire, &set, "\\Deleted", &mut false).await?;
             match wire.run(&format!("UID EXPUNGE {set}"), |_| {}).await {
                 Err(Fault::Refused { bad: true, .. }) => {
                     tracing::warn!("the server advertises UIDPLUS but does not know UID EXPUNGE: expunging without");
@@ -142,13 +194,10 @@ async fn remove(wire: &mut Wire, can: &mut Abilities, keywords: &mut bool, uids:
                 other => other?,
             }
         }
-        if !can.uid_plus {
-            // Where they may have to stay, the keyword tells people why they are marked.
-            store(wire, &set, "\\Deleted", keywords).await?;
-            if only_these_are_deleted(wire, &members).await? {
-                wire.run("EXPUNGE", |_| {}).await?;
-            }
+        if !can.uid_plus && only_these_are_deleted(wire, &members).await? {
+            wire.run("EXPUNGE", |_| {}).await?;
         }
+        reach(plan, Place::AfterExpunge)?;
         ledger.settled(&members);
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use super::support::*;
 use crate::domain::message::TicketNumber;
-use crate::store::{Failure, FaultPlan, OpenOptions, Outcome, Place, Store, StoreFault};
+use crate::fault_plan::{Failure, FaultPlan, Place};
+use crate::store::{OpenOptions, Outcome, Store, StoreFault};
 use futures_util::FutureExt;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -107,7 +108,7 @@ async fn p1_killed_at_any_moment_nothing_acknowledged_is_missing() {
 
 #[tokio::test]
 async fn p1_ended_at_every_named_place_nothing_is_there_by_halves() {
-    for place in Place::ALL {
+    for place in Place::OF_STORE {
         let dir = tempfile::tempdir().unwrap();
         let mut from = 1;
         for turn in [1, 2, 7] {
@@ -121,7 +122,7 @@ async fn p1_ended_at_every_named_place_nothing_is_there_by_halves() {
 /// The same places, but the system reports an error and the process lives on.
 #[tokio::test]
 async fn p1_after_a_failed_write_nothing_is_acknowledged() {
-    for place in Place::ALL {
+    for place in Place::OF_STORE {
         let dir = tempfile::tempdir().unwrap();
         take_in(&open(dir.path()), 1).await;
         // The open itself syncs the records once.

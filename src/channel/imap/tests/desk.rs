@@ -146,6 +146,7 @@ pub(in crate::channel) fn surroundings() -> Surroundings {
         slots: Slots::new(limits.imap_connections_per_host_max, limits.imap_connections_per_user_max),
         clock: Clock::manual("2026-11-22T10:00:00Z".parse().unwrap()),
         stop: CancellationToken::new(),
+        fault_plan: crate::fault_plan::FaultPlan::default(),
     }
 }
 

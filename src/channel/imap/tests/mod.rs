@@ -232,7 +232,7 @@ async fn without_move_it_is_copied_and_expunged() {
             .map(String::as_str)
             .filter(|line| line.contains("UID COPY") || line.contains("STORE") || line.contains("EXPUNGE"))
             .collect();
-        assert_eq!(settling, ["UID COPY 1 \"Processed\"", "UID STORE 1 +FLAGS.SILENT (\\Deleted)", "UID EXPUNGE 1"], "{reason}");
+        assert_eq!(settling, ["UID COPY 1 \"Processed\"", "UID STORE 1 +FLAGS.SILENT (\\Deleted $guichet)", "UID EXPUNGE 1"], "{reason}");
         assert_eq!(watched.stop().await.last_fault, None, "{reason}");
     }
 }
@@ -253,6 +253,25 @@ async fn without_uidplus_nobody_elses_deleted_mail_is_expunged() {
     assert_eq!(desk.accepted(), ["alone", "ours"], "what a person deleted is no work, and ours is not taken in again");
     assert_eq!(peer.count("EXPUNGE"), 1);
     watched.stop().await;
+}
+
+/// Between the mark and the removal the daemon was killed: no look for new mail would ever find it again.
+#[tokio::test]
+async fn what_an_earlier_process_had_marked_is_removed_and_nothing_else() {
+    for after in [to_processed(), After::Delete] {
+        let (peer, desk) = (Peer::start("IMAP4rev1 AUTH=PLAIN IDLE UIDPLUS").await, Desk::new());
+        for (mail, flags) in [("ours", &["\\Deleted", "$guichet"][..]), ("a person's", &["\\Deleted"]), ("flagged once", &["$guichet"])] {
+            peer.deliver(mail);
+            let flags = flags.iter().map(|flag| (*flag).to_owned());
+            peer.with(|shop| shop.inbox.values_mut().last().unwrap().flags.extend(flags));
+        }
+        let watched = start(&peer, &desk, after.clone());
+        until("ours is removed", || peer.inbox() == ["a person's"]).await;
+        assert_eq!(desk.accepted(), ["flagged once"], "{after:?}: what is new is taken in, and nothing that is deleted");
+        let copied = if after == After::Delete { vec![] } else { vec!["flagged once".to_owned()] };
+        assert_eq!(peer.folder("Processed"), copied, "{after:?}: no second copy");
+        assert_eq!(watched.stop().await.last_fault, None);
+    }
 }
 
 #[tokio::test]

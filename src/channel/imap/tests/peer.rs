@@ -275,6 +275,10 @@ impl Shop {
                 "UNDELETED" => found.retain(|uid| !with("\\Deleted", uid)),
                 "DELETED" => found.retain(|uid| with("\\Deleted", uid)),
                 "UNSEEN" => found.retain(|uid| !with("\\Seen", uid)),
+                "KEYWORD" => {
+                    let keyword = rest.next().unwrap();
+                    found.retain(|uid| with(keyword, uid));
+                }
                 "UNKEYWORD" => {
                     let keyword = rest.next().unwrap();
                     found.retain(|uid| !with(keyword, uid));
