@@ -45,6 +45,7 @@ pub mod http;
 use crate::channel::chat::Chat;
 use crate::channel::lane::Budget;
 use crate::channel::smtp::SmtpRelay;
+use crate::channel::spool::Spool;
 use crate::channel::{FaultKind, Health, Surroundings, imap, maildir};
 use crate::clock::Clock;
 use crate::config::fault::Fault;
@@ -160,7 +161,8 @@ pub async fn run(
     let (coming_in, going_out, served) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
 
     let hub = bells.windows.clone();
-    let health = watch_mailboxes(&settings, &desk, &coming_in, &stop_in);
+    let spool = Spool::open(&settings.state_dir, settings.limits.spool_octets)?;
+    let health = watch_mailboxes(&settings, &desk, &spool, &coming_in, &stop_in);
     let chat = settings
         .chat
         .clone()
@@ -233,12 +235,14 @@ fn relay(settings: &Settings) -> Result<Relay, RunFault> {
 fn watch_mailboxes(
     settings: &Settings,
     desk: &Desk,
+    spool: &Spool,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Vec<(String, watch::Receiver<Health>)> {
     let around = Surroundings {
         limits: settings.limits,
         budget: Budget::new(settings.limits.intake_octets_max),
+        spool: spool.clone(),
         clock: desk.clock().clone(),
         stop: stop.clone(),
     };

@@ -158,6 +158,7 @@ pub fn of_report(report: &Report) -> ReportView {
         ("messages", report.messages),
         ("history lines", report.history_lines),
         ("fingerprints", report.fingerprints),
+        ("routes", report.routes),
         ("outbox entries", report.outbox_entries),
         ("outbox waiting", report.outbox_waiting),
         ("chat sessions", report.sessions),

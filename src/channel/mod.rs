@@ -4,6 +4,7 @@
 //! is on disk (P1). **Out**: it makes one attempt and says what came of it; whoever asked decides what follows (P5).
 
 pub mod lane;
+pub mod spool;
 pub mod imap;
 pub mod import;
 pub mod maildir;
@@ -73,6 +74,8 @@ pub struct Surroundings {
     pub limits: Limits,
     /// Shared by all mailboxes.
     pub budget: lane::Budget,
+    /// Where large mail waits; shared as well.
+    pub spool: spool::Spool,
     pub clock: Clock,
     /// When cancelled, nothing more is fetched; what was handed over is waited for a little and settled.
     pub stop: CancellationToken,

@@ -113,8 +113,11 @@ pub struct ChatSettings {
 pub struct Limits {
     /// A mail larger than this becomes a ticket from its headers.
     pub message_octets_max: u64,
-    /// Octets of fetched mail in memory at once, over all mailboxes.
+    /// Memory for fetched mail that is on its way to the disk, over all mailboxes, in octets. Larger mail than
+    /// `spool_octets` is not in it: of that, one at a time is in memory.
     pub intake_octets_max: u64,
+    /// A mail larger than this is fetched in pieces into a file.
+    pub spool_octets: u64,
     /// One chat frame.
     pub chat_frame_octets_max: usize,
     /// Chat windows open at once.

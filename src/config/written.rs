@@ -175,6 +175,7 @@ pub(super) struct Then {
 pub(super) struct Limits {
     pub(super) message_octets_max: Option<u64>,
     pub(super) intake_octets_max: Option<u64>,
+    pub(super) spool_octets: Option<u64>,
     pub(super) chat_frame_octets_max: Option<u64>,
     pub(super) chat_connections_max: Option<u64>,
     pub(super) chat_messages_per_minute_max: Option<u32>,

@@ -92,6 +92,9 @@ pub struct NoticeFacts {
     pub stranger: String,
     /// Attachments that were too large to go along, with their sizes.
     pub left_out: Vec<String>,
+    /// The size of a mail of which only the start came, and the command that fetches the rest; empty for any other.
+    pub whole: String,
+    pub fetch: String,
 }
 
 /// One clock of a ticket.
@@ -324,6 +327,8 @@ impl NoticeFacts {
             address: "ana@souza.example".to_owned(),
             stranger: "bia@else.example".to_owned(),
             left_out: vec!["plan.pdf (20 MiB)".to_owned()],
+            whole: "60 MB".to_owned(),
+            fetch: "guichet fetch 1042 1".to_owned(),
         };
         [full.clone(), Self { in_hours: false, ..full }, Self { number: "#1".to_owned(), desk: "Acme".to_owned(), ..Self::default() }]
     }

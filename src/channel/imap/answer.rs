@@ -45,8 +45,10 @@ pub(super) struct Item {
     pub(super) size: Option<u32>,
     pub(super) deleted: bool,
     pub(super) arrived: Option<Timestamp>,
-    /// The mail, or its start.
+    /// The mail, or a piece of it.
     pub(super) body: Option<Vec<u8>>,
+    /// Where the piece begins, if the server says that it is one.
+    pub(super) piece_at: Option<u32>,
 }
 
 /// What a refusal's response code tells the machine.
@@ -103,7 +105,10 @@ impl Item {
                 AttributeValue::Rfc822Size(size) => item.size = Some(*size),
                 AttributeValue::Flags(flags) => item.deleted = flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Deleted")),
                 AttributeValue::InternalDate(text) => item.arrived = internal_date(text),
-                AttributeValue::BodySection { section: None, data, .. } => item.body = data.as_deref().map(<[u8]>::to_vec),
+                AttributeValue::BodySection { section: None, index, data } => {
+                    item.body = data.as_deref().map(<[u8]>::to_vec);
+                    item.piece_at = *index;
+                }
                 _ => {}
             }
         }
@@ -153,7 +158,8 @@ mod tests {
         let cases = [
             ("* 3 FETCH (FLAGS (\\Seen))\r\n", Answer::Fetch(Item::default()), "no UID: unsolicited"),
             ("* 3 FETCH (UID 9 BODY[] NIL)\r\n", Answer::Fetch(Item { uid: 9, ..Item::default() }), "no content"),
-            ("* 3 FETCH (UID 9 BODY[]<0> {2}\r\nab)\r\n", Answer::Fetch(Item { uid: 9, body: Some(b"ab".to_vec()), ..Item::default() }), "a start"),
+            ("* 3 FETCH (UID 9 BODY[]<0> {2}\r\nab)\r\n", Answer::Fetch(Item { uid: 9, body: Some(b"ab".to_vec()), piece_at: Some(0), ..Item::default() }), "a start"),
+            ("* 3 FETCH (UID 9 BODY[]<7> \"\")\r\n", Answer::Fetch(Item { uid: 9, body: Some(Vec::new()), piece_at: Some(7), ..Item::default() }), "nothing behind"),
             ("* 3 FETCH (UID 9 BODY[TEXT] {2}\r\nab)\r\n", Answer::Fetch(Item { uid: 9, ..Item::default() }), "another part"),
             ("* 3 FETCH (UID 9 FLAGS (\\deleted))\r\n", Answer::Fetch(Item { uid: 9, deleted: true, ..Item::default() }), "in small letters"),
             ("* OK [UIDVALIDITY 5] so\r\n", Answer::Status { signed_in: false, uid_validity: Some(5) }, "a code"),

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: here, the loop that keeps a mailbox watched whatever happens; `session`, one connection from
 //! sign-in to its end; `fetch`, what is new; `settle`, what becomes of it; `ledger`, what is remembered between
-//! connections; `connect`, `commands`, `answer`, `guard`, down to the wire.
+//! connections; `pieces`, a large message bit by bit; `connect`, `commands`, `answer`, `guard`, down to the wire.
 //!
 //! What a watcher holds to, fault by fault:
 //! - *The server refuses, goes away, falls silent, or speaks nonsense*: the session ends with a [`Fault`], and another
@@ -21,6 +21,7 @@ mod connect;
 mod fetch;
 mod guard;
 mod ledger;
+mod pieces;
 mod probe;
 mod session;
 mod settle;
@@ -34,6 +35,7 @@ use super::lane::{Lane, Settled};
 use super::{FaultKind, Handover, Health, Surroundings};
 use crate::config::settings::ImapAccount;
 use crate::domain::message::Source;
+use fetch::Large;
 use futures_util::FutureExt;
 use ledger::{Delays, Ledger};
 use rand::RngExt as _;
@@ -120,6 +122,7 @@ async fn watch_at<H: Handover>(
     let mut mailbox = Mailbox {
         lane: Lane::new(handover.clone(), around.budget.clone()),
         ledger: Ledger::new(pace.message),
+        large: Large::default(),
         asked: Vec::new(),
         went_well: false,
         landed: 0,
@@ -157,6 +160,7 @@ struct Mailbox<H: Handover> {
     pace: Pace,
     lane: Lane<H>,
     ledger: Ledger,
+    large: Large,
     /// What was asked for and had not come when the connection ended.
     asked: Vec<u32>,
     /// The folder was looked through to its end in this session.
@@ -185,6 +189,7 @@ impl<H: Handover> Mailbox<H> {
         };
         let asked = std::mem::take(&mut self.asked);
         self.ledger.struck(&asked, Instant::now());
+        self.large.struck(&asked);
         let fault = outcome.err();
         let now = self.around.clock.now();
         self.health.send_modify(|health| {
@@ -215,6 +220,9 @@ impl<H: Handover> Mailbox<H> {
         let Source::Imap { uid_validity, uid, .. } = source else { return };
         // Under another validity the UID is another message's: nothing may be settled by it.
         let same = uid_validity == self.ledger.uid_validity();
+        if same {
+            self.large.forget(uid);
+        }
         let now = Instant::now();
         match landing {
             Ok(_) => {

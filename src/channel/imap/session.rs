@@ -49,6 +49,7 @@ pub(super) async fn run<H: Handover>(mailbox: &mut Mailbox<H>) -> Result<(), Fau
         After::Move(_) | After::Flag | After::Delete => None,
     };
     mailbox.ledger.opened(wire.folder.uid_validity, cursor);
+    mailbox.large.opened(wire.folder.uid_validity, mailbox.ledger.floor());
     let now = mailbox.around.clock.now();
     mailbox.health.send_modify(|health| health.connected_since = Some(now));
     tracing::info!(mailbox = mailbox.name, messages = wire.folder.exists, idle = can.idle, moves = can.moves, "folder open");
@@ -95,18 +96,30 @@ impl<H: Handover> Session<'_, H> {
                 self.settle(wire, can, keywords).await?;
             }
             self.publish();
-            if wishes.is_empty() {
+            let mut went_on = false;
+            if !wishes.is_empty() {
+                fetch::measure(wire, &mut self.mailbox.ledger, &wishes).await?;
+                let wishes = self.mailbox.ledger.wishes(now, PLAN_MAX);
+                went_on = fetch::next_batch(wire, &wishes, self.task(message_octets_max)).await?;
+            }
+            // P3: between two pieces of a large message, what is small has its turn.
+            if may_fetch && self.mailbox.large.may_go_on(&mut self.mailbox.lane) {
+                fetch::next_piece(wire, self.task(message_octets_max)).await?;
+                went_on = true;
+            }
+            if !went_on {
                 break;
             }
-            fetch::measure(wire, &mut self.mailbox.ledger, &wishes).await?;
-            let wishes = self.mailbox.ledger.wishes(now, PLAN_MAX);
-            let Mailbox { name, lane, ledger, asked, .. } = &mut *self.mailbox;
-            fetch::next_batch(wire, &wishes, Task { mailbox: name, message_octets_max, lane, ledger, asked }).await?;
         }
         let now = self.mailbox.around.clock.now();
         self.mailbox.went_well = true;
         self.mailbox.health.send_modify(|health| health.last_success = Some(now));
         Ok(())
+    }
+
+    fn task(&mut self, message_octets_max: u64) -> Task<'_, H> {
+        let Mailbox { name, lane, ledger, large, asked, around, .. } = &mut *self.mailbox;
+        Task { mailbox: name, message_octets_max, lane, ledger, large, spool: &around.spool, asked }
     }
 
     /// Settles what has landed. A refusal is tried again later; the rest goes on.

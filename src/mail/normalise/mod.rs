@@ -176,6 +176,16 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
     }
 }
 
+/// Reads the start of a mail whose whole has `whole` octets.
+#[must_use]
+pub fn normalise_start(start: &[u8], whole: u64, limits: &NormaliseLimits) -> Parsed {
+    let (head, body) = structure::split_head(skip_prologue(start));
+    let before_body = (start.len() - body.len()) as u64;
+    let parsed = normalise(start, limits);
+    let fingerprint = fingerprint::of_start(head, body, whole.saturating_sub(before_body), parsed.message_id.is_some());
+    Parsed { fingerprint, ..parsed }
+}
+
 /// Notes what is odd, once a name.
 fn flag(defects: &mut Vec<Defect>, name: &'static str, detail: impl Into<String>) {
     if !defects.iter().any(|d| d.name == name) {

@@ -3,11 +3,11 @@
 use super::engine::{Engine, Row};
 use super::keys::{self, Key, Kind, NEVER_MS};
 use super::record::{
-    AcksRecord, AttemptsRecord, ChatEventRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, OutboxRecord, QuarantineRecord,
-    Record, SessionRecord, TicketRecord,
+    AcksRecord, AttemptsRecord, ChatEventRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, OriginRecord, OutboxRecord,
+    QuarantineRecord, Record, SessionRecord, TicketRecord,
 };
 use crate::domain::change::{ChatSession, Context, EarlierTicket, History, Landing, Need, Quarantined};
-use crate::domain::message::{Message, MessageId, Seq, SessionId, TicketNumber};
+use crate::domain::message::{Message, MessageId, Origin, Seq, SessionId, TicketNumber};
 use crate::domain::outbound::{OutboxEntry, OutboxId};
 use crate::domain::ticket::{Status, Ticket};
 use crate::store::TicketFilter;
@@ -146,6 +146,11 @@ impl Engine {
 
     pub(in crate::store) fn released(&self, id: u64) -> Result<Option<Landing>, StoreFault> {
         self.landing(&keys::released(id))
+    }
+
+    pub(in crate::store) fn origin(&self, landing: Landing) -> Result<Option<Origin>, StoreFault> {
+        let record = self.load::<OriginRecord>(&keys::origin(landing))?;
+        record.map(Origin::try_from).transpose().map_err(|word| word.of(OriginRecord::KIND))
     }
 
     pub(in crate::store) fn quarantined_of_row(&self, (key, value): &Row) -> Result<(u64, Quarantined), StoreFault> {

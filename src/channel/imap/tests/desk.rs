@@ -1,6 +1,7 @@
 //! A desk that records what it is given, and does what a test tells it to.
 
 use crate::channel::lane::Budget;
+use crate::channel::spool::Spool;
 use crate::channel::{Handover, HandoverFault, Receipt, Received, Surroundings};
 use crate::clock::Clock;
 use crate::config::settings::Limits;
@@ -112,6 +113,7 @@ pub(in crate::channel) fn surroundings() -> Surroundings {
     let limits = Limits {
         message_octets_max: 1_000,
         intake_octets_max: 100_000,
+        spool_octets: 500,
         chat_frame_octets_max: 1,
         chat_connections_max: 1,
         chat_messages_per_minute_max: 1,
@@ -119,6 +121,7 @@ pub(in crate::channel) fn surroundings() -> Surroundings {
     Surroundings {
         limits,
         budget: Budget::new(limits.intake_octets_max),
+        spool: Spool::open(&std::env::temp_dir().join(format!("guichet-spool-{}", std::process::id())), limits.spool_octets).unwrap(),
         clock: Clock::manual("2026-11-22T10:00:00Z".parse().unwrap()),
         stop: CancellationToken::new(),
     }

@@ -1,0 +1,145 @@
+//! Large mail on its way: fetched piece by piece into a file, read back when its turn comes.
+//!
+//! What is promised is that memory follows the configuration, however much large mail arrives together (P11): only a piece
+//! of each is in memory while it is fetched, and all of one at a time while it is parsed and kept. A file here is no promise
+//! to the sender: nothing is settled because of it (P1). It has no name, so that a process that is killed leaves nothing.
+
+use super::Received;
+use crate::domain::message::Source;
+use jiff::Timestamp;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Name of the directory in the state directory.
+const DIRECTORY: &str = "spool";
+
+/// Where large mail waits, over all mailboxes. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    dir: PathBuf,
+    from_octets: u64,
+    alone: Arc<Semaphore>,
+}
+
+impl Spool {
+    /// Makes the directory, and takes away what an earlier process may have left in it. Blocks.
+    ///
+    /// # Errors
+    /// The directory cannot be used.
+    pub fn open(state_dir: &Path, from_octets: u64) -> io::Result<Self> {
+        let dir = state_dir.join(DIRECTORY);
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        for entry in fs::read_dir(&dir)? {
+            match fs::remove_file(entry?.path()) {
+                Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(Self { dir, from_octets, alone: Arc::new(Semaphore::new(1)) })
+    }
+
+    /// Whether a mail of this size goes through here.
+    #[must_use]
+    pub const fn takes(&self, octets: u64) -> bool {
+        octets > self.from_octets
+    }
+
+    /// A file without a name. Blocks for a moment.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn file(&self) -> io::Result<File> {
+        unnamed(&self.dir)
+    }
+
+    /// The turn of one large mail to be in memory.
+    pub async fn alone(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.alone).acquire_owned().await.ok()
+    }
+}
+
+/// A file in a directory, whose name is taken away at once. Blocks for a moment.
+///
+/// # Errors
+/// The disk's.
+pub fn unnamed(dir: &Path) -> io::Result<File> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let path = dir.join(format!("{}.{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        match File::options().read(true).write(true).create_new(true).mode(0o600).open(&path) {
+            // Another process that had this id was ended before it could take the name away.
+            Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {}
+            file => {
+                let file = file?;
+                fs::remove_file(&path)?;
+                return Ok(file);
+            }
+        }
+    }
+}
+
+/// A mail of which all is in a file.
+#[derive(Debug)]
+pub struct Spooled {
+    pub source: Source,
+    pub file: File,
+    pub octets: u64,
+    pub arrived: Option<Timestamp>,
+    /// See [`Received::landed_to`].
+    pub landed_to: Option<u32>,
+}
+
+impl Spooled {
+    /// All of it in memory. Blocks.
+    pub(super) fn read(mut self) -> io::Result<Received> {
+        let size = usize::try_from(self.octets).map_err(io::Error::other)?;
+        let mut raw = Vec::with_capacity(size);
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.take(self.octets).read_to_end(&mut raw)?;
+        if raw.len() != size {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the spooled file is shorter than what was written"));
+        }
+        Ok(Received { source: self.source, raw, arrived: self.arrived, cut: None, landed_to: self.landed_to })
+    }
+}
+
+/// Writes a piece at its place, off the async threads.
+pub(super) async fn write_at(file: &Arc<File>, offset: u64, piece: Vec<u8>) -> io::Result<()> {
+    let file = Arc::clone(file);
+    tokio::task::spawn_blocking(move || file.write_all_at(&piece, offset)).await.unwrap_or_else(|fault| Err(io::Error::other(fault)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p11_files_have_no_name_and_what_was_left_is_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), 10).unwrap();
+        assert_eq!([10, 11].map(|octets| spool.takes(octets)), [false, true]);
+        let file = spool.file().unwrap();
+        file.write_all_at(b"mail", 0).unwrap();
+        let left = dir.path().join(DIRECTORY).join("1.1");
+        assert_eq!(fs::read_dir(left.parent().unwrap()).unwrap().count(), 0);
+        fs::write(&left, "from a process that was killed in between").unwrap();
+        Spool::open(dir.path(), 10).unwrap();
+        assert!(!left.exists());
+
+        let source = Source::Maildir { mailbox: "m".into(), file: "f".into() };
+        let of = |octets, file: &File| Spooled {
+            source: source.clone(),
+            file: file.try_clone().unwrap(),
+            octets,
+            arrived: None,
+            landed_to: None,
+        };
+        assert_eq!(of(4, &file).read().unwrap().raw, b"mail");
+        assert!(of(5, &file).read().is_err(), "never less than there was");
+    }
+}
