@@ -176,7 +176,9 @@ pub async fn run(
     let mut watching = coming_in.spawn(sla_watch::run(desk.clone(), bells.sla, stop_in.clone()));
     served.spawn(reload_on_hangup(hangup, reload, policy_in, stop_last.clone()));
     let mail_octets_max = usize::try_from(settings.limits.message_octets_max).unwrap_or(usize::MAX);
-    served.spawn(http::control::serve(control, http::api::router(desk.clone(), signer.clone(), mail_octets_max), stop_last.clone()));
+    let large = http::api::Large { spool, octets_max: settings.limits.fetch_octets_max };
+    let router = http::api::router(desk.clone(), signer.clone(), mail_octets_max, large);
+    served.spawn(http::control::serve(control, router, stop_last.clone()));
     let chat_address = listener.as_ref().and_then(|l| l.local_addr().ok());
     if let (Some(listener), Some(chat), Some(given)) = (listener, &chat, &settings.chat) {
         let ready = http::health::Health::new(move || ready(&health), metrics);

@@ -6,9 +6,11 @@
 
 use super::Received;
 use crate::domain::message::Source;
+use axum::body::Bytes;
+use futures_util::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +59,32 @@ impl Spool {
         unnamed(&self.dir)
     }
 
+    /// Takes octets in that come in a stream; `None` if there are more than the limit.
+    ///
+    /// # Errors
+    /// The stream's and the disk's.
+    pub async fn receive<E: std::fmt::Display>(
+        &self,
+        stream: impl Stream<Item = Result<Bytes, E>>,
+        octets_max: u64,
+    ) -> io::Result<Option<Held>> {
+        let spool = self.clone();
+        let file = tokio::task::spawn_blocking(move || spool.file()).await.unwrap_or_else(|fault| Err(io::Error::other(fault)))?;
+        let file = Arc::new(file);
+        let mut octets = 0;
+        let mut stream = std::pin::pin!(stream);
+        while let Some(piece) = stream.next().await {
+            let piece = piece.map_err(|fault| io::Error::other(fault.to_string()))?;
+            let length = piece.len() as u64;
+            if octets + length > octets_max {
+                return Ok(None);
+            }
+            write_at(&file, octets, piece.into()).await?;
+            octets += length;
+        }
+        Ok(Some(Held { file, octets }))
+    }
+
     /// The turn of one large mail to be in memory.
     pub async fn alone(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.alone).acquire_owned().await.ok()
@@ -83,6 +111,34 @@ pub fn unnamed(dir: &Path) -> io::Result<File> {
     }
 }
 
+/// Octets that wait in a file.
+#[derive(Debug)]
+pub struct Held {
+    file: Arc<File>,
+    octets: u64,
+}
+
+impl Held {
+    /// All of them in memory.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn octets(self) -> io::Result<Vec<u8>> {
+        let read = tokio::task::spawn_blocking(move || read_all(&self.file, self.octets)).await;
+        read.unwrap_or_else(|fault| Err(io::Error::other(fault)))
+    }
+}
+
+/// So many octets of a file. Blocks.
+///
+/// # Errors
+/// The disk's, and that there are fewer.
+pub fn read_all(file: &File, octets: u64) -> io::Result<Vec<u8>> {
+    let mut raw = vec![0; usize::try_from(octets).map_err(io::Error::other)?];
+    file.read_exact_at(&mut raw, 0)?;
+    Ok(raw)
+}
+
 /// A mail of which all is in a file.
 #[derive(Debug)]
 pub struct Spooled {
@@ -96,14 +152,8 @@ pub struct Spooled {
 
 impl Spooled {
     /// All of it in memory. Blocks.
-    pub(super) fn read(mut self) -> io::Result<Received> {
-        let size = usize::try_from(self.octets).map_err(io::Error::other)?;
-        let mut raw = Vec::with_capacity(size);
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.take(self.octets).read_to_end(&mut raw)?;
-        if raw.len() != size {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the spooled file is shorter than what was written"));
-        }
+    pub(super) fn read(self) -> io::Result<Received> {
+        let raw = read_all(&self.file, self.octets)?;
         Ok(Received { source: self.source, raw, arrived: self.arrived, cut: None, landed_to: self.landed_to })
     }
 }

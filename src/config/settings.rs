@@ -118,6 +118,8 @@ pub struct Limits {
     pub intake_octets_max: u64,
     /// A mail larger than this is fetched in pieces into a file.
     pub spool_octets: u64,
+    /// Largest mail that `guichet fetch` adds to its ticket later.
+    pub fetch_octets_max: u64,
     /// One chat frame.
     pub chat_frame_octets_max: usize,
     /// Chat windows open at once.

@@ -20,6 +20,7 @@ mod commands;
 mod connect;
 mod fetch;
 mod guard;
+mod later;
 mod ledger;
 mod pieces;
 mod probe;
@@ -29,6 +30,7 @@ mod settle;
 pub(super) mod tests;
 
 pub use answer::Code;
+pub use later::{LaterFault, Wanted, fetch_whole};
 pub use probe::probe;
 
 use super::lane::{Lane, Settled};

@@ -417,6 +417,8 @@ impl Check<'_> {
         if intake < spool {
             self.fault("limits.intake_octets_max", "is less than spool_octets: the largest mail that is not fetched in pieces has to fit");
         }
+        // Above, there is what the store keeps as one content.
+        let fetch = self.number("limits.fetch_octets_max", limits.fetch_octets_max, 1_024..=1_000_000_000);
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let frame = self.number("limits.chat_frame_octets_max", limits.chat_frame_octets_max, 256..=1_000_000);
         let connections = self.number("limits.chat_connections_max", limits.chat_connections_max, 1..=1_000_000);
@@ -426,6 +428,7 @@ impl Check<'_> {
             message_octets_max: message,
             intake_octets_max: intake,
             spool_octets: spool,
+            fetch_octets_max: fetch,
             chat_frame_octets_max: count(frame),
             chat_connections_max: count(connections),
             chat_messages_per_minute_max: u32::try_from(per_minute).unwrap_or(u32::MAX),

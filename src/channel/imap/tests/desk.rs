@@ -114,6 +114,7 @@ pub(in crate::channel) fn surroundings() -> Surroundings {
         message_octets_max: 1_000,
         intake_octets_max: 100_000,
         spool_octets: 500,
+        fetch_octets_max: 1_000,
         chat_frame_octets_max: 1,
         chat_connections_max: 1,
         chat_messages_per_minute_max: 1,

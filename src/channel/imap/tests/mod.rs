@@ -1,6 +1,7 @@
 //! The watcher against a server that is right until a test makes it odd: each way in which mail was once lost.
 
 pub(in crate::channel) mod desk;
+mod large;
 mod peer;
 
 use super::ledger::Delays;
