@@ -20,6 +20,7 @@ mod desk;
 mod harness;
 mod import;
 mod intake;
+mod large;
 mod page;
 mod smtp;
 mod spine;
