@@ -122,12 +122,12 @@ impl<H: Handover> Lane<H> {
     }
 
     /// A mail that came whole though it is large, with its turn to be in memory.
-    pub fn push_alone(&mut self, received: Received, turn: OwnedSemaphorePermit) {
+    pub fn push_alone(&mut self, received: Received, spool: Spool, turn: OwnedSemaphorePermit) {
         let (handover, settled) = (self.handover.clone(), self.beside.clone());
         self.on_the_way += 1;
         self.large.spawn(async move {
             let source = received.source.clone();
-            let landing = contained(take(handover, received, turn)).await;
+            let landing = contained(take_arrived(handover, received, spool, turn)).await;
             let _ = settled.send((source, landing));
         });
     }
@@ -170,17 +170,30 @@ impl<H: Handover> Drop for Lane<H> {
 
 async fn take_alone<H: Handover>(handover: H, spooled: Spooled, spool: Spool) -> Result<Landing, HandoverFault> {
     let turn = spool.alone().await.ok_or(HandoverFault::Stopping)?;
-    let read = tokio::task::spawn_blocking(move || spooled.read()).await;
-    let received =
-        read.unwrap_or_else(|fault| Err(std::io::Error::other(fault))).map_err(|fault| HandoverFault::Store(fault.to_string()))?;
-    take(handover, received, turn).await
+    let preparing = handover.clone();
+    let work = async move {
+        let read = tokio::task::spawn_blocking(move || spooled.read()).await;
+        let received = read.unwrap_or_else(|fault| Err(std::io::Error::other(fault)));
+        prepare(preparing, received.map_err(|fault| HandoverFault::Store(fault.to_string()))?, turn).await
+    };
+    let prepared = spool.apart(work).await??;
+    handover.accept(prepared).await?.await
 }
 
-async fn take<H: Handover>(handover: H, received: Received, turn: OwnedSemaphorePermit) -> Result<Landing, HandoverFault> {
+async fn take_arrived<H: Handover>(
+    handover: H,
+    received: Received,
+    spool: Spool,
+    turn: OwnedSemaphorePermit,
+) -> Result<Landing, HandoverFault> {
+    let prepared = spool.apart(prepare(handover.clone(), received, turn)).await??;
+    handover.accept(prepared).await?.await
+}
+
+async fn prepare<H: Handover>(handover: H, received: Received, turn: OwnedSemaphorePermit) -> Result<H::Prepared, HandoverFault> {
     let prepared = tokio::time::timeout(PREPARE_MAX, handover.prepare(received)).await;
     drop(turn);
-    let prepared = prepared.unwrap_or_else(|_| Err(HandoverFault::Store("preparing took too long".into())))?;
-    handover.accept(prepared).await?.await
+    prepared.unwrap_or_else(|_| Err(HandoverFault::Store("preparing took too long".into())))
 }
 
 async fn accept_in_order<H: Handover>(

@@ -4,7 +4,7 @@
 //! of each is in memory while it is fetched, and all of one at a time while it is parsed and kept. A file here is no promise
 //! to the sender: nothing is settled because of it (P1). It has no name, so that a process that is killed leaves nothing.
 
-use super::Received;
+use super::{HandoverFault, Received};
 use crate::domain::message::Source;
 use axum::body::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -13,9 +13,11 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
 /// Name of the directory in the state directory.
 const DIRECTORY: &str = "spool";
@@ -26,6 +28,33 @@ pub struct Spool {
     dir: PathBuf,
     from_octets: u64,
     alone: Arc<Semaphore>,
+    bench: Arc<Bench>,
+}
+
+/// Where large mail is worked on: one thread for what blocks, and another only where one hangs. Parsed and packed now here and now there, each mail would leave
+/// its size behind in the arena of another thread, which the system's allocator keeps: several times what is in use.
+#[derive(Debug, Default)]
+struct Bench(OnceLock<Option<Runtime>>);
+
+impl Bench {
+    /// Made at the first need: most desks have little large mail.
+    fn handle(&self) -> Option<&Handle> {
+        let make = || {
+            let mut runtime = Builder::new_multi_thread();
+            runtime.worker_threads(1).max_blocking_threads(4).thread_name("guichet-large").enable_all().build()
+        };
+        let made = self.0.get_or_init(|| make().inspect_err(|fault| tracing::error!(%fault, "no thread for large mail")).ok());
+        made.as_ref().map(Runtime::handle)
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take().flatten() {
+            // Whoever drops it may be a task, which must not wait.
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Spool {
@@ -42,7 +71,7 @@ impl Spool {
                 Ok(()) | Err(_) => {}
             }
         }
-        Ok(Self { dir, from_octets, alone: Arc::new(Semaphore::new(1)) })
+        Ok(Self { dir, from_octets, alone: Arc::new(Semaphore::new(1)), bench: Arc::default() })
     }
 
     /// Whether a mail of this size goes through here.
@@ -83,6 +112,21 @@ impl Spool {
             octets += length;
         }
         Ok(Some(Held { file, octets }))
+    }
+
+    /// Works on a large mail where it belongs; it ends with the caller.
+    ///
+    /// # Errors
+    /// It panicked, or the daemon stops.
+    pub async fn apart<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, HandoverFault> {
+        let Some(handle) = self.bench.handle() else { return Ok(work.await) };
+        let mut working = JoinSet::new();
+        working.spawn_on(work, handle);
+        match working.join_next().await {
+            Some(Ok(done)) => Ok(done),
+            Some(Err(fault)) => Err(HandoverFault::Store(format!("a large message: {fault}"))),
+            None => Err(HandoverFault::Stopping),
+        }
     }
 
     /// The turn of one large mail to be in memory.

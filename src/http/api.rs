@@ -147,12 +147,18 @@ async fn whole(State(api): State<Api>, Path((number, seq)): Path<(u64, u32)>, bo
         Ok(None) => return refused(&format!("it is larger than fetch_octets_max, {}", api.large.octets_max)),
         Err(fault) => return failed(&fault),
     };
-    let Some(_turn) = api.large.spool.alone().await else { return failed(&HandoverFault::Stopping) };
-    let raw = match spooled.octets().await {
-        Ok(raw) => raw,
+    let Some(turn) = api.large.spool.alone().await else { return failed(&HandoverFault::Stopping) };
+    let desk = api.desk.clone();
+    let work = async move {
+        let _turn = turn;
+        let raw = spooled.octets().await.map_err(|fault| StoreFault::Io(fault.to_string()))?;
+        desk.make_whole(TicketNumber(number), seq, raw).await
+    };
+    let made = match api.large.spool.apart(work).await {
+        Ok(made) => made,
         Err(fault) => return failed(&fault),
     };
-    match api.desk.make_whole(TicketNumber(number), seq, raw).await {
+    match made {
         Ok(message) => Json(view::of_made_whole(&message)).into_response(),
         Err(fault @ WholeFault::NoSuch { .. }) => missing(&fault),
         Err(fault @ (WholeFault::Already { .. } | WholeFault::Another { .. })) => refused(&fault),

@@ -173,7 +173,7 @@ async fn together<H: Handover>(
                     landed_to: Some(task.ledger.floor()).filter(|floor| *floor > 0),
                 };
                 match turn.take() {
-                    Some(turn) => task.lane.push_alone(received, turn),
+                    Some(turn) => task.lane.push_alone(received, task.spool.clone(), turn),
                     None => task.lane.push(received).await,
                 }
                 task.ledger.taken(item.uid);
