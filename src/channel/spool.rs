@@ -39,11 +39,11 @@ struct Bench(OnceLock<Option<Runtime>>);
 impl Bench {
     /// Made at the first need: most desks have little large mail.
     fn handle(&self) -> Option<&Handle> {
-        let make = || {
+        let build = || {
             let mut runtime = Builder::new_multi_thread();
             runtime.worker_threads(1).max_blocking_threads(4).thread_name("guichet-large").enable_all().build()
         };
-        let made = self.0.get_or_init(|| make().inspect_err(|fault| tracing::error!(%fault, "no thread for large mail")).ok());
+        let made = self.0.get_or_init(|| build().inspect_err(|fault| tracing::error!(%fault, "no thread for large mail")).ok());
         made.as_ref().map(Runtime::handle)
     }
 }
