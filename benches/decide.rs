@@ -62,6 +62,7 @@ fn inbound(parsed: Parsed, now: Timestamp) -> Inbound {
         channel: Channel::Mail,
         fingerprint: parsed.fingerprint,
         raw: None,
+        cut: None,
         received_at: now,
         sent_at: parsed.sent_at,
         message_id: parsed.message_id,

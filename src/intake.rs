@@ -8,15 +8,17 @@
 //! many messages share one sync and none is settled before it (P1).
 
 mod by_hand;
+mod whole;
 
 pub use by_hand::{DropFault, ReleaseFault, RetryFault};
+pub use whole::{WholeFault, is_cut};
 
 use crate::channel::chat::hub::Hub;
 use crate::channel::{Handover, HandoverFault, Receipt, Received};
 use crate::clock::Clock;
 use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
 use crate::domain::message::{
-    Attachment, BlobId, BlobRef, Body, Bounce, Bound, Channel, Defect, Fingerprint, Inbound, Machine, SessionId, Source,
+    Arrival, Attachment, BlobId, BlobRef, Body, Bounce, Bound, Channel, Defect, Fingerprint, Inbound, Machine, SessionId, Source, TOO_LARGE,
 };
 use crate::domain::ops::{self, DESK_REPORT, DeskState, OpsFacts};
 use crate::domain::outbound::{OutboxEntry, Route};
@@ -24,7 +26,7 @@ use crate::domain::policy::Policy;
 use crate::domain::{decide, threading};
 use crate::fault_plan::Place;
 use crate::mail::bounce::{Action, Report};
-use crate::mail::normalise::{NormaliseLimits, Parsed, normalise};
+use crate::mail::normalise::{NormaliseLimits, Parsed, normalise, normalise_start};
 use crate::mail::token::Signer;
 use crate::mail::visible;
 use crate::store::{self, Outcome, Store, StoreFault, TEXT_OCTETS_MAX};
@@ -70,6 +72,7 @@ pub enum Prepared {
         source: Source,
         fingerprint: Fingerprint,
         raw: BlobRef,
+        cut: Option<u64>,
     },
 }
 
@@ -136,7 +139,7 @@ impl Desk {
         self.reach(Place::AfterFetch)?;
         let Received { source, raw, cut, landed_to, .. } = received;
         // A panic in the parser ends nothing else.
-        let parse = |raw: &[u8], limits: &NormaliseLimits| catch_unwind(AssertUnwindSafe(|| normalise(raw, limits)));
+        let parse = move |raw: &[u8], limits: &NormaliseLimits| catch_unwind(AssertUnwindSafe(|| read(raw, cut, limits)));
         let (raw, parsed) = if raw.len() <= PARSED_IN_PLACE_OCTETS_MAX {
             let parsed = parse(&raw, &self.0.limits);
             (raw, parsed)
@@ -156,7 +159,7 @@ impl Desk {
         let fingerprint = fingerprint_of(&[b"unreadable", &raw]);
         let kept = self.0.store.keep(vec![raw]).await?;
         let raw = kept.into_iter().next().ok_or_else(|| HandoverFault::Store("kept nothing".to_owned()))?;
-        Ok(Prepared::Unreadable { source, fingerprint, raw })
+        Ok(Prepared::Unreadable { source, fingerprint, raw, cut })
     }
 
     /// One turn: facts, decision, commit, wake.
@@ -201,12 +204,12 @@ impl Desk {
             Prepared::Inbound(inbound) => match self.turn(&inbound, notices).await {
                 Err(fault) => match (unfit(&fault), inbound.raw) {
                     // Handed over again it would meet the same fault, for ever (P3).
-                    (Some(reason), Some(raw)) => self.set_aside(&inbound.source, inbound.fingerprint, raw, reason).await,
+                    (Some(reason), Some(raw)) => self.set_aside(&inbound.source, inbound.fingerprint, raw, inbound.cut, reason).await,
                     (None, _) | (_, None) => Err(fault),
                 },
                 done => done,
             },
-            Prepared::Unreadable { source, fingerprint, raw } => self.set_aside(&source, fingerprint, raw, "unreadable").await,
+            Prepared::Unreadable { source, fingerprint, raw, cut } => self.set_aside(&source, fingerprint, raw, cut, "unreadable").await,
         };
         taken.map_err(HandoverFault::from)
     }
@@ -261,12 +264,22 @@ impl Desk {
         Ok(context)
     }
 
-    async fn set_aside(&self, source: &Source, fingerprint: Fingerprint, raw: BlobRef, reason: &str) -> Result<Taken, StoreFault> {
+    async fn set_aside(
+        &self,
+        source: &Source,
+        fingerprint: Fingerprint,
+        raw: BlobRef,
+        cut: Option<u64>,
+        reason: &str,
+    ) -> Result<Taken, StoreFault> {
         tracing::error!(mailbox = source.mailbox(), reason, "a message could not be made part of a ticket: it goes to quarantine");
+        let at = self.0.clock.now();
         let change = Change {
             fingerprint: Some(fingerprint),
+            arrival: Some(Arrival { source: source.clone(), at }),
+            cut,
             quarantine: Some(Quarantined {
-                at: self.0.clock.now(),
+                at,
                 source: source.clone(),
                 raw: Some(raw),
                 reason: reason.to_owned(),
@@ -305,7 +318,7 @@ impl Desk {
     /// # Errors
     /// The store's.
     pub fn consider(&self, received: Received) -> Result<(Inbound, Context, Change), StoreFault> {
-        let mut parsed = normalise(&received.raw, &self.0.limits);
+        let mut parsed = read(&received.raw, received.cut, &self.0.limits);
         let named = parts(received.raw, &mut parsed)
             .iter()
             .map(|part| BlobRef { id: BlobId(*blake3::hash(part).as_bytes()), size: part.len() as u64 })
@@ -337,7 +350,7 @@ impl Desk {
         }
         let mut defects = parsed.defects;
         if let Some(whole) = cut {
-            defects.push(Defect { name: "too_large", detail: format!("{whole} octets: only its beginning was fetched") });
+            defects.push(Defect { name: TOO_LARGE, detail: format!("{whole} octets: only its beginning was fetched") });
         }
         // Our own id on a mail that comes in: it was sent by us and has come back (RFC 3834 section 3).
         let signer = &self.0.signer;
@@ -351,6 +364,7 @@ impl Desk {
             channel: Channel::Mail,
             fingerprint: parsed.fingerprint,
             raw,
+            cut,
             received_at: self.0.clock.now(),
             sent_at: parsed.sent_at,
             message_id: parsed.message_id,
@@ -531,6 +545,11 @@ const fn unfit(fault: &StoreFault) -> Option<&'static str> {
         | StoreFault::MissingBlob(_)
         | StoreFault::NoSuchEntry(_) => None,
     }
+}
+
+/// Parses a mail, or the start of one that has `cut` octets.
+fn read(raw: &[u8], cut: Option<u64>, limits: &NormaliseLimits) -> Parsed {
+    cut.map_or_else(|| normalise(raw, limits), |whole| normalise_start(raw, whole, limits))
 }
 
 /// What is kept of a mail, in the order in which [`Desk::assemble`] names it again: the raw octets, a long text, the

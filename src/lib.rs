@@ -50,6 +50,7 @@ pub mod fuzz;
 use crate::channel::chat::Chat;
 use crate::channel::lane::Budget;
 use crate::channel::smtp::SmtpRelay;
+use crate::channel::spool::Spool;
 use crate::channel::{Health, Surroundings, imap, maildir};
 use crate::clock::Clock;
 use crate::config::fault::Fault;
@@ -178,7 +179,8 @@ pub async fn run(
     let (coming_in, going_out, served) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
 
     let hub = bells.windows.clone();
-    let board = Board::new(desk.clone(), watch_mailboxes(&settings, &desk, &coming_in, &stop_in));
+    let spool = Spool::open(&settings.state_dir, settings.limits.spool_octets)?;
+    let board = Board::new(desk.clone(), watch_mailboxes(&settings, &desk, &spool, &coming_in, &stop_in));
     let health = http::health::Health::of(board.clone(), metrics);
     let chat = settings
         .chat
@@ -194,7 +196,8 @@ pub async fn run(
     let mut telling = coming_in.spawn(ops_watch::run(desk.clone(), board.clone(), stop_in.clone()));
     served.spawn(reload_on_hangup(hangup, reload, policy_in, stop_last.clone()));
     let mail_octets_max = usize::try_from(settings.limits.message_octets_max).unwrap_or(usize::MAX);
-    let api = http::api::router(desk.clone(), signer.clone(), mail_octets_max).merge(http::api::status(board));
+    let large = http::api::Large { spool, octets_max: settings.limits.fetch_octets_max };
+    let api = http::api::router(desk.clone(), signer.clone(), mail_octets_max, large).merge(http::api::status(board));
     served.spawn(http::control::serve(control, api.merge(http::health::router(health.clone())), stop_last.clone()));
     if let Some(listener) = own_listener {
         served.spawn(http::serve(listener, http::health::router(health.clone()), HttpLimits::default(), stop_last.clone()));
@@ -257,6 +260,7 @@ fn relay(settings: &Settings) -> Result<Relay, RunFault> {
 fn watch_mailboxes(
     settings: &Settings,
     desk: &Desk,
+    spool: &Spool,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Vec<(String, watch::Receiver<Health>)> {
@@ -264,6 +268,7 @@ fn watch_mailboxes(
         limits: settings.limits,
         budget: Budget::new(settings.limits.intake_octets_max),
         slots: imap::Slots::new(settings.limits.imap_connections_per_host_max, settings.limits.imap_connections_per_user_max),
+        spool: spool.clone(),
         clock: desk.clock().clone(),
         stop: stop.clone(),
         fault_plan: desk.store().fault_plan().clone(),

@@ -3,11 +3,12 @@
 //! Scripts depend on these names and words. Add to them; change none.
 
 use crate::domain::change::{Actor, History, Landing, Quarantined};
-use crate::domain::message::{Author, Message, SpanKind, Visibility};
+use crate::domain::message::{Arrival, Attachment, Author, Defect, Message, Origin, Source, SpanKind, TOO_LARGE, Visibility};
 use crate::domain::outbound::{Audience, Delivery, OutboxEntry, Route};
 use crate::domain::policy::Policy;
 use crate::domain::sla::ClockState;
 use crate::domain::ticket::Ticket;
+use crate::intake::is_cut;
 use crate::mail::token::Signer;
 use crate::store::Report;
 use crate::store::{Store, StoreFault};
@@ -74,6 +75,35 @@ pub struct MessageView {
     pub defects: Vec<String>,
     /// Which machine wrote it, if one did.
     pub machine: Option<String>,
+    /// The ways by which it came: one for each place that a copy was taken in from.
+    #[serde(default)]
+    pub routes: Vec<RouteView>,
+    /// Only the start of it came; here is the size of all of it, in octets. `guichet fetch` gets the rest.
+    #[serde(default)]
+    pub cut: Option<u64>,
+}
+
+/// One way by which a message came: the message of an IMAP folder, or a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteView {
+    /// The mailbox, which is one folder of one account, or one Maildir.
+    pub mailbox: String,
+    pub uid_validity: Option<u32>,
+    pub uid: Option<u32>,
+    pub file: Option<String>,
+    pub at: String,
+}
+
+/// Where a message is to be had: what `guichet fetch` asks for first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OriginView {
+    /// Whether only the start of it is here.
+    pub is_cut: bool,
+    pub cut: Option<u64>,
+    pub routes: Vec<RouteView>,
+    pub message_id: Option<String>,
+    /// The ticket's mailbox.
+    pub mailbox: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -106,6 +136,9 @@ pub struct QuarantinedView {
     pub at: String,
     /// Octets of the message as it came; `null` if nothing is kept of it.
     pub octets: Option<u64>,
+    /// Only its start is kept; here is the size of all of it, in octets. What is released is that start.
+    #[serde(default)]
+    pub cut: Option<u64>,
     /// Where it went; `null` while it is in quarantine.
     pub released: Option<LandedView>,
 }
@@ -115,6 +148,15 @@ pub struct QuarantinedView {
 pub struct LandedView {
     pub ticket: u64,
     pub seq: u32,
+}
+
+/// What `guichet fetch` prints.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MadeWholeView {
+    pub ticket: u64,
+    pub seq: u32,
+    pub octets: u64,
+    pub attachments: Vec<AttachmentView>,
 }
 
 /// One line of `guichet outbox list`, and what `retry` and `drop` print.
@@ -194,6 +236,7 @@ pub fn of_report(report: &Report) -> ReportView {
         ("messages", report.messages),
         ("history lines", report.history_lines),
         ("fingerprints", report.fingerprints),
+        ("routes", report.routes),
         ("outbox entries", report.outbox_entries),
         ("outbox waiting", report.outbox_waiting),
         ("chat sessions", report.sessions),
@@ -212,7 +255,7 @@ pub fn of_report(report: &Report) -> ReportView {
 
 /// The line of a quarantined message.
 #[must_use]
-pub fn of_quarantined(id: u64, quarantined: &Quarantined, released: Option<Landing>) -> QuarantinedView {
+pub fn of_quarantined(id: u64, quarantined: &Quarantined, cut: Option<u64>, released: Option<Landing>) -> QuarantinedView {
     QuarantinedView {
         id,
         reason: quarantined.reason.clone(),
@@ -220,6 +263,7 @@ pub fn of_quarantined(id: u64, quarantined: &Quarantined, released: Option<Landi
         mailbox: quarantined.source.mailbox().to_owned(),
         at: quarantined.at.to_string(),
         octets: quarantined.raw.map(|raw| raw.size),
+        cut,
         released: released.and_then(of_landing),
     }
 }
@@ -231,6 +275,21 @@ pub const fn of_landing(landing: Landing) -> Option<LandedView> {
         Landing::Ticket { number, seq } => Some(LandedView { ticket: number.0, seq }),
         Landing::Quarantine { .. } => None,
     }
+}
+
+/// A message that was made whole.
+#[must_use]
+pub fn of_made_whole(message: &Message) -> MadeWholeView {
+    MadeWholeView {
+        ticket: message.ticket.0,
+        seq: message.seq,
+        octets: message.raw.map_or(0, |raw| raw.size),
+        attachments: message.attachments.iter().map(of_attachment).collect(),
+    }
+}
+
+fn of_attachment(a: &Attachment) -> AttachmentView {
+    AttachmentView { name: a.name.clone(), media_type: a.media_type.clone(), size: a.blob.size, blake3: a.blob.id.to_string() }
 }
 
 /// The line of an outgoing message.
@@ -319,13 +378,35 @@ pub fn of_whole(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer
         let states: Vec<Delivery> =
             message.outbox.iter().filter_map(|id| deliveries.iter().find(|d| d.id == *id).map(|d| d.attempts.delivery)).collect();
         let sent_id = message.outbox.first().map(|id| signer.message_id(*id, &Audience::Customer, &domain).to_string());
-        thread.push(of_message(&message, worst(&states), sent_id, &policy.desk.name));
+        let origin = store.origin(Landing::Ticket { number: ticket.number, seq: message.seq })?.unwrap_or_default();
+        thread.push(of_message(&message, &origin, worst(&states), sent_id, &policy.desk.name));
     }
     let history = store.history(ticket.number)?.iter().map(of_history).collect();
     Ok(WholeTicketView { ticket: of_ticket(ticket), thread, history })
 }
 
-fn of_message(message: &Message, delivery: Option<Delivery>, sent_id: Option<String>, desk: &str) -> MessageView {
+/// Where a message is to be had.
+#[must_use]
+pub fn of_origin(message: &Message, origin: &Origin, mailbox: &str) -> OriginView {
+    OriginView {
+        is_cut: is_cut(message, origin),
+        cut: origin.cut,
+        routes: origin.arrivals.iter().map(of_arrival).collect(),
+        message_id: message.message_id.as_ref().map(ToString::to_string),
+        mailbox: mailbox.to_owned(),
+    }
+}
+
+fn of_arrival(arrival: &Arrival) -> RouteView {
+    let (uid_validity, uid, file) = match &arrival.source {
+        Source::Imap { uid_validity, uid, .. } => (Some(*uid_validity), Some(*uid), None),
+        Source::Maildir { file, .. } => (None, None, Some(file.clone())),
+        Source::Chat { .. } => (None, None, None),
+    };
+    RouteView { mailbox: arrival.source.mailbox().to_owned(), uid_validity, uid, file, at: arrival.at.to_string() }
+}
+
+fn of_message(message: &Message, origin: &Origin, delivery: Option<Delivery>, sent_id: Option<String>, desk: &str) -> MessageView {
     let (author, name, address) = match &message.author {
         Author::Customer { name, address } => ("customer", name.clone(), address.as_ref().map(ToString::to_string)),
         Author::ThirdParty(contact) => ("customer", contact.name.clone(), Some(contact.address.to_string())),
@@ -347,20 +428,22 @@ fn of_message(message: &Message, delivery: Option<Delivery>, sent_id: Option<Str
         message_id: sent_id.or_else(|| message.message_id.as_ref().map(ToString::to_string)),
         text: message.body.new_text(),
         quoted: message.body.of(SpanKind::Quoted),
-        attachments: message
-            .attachments
-            .iter()
-            .map(|a| AttachmentView {
-                name: a.name.clone(),
-                media_type: a.media_type.clone(),
-                size: a.blob.size,
-                blake3: a.blob.id.to_string(),
-            })
-            .collect(),
+        attachments: message.attachments.iter().map(of_attachment).collect(),
         delivery: delivery.map(|d| d.word().to_owned()),
-        defects: message.defects.iter().map(|d| format!("{}: {}", d.name, d.detail)).collect(),
+        defects: message.defects.iter().map(|d| defect_line(message, d)).collect(),
         machine: message.machine.clone(),
+        routes: origin.arrivals.iter().map(of_arrival).collect(),
+        cut: origin.cut,
     }
+}
+
+/// With what to do about it, where something can be done.
+fn defect_line(message: &Message, defect: &Defect) -> String {
+    let Defect { name, detail } = defect;
+    if *name == TOO_LARGE {
+        return format!("{name}: {detail}; the rest: `guichet fetch {} {}`", message.ticket.0, message.seq);
+    }
+    format!("{name}: {detail}")
 }
 
 /// Of several mails that carry one message, the one that a person should know of.
@@ -408,14 +491,26 @@ impl TicketView {
     }
 }
 
+impl RouteView {
+    fn line(&self) -> String {
+        let place = match (self.uid_validity, self.uid, &self.file) {
+            (Some(uid_validity), Some(uid), _) => format!("UID {uid} of {uid_validity}"),
+            (_, _, Some(file)) => file.clone(),
+            (_, _, None) => String::new(),
+        };
+        format!("{} {place} · {}", self.mailbox, self.at)
+    }
+}
+
 impl QuarantinedView {
     /// One line for a terminal.
     #[must_use]
     pub fn line(&self) -> String {
         let released = self.released.as_ref().map_or(String::new(), |landed| format!("  [released into #{}]", landed.ticket));
         let octets = self.octets.map_or("-".to_owned(), |octets| octets.to_string());
+        let cut = self.cut.map_or(String::new(), |whole| format!("  [only the start of {whole} octets]"));
         for_terminal(&format!(
-            "{:<6} {:<15} {:<12} {:<25} {octets:>9}  {}{released}",
+            "{:<6} {:<15} {:<12} {:<25} {octets:>9}  {}{cut}{released}",
             self.id, self.reason, self.mailbox, self.at, self.detail
         ))
     }
@@ -430,6 +525,9 @@ impl QuarantinedView {
             Some(octets) => writeln!(out, "octets    {octets}"),
             None => writeln!(out, "octets    nothing is kept of it"),
         };
+        if let Some(whole) = self.cut {
+            let _ = writeln!(out, "cut       only its start is kept; all of it, {whole} octets, is in its mailbox");
+        }
         if let Some(landed) = &self.released {
             let _ = writeln!(out, "released  into #{}, message {}", landed.ticket, landed.seq);
         }
@@ -549,6 +647,9 @@ impl WholeTicketView {
             }
             for defect in &m.defects {
                 let _ = writeln!(out, "    ! {defect}");
+            }
+            for route in &m.routes {
+                let _ = writeln!(out, "    < {}", route.line());
             }
         }
         let _ = writeln!(out, "\nhistory");

@@ -85,6 +85,7 @@ impl Desk {
             fingerprint,
             landed_to: None,
             raw: None,
+            cut: None,
             received_at: self.clock().now(),
             sent_at: None,
             message_id: None,

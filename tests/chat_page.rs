@@ -52,6 +52,8 @@ impl Site {
             intake_octets_max: 0,
             imap_connections_per_host_max: 0,
             imap_connections_per_user_max: 0,
+            spool_octets: 0,
+            fetch_octets_max: 0,
             chat_frame_octets_max: 64 * 1024,
             chat_connections_max: 3,
             chat_messages_per_minute_max: 30,

@@ -45,6 +45,8 @@ impl Bench {
             intake_octets_max: 0,
             imap_connections_per_host_max: 0,
             imap_connections_per_user_max: 0,
+            spool_octets: 0,
+            fetch_octets_max: 0,
             chat_frame_octets_max: FRAME_MAX,
             chat_connections_max: 10,
             chat_messages_per_minute_max: PER_MINUTE,

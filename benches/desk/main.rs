@@ -1,7 +1,7 @@
 //! The load driver: how fast the whole daemon is, and how large, on real servers.
 //!
 //! ```text
-//! cargo bench --bench desk -- [latency|drain|memory]… [--mails N] [--rounds N]
+//! cargo bench --bench desk -- [latency|drain|memory|large]… [--mails N] [--rounds N]
 //! ```
 //! Each part starts a Dovecot of its own, an SMTP server inside this process and the daemon as ops run it, all on loopback.
 //! Absolute figures depend on the machine; those with a ratio come from turns that were taken in one run.
@@ -22,6 +22,7 @@ mod support;
 mod latency;
 mod drain;
 mod memory;
+mod large;
 mod corpus;
 mod imap;
 mod relay;
@@ -40,13 +41,14 @@ struct Wishes {
 #[tokio::main]
 async fn main() {
     let Some(wishes) = wishes(std::env::args().skip(1)) else {
-        eprintln!("usage: cargo bench --bench desk -- [latency|drain|memory]… [--mails N] [--rounds N]");
+        eprintln!("usage: cargo bench --bench desk -- [latency|drain|memory|large]… [--mails N] [--rounds N]");
         std::process::exit(2);
     };
     for part in &wishes.parts {
         match part.as_str() {
             "latency" => latency::measure(wishes.mails.unwrap_or(200)).await,
             "drain" => drain::measure(wishes.mails.unwrap_or(2000), wishes.rounds).await,
+            "large" => large::measure(wishes.mails.unwrap_or(40)).await,
             _ => memory::measure().await,
         }
         println!();
@@ -59,14 +61,14 @@ fn wishes(arguments: impl Iterator<Item = String>) -> Option<Wishes> {
     let mut arguments = arguments.filter(|argument| argument != "--bench");
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "latency" | "drain" | "memory" => wishes.parts.push(argument),
+            "latency" | "drain" | "memory" | "large" => wishes.parts.push(argument),
             "--mails" => wishes.mails = Some(arguments.next()?.parse().ok().filter(|mails| *mails > 0)?),
             "--rounds" => wishes.rounds = arguments.next()?.parse().ok().filter(|rounds| *rounds > 0)?,
             _ => return None,
         }
     }
     if wishes.parts.is_empty() {
-        wishes.parts = ["latency", "drain", "memory"].map(str::to_owned).into();
+        wishes.parts = ["latency", "drain", "memory", "large"].map(str::to_owned).into();
     }
     Some(wishes)
 }

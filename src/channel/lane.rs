@@ -4,13 +4,17 @@
 //! is accepted in turn; receipts are awaited all together, so that many messages share one flush of the store. The lane
 //! moves by itself: whoever feeds it only pushes, and takes out what was settled when it suits him.
 //!
+//! A large mail that waits in a file goes beside the lane: its turn to be in memory comes once no other large mail of any
+//! mailbox is, and those behind it do not wait for that. Who pushes it sees to the order where that matters.
+//!
 //! What the lane holds to:
-//! - It is bounded (P11): by a count of its own, and by a budget of octets over all mailboxes, which a message gives back
+//! - It is bounded (P11): by a count of its own, and by a budget of memory over all mailboxes, which a message gives back
 //!   as soon as it is prepared. Full means wait.
 //! - Every message that was pushed comes out exactly once, as landed or as a fault. A fault, a panic or a preparation
 //!   that never ends concerns its own message alone (P3).
 //! - `push` and `settled` may be dropped at any await without losing a message that the lane had taken.
 
+use super::spool::{Spool, Spooled};
 use super::{Handover, HandoverFault, Receipt, Received};
 use crate::domain::change::Landing;
 use crate::domain::message::Source;
@@ -19,14 +23,18 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Messages of one mailbox between its source and the disk at once: enough to share a flush.
 pub const LANE_MESSAGES_MAX: usize = 128;
 /// Preparing is parsing and keeping. What takes longer is stuck and must not hold the mailbox.
 const PREPARE_MAX: Duration = Duration::from_mins(2);
 
-/// Octets of fetched mail that may be in memory at once, over all mailboxes. Clones share it.
+/// What a mail takes of memory while it is prepared, in terms of its size: its octets, its attachments decoded, and what
+/// both are packed into.
+const MEMORY_OF_OCTETS: usize = 4;
+
+/// Memory for fetched mail at once, over all mailboxes, in octets. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Budget {
     octets: Arc<Semaphore>,
@@ -43,7 +51,7 @@ impl Budget {
 
     /// Waits until there is room. One message larger than the whole budget gets all of it and goes alone.
     async fn take(&self, octets: usize) -> Option<OwnedSemaphorePermit> {
-        let wanted = u32::try_from(octets).unwrap_or(u32::MAX).min(self.max);
+        let wanted = u32::try_from(octets.saturating_mul(MEMORY_OF_OCTETS)).unwrap_or(u32::MAX).min(self.max);
         Arc::clone(&self.octets).acquire_many_owned(wanted).await.ok()
     }
 }
@@ -65,6 +73,9 @@ pub struct Lane<H: Handover> {
     places: Arc<Semaphore>,
     queue: mpsc::UnboundedSender<Waiting<H::Prepared>>,
     out: mpsc::UnboundedReceiver<Settled>,
+    /// For those beside the lane.
+    beside: mpsc::UnboundedSender<Settled>,
+    large: JoinSet<()>,
     on_the_way: usize,
     acceptor: JoinHandle<()>,
 }
@@ -76,8 +87,9 @@ impl<H: Handover> Lane<H> {
         // Neither channel needs a bound of its own: a message is in them only while it holds a place.
         let (queue, waiting) = mpsc::unbounded_channel();
         let (settled, out) = mpsc::unbounded_channel();
-        let acceptor = tokio::spawn(accept_in_order(handover.clone(), waiting, settled));
-        Self { handover, budget, places: Arc::new(Semaphore::new(LANE_MESSAGES_MAX)), queue, out, on_the_way: 0, acceptor }
+        let acceptor = tokio::spawn(accept_in_order(handover.clone(), waiting, settled.clone()));
+        let places = Arc::new(Semaphore::new(LANE_MESSAGES_MAX));
+        Self { handover, budget, places, queue, out, beside: settled, large: JoinSet::new(), on_the_way: 0, acceptor }
     }
 
     /// Takes a message in, and waits while the lane is full.
@@ -95,6 +107,35 @@ impl<H: Handover> Lane<H> {
         self.on_the_way += 1;
         // It fails only if the acceptor is gone, which it is not before the lane is.
         let _ = self.queue.send(Waiting { source, place, preparing });
+    }
+
+    /// Takes a large mail in that waits in a file. It comes out as any other. How many do is for the caller to bound
+    /// ([`Lane::large_on_the_way`]): they take disk, and no memory until their turn.
+    pub fn push_large(&mut self, spooled: Spooled, spool: Spool) {
+        let (handover, settled) = (self.handover.clone(), self.beside.clone());
+        self.on_the_way += 1;
+        self.large.spawn(async move {
+            let source = spooled.source.clone();
+            let landing = contained(take_alone(handover, spooled, spool)).await;
+            let _ = settled.send((source, landing));
+        });
+    }
+
+    /// A mail that came whole though it is large, with its turn to be in memory.
+    pub fn push_alone(&mut self, received: Received, spool: Spool, turn: OwnedSemaphorePermit) {
+        let (handover, settled) = (self.handover.clone(), self.beside.clone());
+        self.on_the_way += 1;
+        self.large.spawn(async move {
+            let source = received.source.clone();
+            let landing = contained(take_arrived(handover, received, spool, turn)).await;
+            let _ = settled.send((source, landing));
+        });
+    }
+
+    /// Large mails that were pushed and have not come out.
+    pub fn large_on_the_way(&mut self) -> usize {
+        while self.large.try_join_next().is_some() {}
+        self.large.len()
     }
 
     /// The next message that came out, as soon as there is one; `None` if none is on its way.
@@ -125,6 +166,34 @@ impl<H: Handover> Drop for Lane<H> {
     fn drop(&mut self) {
         self.acceptor.abort();
     }
+}
+
+async fn take_alone<H: Handover>(handover: H, spooled: Spooled, spool: Spool) -> Result<Landing, HandoverFault> {
+    let turn = spool.alone().await.ok_or(HandoverFault::Stopping)?;
+    let preparing = handover.clone();
+    let work = async move {
+        let read = tokio::task::spawn_blocking(move || spooled.read()).await;
+        let received = read.unwrap_or_else(|fault| Err(std::io::Error::other(fault)));
+        prepare(preparing, received.map_err(|fault| HandoverFault::Store(fault.to_string()))?, turn).await
+    };
+    let prepared = spool.apart(work).await??;
+    handover.accept(prepared).await?.await
+}
+
+async fn take_arrived<H: Handover>(
+    handover: H,
+    received: Received,
+    spool: Spool,
+    turn: OwnedSemaphorePermit,
+) -> Result<Landing, HandoverFault> {
+    let prepared = spool.apart(prepare(handover.clone(), received, turn)).await??;
+    handover.accept(prepared).await?.await
+}
+
+async fn prepare<H: Handover>(handover: H, received: Received, turn: OwnedSemaphorePermit) -> Result<H::Prepared, HandoverFault> {
+    let prepared = tokio::time::timeout(PREPARE_MAX, handover.prepare(received)).await;
+    drop(turn);
+    prepared.unwrap_or_else(|_| Err(HandoverFault::Store("preparing took too long".into())))
 }
 
 async fn accept_in_order<H: Handover>(

@@ -210,6 +210,21 @@ impl<H: Handover> Mailbox<H> {
     }
 }
 
+/// The file of a mail by its name without flags, settled or not; `None` if it is gone. Blocks.
+///
+/// # Errors
+/// The disk's.
+pub fn find(directory: &Path, name: &str) -> io::Result<Option<PathBuf>> {
+    for folder in ["new", "cur"].map(|folder| directory.join(folder)) {
+        for file in list(&folder)? {
+            if file.to_string_lossy().split(':').next() == Some(name) {
+                return Ok(Some(folder.join(file)));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// The files, by the time in their names, then by name.
 pub(super) fn list(new: &Path) -> io::Result<Vec<OsString>> {
     let mut files = Vec::new();

@@ -4,6 +4,7 @@
 //! is on disk (P1). **Out**: it makes one attempt and says what came of it; whoever asked decides what follows (P5).
 
 pub mod lane;
+pub mod spool;
 pub mod imap;
 pub mod import;
 pub mod maildir;
@@ -76,6 +77,8 @@ pub struct Surroundings {
     pub budget: lane::Budget,
     /// Shared by all mailboxes: the connections that a host may be asked for.
     pub slots: imap::Slots,
+    /// Where large mail waits; shared as well.
+    pub spool: spool::Spool,
     pub clock: Clock,
     /// When cancelled, nothing more is fetched; what was handed over is waited for a little and settled.
     pub stop: CancellationToken,

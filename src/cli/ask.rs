@@ -38,6 +38,16 @@ pub(super) fn order<T: DeserializeOwned>(
     of_either(settings, path, Some(Vec::new()), |body| json(&body), async |desk, _| offline(desk).await)
 }
 
+/// Hands octets over at `path`; where no daemon runs, `offline` does with them what it would. `None`: there is no such thing.
+pub(super) fn hand_over<T: DeserializeOwned>(
+    settings: &Settings,
+    path: &str,
+    octets: Vec<u8>,
+    offline: impl AsyncFnOnce(&Desk) -> anyhow::Result<Option<T>>,
+) -> Result<Option<T>, Ended> {
+    of_either(settings, path, Some(octets), |body| json(&body), async |desk, _| offline(desk).await)
+}
+
 /// Asks for octets as they are.
 pub(super) fn octets(
     settings: &Settings,

@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod dump;
 mod explain;
+mod fetch;
 mod outbox;
 mod quarantine;
 mod import;
@@ -76,6 +77,22 @@ enum Verb {
         /// Its number, with or without #.
         #[arg(value_name = "N", value_parser = ticket::number)]
         number: u64,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetches all of a mail of which only the start came, since it was too large, from its mailbox into its ticket. Can be
+    /// asked for again; nothing is changed at the mail server.
+    Fetch {
+        /// The ticket's number, with or without #.
+        #[arg(value_name = "TICKET", value_parser = ticket::number)]
+        number: u64,
+        /// The message's number in the ticket: what stands in [ ] before it.
+        #[arg(value_name = "MESSAGE")]
+        seq: u32,
+        /// Saves the mail here, octet by octet, and leaves the ticket as it is.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
         /// One JSON object.
         #[arg(long)]
         json: bool,
@@ -165,6 +182,7 @@ impl Arguments {
             Verb::Explain { json, mails } => explain::explain(&config, &mails, json),
             Verb::Tickets { status, team, tier, json } => tickets::tickets(&config, status, team, tier, json),
             Verb::Ticket { number, json } => ticket::ticket(&config, number, json),
+            Verb::Fetch { number, seq, output, json } => fetch::fetch(&config, (number, seq), output.as_deref(), json),
             Verb::Quarantine(verb) => quarantine::quarantine(&config, &verb),
             Verb::Outbox(verb) => outbox::outbox(&config, &verb),
             Verb::Import { no_notices, mailbox, paths } => import::import(&config, mailbox.as_deref(), &paths, no_notices),

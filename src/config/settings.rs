@@ -210,12 +210,17 @@ pub struct ChatSettings {
 pub struct Limits {
     /// A mail larger than this becomes a ticket from its headers.
     pub message_octets_max: u64,
-    /// Octets of fetched mail in memory at once, over all mailboxes.
+    /// Memory for fetched mail that is on its way to the disk, over all mailboxes, in octets. Larger mail than
+    /// `spool_octets` is not in it: of that, one at a time is in memory.
     pub intake_octets_max: u64,
     /// IMAP connections to one host and port at once.
     pub imap_connections_per_host_max: usize,
     /// Those of them for one user.
     pub imap_connections_per_user_max: usize,
+    /// A mail larger than this is fetched in pieces into a file.
+    pub spool_octets: u64,
+    /// Largest mail that `guichet fetch` adds to its ticket later.
+    pub fetch_octets_max: u64,
     /// One chat frame.
     pub chat_frame_octets_max: usize,
     /// Chat windows open at once.

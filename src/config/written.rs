@@ -197,12 +197,13 @@ pub(super) struct Then {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
-#[expect(clippy::struct_field_names, reason = "these are the keys of the file")]
 pub(super) struct Limits {
     pub(super) message_octets_max: Option<u64>,
     pub(super) intake_octets_max: Option<u64>,
     pub(super) imap_connections_per_host_max: Option<u64>,
     pub(super) imap_connections_per_user_max: Option<u64>,
+    pub(super) spool_octets: Option<u64>,
+    pub(super) fetch_octets_max: Option<u64>,
     pub(super) chat_frame_octets_max: Option<u64>,
     pub(super) chat_connections_max: Option<u64>,
     pub(super) chat_messages_per_minute_max: Option<u32>,

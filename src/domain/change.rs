@@ -1,7 +1,7 @@
 //! The unit of the store: what a decision must see, and what it changes.
 
 use super::address::EmailAddress;
-use super::message::{BlobRef, Fingerprint, Message, MessageId, Seq, SessionId, Source, TicketNumber};
+use super::message::{Arrival, BlobRef, Fingerprint, Message, MessageId, Seq, SessionId, Source, TicketNumber};
 use super::ops::DeskState;
 use super::outbound::{Outbound, OutboxEntry, OutboxId};
 use super::ticket::Ticket;
@@ -112,6 +112,12 @@ pub struct Change {
     /// Where the mailbox's cursor stands afterwards, if it moves.
     pub source: Option<Source>,
     pub landing: Option<Landing>,
+    /// The route by which the message came; written down also if it was there already (P2).
+    pub arrival: Option<Arrival>,
+    /// Of the message only the start is kept; the size of all of it, in octets.
+    pub cut: Option<u64>,
+    /// A message that was cut, as it is now that all of it is here. It takes the place that it had.
+    pub whole: Option<Box<Message>>,
     /// The tickets as they are afterwards, each with the version that it was read at (0: new).
     pub tickets: Vec<Ticket>,
     pub messages: Vec<Message>,

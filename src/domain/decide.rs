@@ -7,7 +7,7 @@ use super::address::one_line;
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command};
 use super::lifecycle::{self, Passed};
-use super::message::{Attachment, Author, Bounce, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility};
+use super::message::{Attachment, Author, Bounce, Fingerprint, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility};
 use super::notice::{self, Voice};
 use super::ops::DESK_REPORT;
 use super::outbound::{Delivery, OutboxEntry, Purpose};
@@ -21,9 +21,15 @@ use jiff::{Timestamp, ToSpan};
 /// Decides about one message.
 #[must_use]
 pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Timestamp) -> Change {
-    let mut change = Change { fingerprint: Some(inbound.fingerprint), source: inbound.cursor(), ..Change::default() };
+    let mut change = Change {
+        fingerprint: Some(inbound.fingerprint),
+        source: inbound.cursor(),
+        arrival: inbound.arrival(),
+        cut: inbound.cut,
+        ..Change::default()
+    };
     if context.seen.is_some() {
-        // P2: nothing of it is done again; only the mailbox's cursor moves past this copy.
+        // P2: nothing of it is done again; only its route is noted, and the mailbox's cursor moves past this copy.
         return change;
     }
     match threading::place(inbound, context, policy) {
@@ -52,7 +58,8 @@ pub fn on_release(inbound: &Inbound, id: u64, context: &Context, policy: &Policy
         return None;
     }
     // Without a source: the mailbox's cursor has long moved past it.
-    let mut change = Change { fingerprint: Some(inbound.fingerprint), releases: Some(id), ..Change::default() };
+    let (arrival, cut) = (inbound.arrival(), inbound.cut);
+    let mut change = Change { fingerprint: Some(inbound.fingerprint), releases: Some(id), arrival, cut, ..Change::default() };
     let released = |why: &str| format!("released from quarantine {id} by hand: {why}");
     // Our own address is nobody to write to: our answer would come in as his next message.
     let inbound = Inbound { from: inbound.from.clone().filter(|from| !policy.is_ours(&from.address)), ..inbound.clone() };
@@ -71,6 +78,19 @@ pub fn on_release(inbound: &Inbound, id: u64, context: &Context, policy: &Policy
         | Place::DeskReport { .. } => return None,
     }
     Some(change)
+}
+
+/// Decides about a message of which only the start had come, now that a person had all of it fetched: it takes the place
+/// that it had. `fingerprint` is that of the whole, so that no later copy counts as another message; `None` if it is known.
+#[must_use]
+pub fn on_whole(ticket: &Ticket, whole: Message, fingerprint: Option<Fingerprint>, octets: u64, now: Timestamp) -> Change {
+    let mut ticket = ticket.clone();
+    let landing = Some(Landing::Ticket { number: ticket.number, seq: whole.seq });
+    let why = format!("asked for by hand: only the start of message {} had come", whole.seq);
+    let mut change = Change { fingerprint, landing, whole: Some(Box::new(whole)), ..Change::default() };
+    record(&mut change, &mut ticket, vec![line(now, Actor::Desk, &format!("whole message fetched, {octets} octets"), &why)]);
+    change.tickets.push(ticket);
+    change
 }
 
 /// Decides about a mail that a person takes out of the outbox: the ticket's history tells that it was never sent. One of the desk's

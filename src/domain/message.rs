@@ -187,6 +187,38 @@ impl Source {
     }
 }
 
+/// One way by which a message came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    pub source: Source,
+    /// When it was taken in from there.
+    pub at: Timestamp,
+}
+
+/// How a message came in: the routes of all its copies, and whether all of it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// In the order in which they were found, at most [`Origin::ARRIVALS_MAX`].
+    pub arrivals: Vec<Arrival>,
+    /// Only the start of it is kept; here is the size of all of it, in octets, as its source claims it.
+    pub cut: Option<u64>,
+}
+
+impl Origin {
+    /// How many routes are remembered (P11): a mail to a list that feeds many mailboxes needs a few.
+    pub const ARRIVALS_MAX: usize = 16;
+
+    /// Notes a route. `false`: it is known already, or there are too many.
+    pub fn add(&mut self, arrival: &Arrival) -> bool {
+        let known = self.arrivals.iter().any(|other| other.source == arrival.source);
+        if known || self.arrivals.len() >= Self::ARRIVALS_MAX {
+            return false;
+        }
+        self.arrivals.push(arrival.clone());
+        true
+    }
+}
+
 /// What a part of a message's text is. Nothing is deleted: a part is only shown or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpanKind {
@@ -355,6 +387,8 @@ pub struct Inbound {
     pub landed_to: Option<u32>,
     /// The octets as they came; `None` for chat, whose text is all there is.
     pub raw: Option<BlobRef>,
+    /// These are only the start; here is the size of all of it, in octets, as its source claims it.
+    pub cut: Option<u64>,
     /// When the daemon took it in. Order and clocks use this, never the sender's date.
     pub received_at: Timestamp,
     /// What the sender's Date header claims.
@@ -401,6 +435,15 @@ impl Inbound {
         }
     }
 
+    /// The route by which it came; none for chat, whose window is known otherwise.
+    #[must_use]
+    pub fn arrival(&self) -> Option<Arrival> {
+        match self.source {
+            Source::Imap { .. } | Source::Maildir { .. } => Some(Arrival { source: self.source.clone(), at: self.received_at }),
+            Source::Chat { .. } => None,
+        }
+    }
+
     /// The window's own name for what its visitor said.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
@@ -437,7 +480,8 @@ pub enum Visibility {
     Internal,
 }
 
-/// One thing that somebody said, as part of a ticket. Never changed afterwards.
+/// One thing that somebody said, as part of a ticket. Never changed afterwards, but that one of which only the start had
+/// come is made whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     pub ticket: TicketNumber,
@@ -459,4 +503,24 @@ pub struct Message {
     pub client_id: Option<String>,
     /// The mails that carry it out; their states make up its `delivery`.
     pub outbox: Vec<super::outbound::OutboxId>,
+}
+
+/// The defect of a message of which only the start was fetched.
+pub const TOO_LARGE: &str = "too_large";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p2_p11_a_route_is_noted_once_and_few_are() {
+        let arrival = |uid| Arrival { source: Source::Imap { mailbox: "support".into(), uid_validity: 1, uid }, at: Timestamp::UNIX_EPOCH };
+        let mut origin = Origin::default();
+        assert!(origin.add(&arrival(1)));
+        assert!(!origin.add(&Arrival { at: Timestamp::MAX, ..arrival(1) }), "the same place at another time");
+        for uid in 2..100 {
+            origin.add(&arrival(uid));
+        }
+        assert_eq!(origin.arrivals.len(), Origin::ARRIVALS_MAX);
+    }
 }

@@ -149,6 +149,10 @@ impl<'a> Voice<'a> {
                 facts.stranger = inbound.from.as_ref().map(|f| f.address.to_string()).unwrap_or_default();
             }
             facts.left_out.clone_from(&left_out);
+            if let Some(whole) = inbound.cut {
+                facts.whole = format!("{} MB", whole.div_ceil(1_000_000));
+                facts.fetch = format!("guichet fetch {} {}", ticket.number.0, message.seq);
+            }
             let brief = self.render(language, "brief", &facts).text;
             let body =
                 if message.body.new_text().trim().is_empty() { Piece::QuotedTextOf(message.seq) } else { Piece::NewTextOf(message.seq) };

@@ -105,6 +105,9 @@ pub struct NoticeFacts {
     pub stranger: String,
     /// Attachments that were too large to go along, with their sizes.
     pub left_out: Vec<String>,
+    /// The size of a mail of which only the start came, and the command that fetches the rest; empty for any other.
+    pub whole: String,
+    pub fetch: String,
     /// To ops: the mailboxes that this is about.
     pub mailboxes: Vec<SilenceFacts>,
     /// To ops: what is in quarantine, by reason; all of it together; what of it is new since the last report; the ids of a few of
@@ -383,6 +386,8 @@ impl NoticeFacts {
             fresh: 1,
             ids: vec!["7".to_owned()],
             undeliverable: 1,
+            whole: "60 MB".to_owned(),
+            fetch: "guichet fetch 1042 1".to_owned(),
         };
         [full.clone(), Self { in_hours: false, ..full }, Self { number: "#1".to_owned(), desk: "Acme".to_owned(), ..Self::default() }]
     }

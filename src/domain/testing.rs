@@ -139,6 +139,7 @@ pub(crate) fn mail(n: u32, from: &str, subject: &str, text: &str) -> Inbound {
         fingerprint: Fingerprint(fingerprint),
         landed_to: Some(n),
         raw: None,
+        cut: None,
         received_at: Timestamp::UNIX_EPOCH,
         sent_at: None,
         message_id: MessageId::parse(&format!("m{n}@x.example")),

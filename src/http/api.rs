@@ -1,13 +1,14 @@
 //! The control API: what the command line asks of a running daemon. Served on the control socket, whose file mode
 //! is its key.
 
+use crate::channel::spool::Spool;
 use crate::channel::{HandoverFault, Received};
 use crate::domain::change::Landing;
 use crate::domain::message::{Source, TicketNumber};
 use crate::domain::outbound::OutboxId;
 use crate::explain;
 use crate::health::Board;
-use crate::intake::{Desk, DropFault, Imported, Notices, ReleaseFault, RetryFault};
+use crate::intake::{Desk, DropFault, Imported, Notices, ReleaseFault, RetryFault, WholeFault};
 use crate::mail::token::Signer;
 use crate::store::{DumpOptions, OutboxFilter, StoreFault, TicketFilter};
 use crate::view;
@@ -25,6 +26,7 @@ use std::fmt::Display;
 struct Api {
     desk: Desk,
     signer: Signer,
+    large: Large,
 }
 
 /// Which tickets are listed.
@@ -52,11 +54,21 @@ pub struct Also {
     pub all: bool,
 }
 
+/// How large mail is handed over.
+#[derive(Clone)]
+pub struct Large {
+    pub spool: Spool,
+    pub octets_max: u64,
+}
+
 /// The routes below `/api/v1`. `mail_octets_max` bounds what `explain` and `import` take.
-pub fn router(desk: Desk, signer: Signer, mail_octets_max: usize) -> Router {
+pub fn router(desk: Desk, signer: Signer, mail_octets_max: usize, large: Large) -> Router {
     Router::new()
         .route("/api/v1/tickets", get(tickets))
         .route("/api/v1/tickets/{number}", get(ticket))
+        .route("/api/v1/tickets/{number}/messages/{seq}/origin", get(origin))
+        .route("/api/v1/tickets/{number}/messages/{seq}/raw", get(message_raw))
+        .route("/api/v1/tickets/{number}/messages/{seq}/whole", post(whole).layer(DefaultBodyLimit::disable()))
         .route("/api/v1/verify", get(verify))
         .route(DUMP, get(dump))
         .route("/api/v1/quarantine", get(quarantine))
@@ -68,7 +80,7 @@ pub fn router(desk: Desk, signer: Signer, mail_octets_max: usize) -> Router {
         .route("/api/v1/outbox/{id}/drop", post(drop_entry))
         .route("/api/v1/explain", post(explain).layer(DefaultBodyLimit::max(mail_octets_max)))
         .route("/api/v1/import", post(import).layer(DefaultBodyLimit::max(mail_octets_max)))
-        .with_state(Api { desk, signer })
+        .with_state(Api { desk, signer, large })
 }
 
 /// The route of `guichet status`.
@@ -113,6 +125,59 @@ async fn ticket(State(api): State<Api>, Path(number): Path<u64>) -> Response {
 pub fn one(desk: &Desk, signer: &Signer, number: u64) -> Result<Option<view::WholeTicketView>, StoreFault> {
     let Some(ticket) = desk.store().ticket(crate::domain::message::TicketNumber(number))? else { return Ok(None) };
     view::of_whole(desk.store(), &ticket, &desk.policy(), signer).map(Some)
+}
+
+async fn origin(State(api): State<Api>, Path((number, seq)): Path<(u64, u32)>) -> Response {
+    match origin_of(&api.desk, number, seq) {
+        Ok(Some(origin)) => Json(origin).into_response(),
+        Ok(None) => missing(&WholeFault::NoSuch { ticket: TicketNumber(number), seq }),
+        Err(fault) => failed(&fault),
+    }
+}
+
+/// What `guichet fetch` asks for first; `None` if there is no such message.
+///
+/// # Errors
+/// The store's.
+pub fn origin_of(desk: &Desk, number: u64, seq: u32) -> Result<Option<view::OriginView>, StoreFault> {
+    let number = TicketNumber(number);
+    let Some(ticket) = desk.store().ticket(number)? else { return Ok(None) };
+    let found = desk.message_and_origin(number, seq)?;
+    Ok(found.map(|(message, origin)| view::of_origin(&message, &origin, &ticket.mailbox)))
+}
+
+async fn message_raw(State(api): State<Api>, Path((number, seq)): Path<(u64, u32)>) -> Response {
+    match api.desk.message_raw(TicketNumber(number), seq).await {
+        Ok(Some(raw)) => ([(CONTENT_TYPE, "application/octet-stream")], raw).into_response(),
+        Ok(None) => missing(&WholeFault::NoSuch { ticket: TicketNumber(number), seq }),
+        Err(fault) => failed(&fault),
+    }
+}
+
+/// All of a mail of which the start is here: first into a file, then, when no other large mail is in memory, into its message.
+async fn whole(State(api): State<Api>, Path((number, seq)): Path<(u64, u32)>, body: Body) -> Response {
+    let spooled = match api.large.spool.receive(body.into_data_stream(), api.large.octets_max).await {
+        Ok(Some(spooled)) => spooled,
+        Ok(None) => return refused(&format!("it is larger than fetch_octets_max, {}", api.large.octets_max)),
+        Err(fault) => return failed(&fault),
+    };
+    let Some(turn) = api.large.spool.alone().await else { return failed(&HandoverFault::Stopping) };
+    let desk = api.desk.clone();
+    let work = async move {
+        let _turn = turn;
+        let raw = spooled.octets().await.map_err(|fault| StoreFault::Io(fault.to_string()))?;
+        desk.make_whole(TicketNumber(number), seq, raw).await
+    };
+    let made = match api.large.spool.apart(work).await {
+        Ok(made) => made,
+        Err(fault) => return failed(&fault),
+    };
+    match made {
+        Ok(message) => Json(view::of_made_whole(&message)).into_response(),
+        Err(fault @ WholeFault::NoSuch { .. }) => missing(&fault),
+        Err(fault @ (WholeFault::Already { .. } | WholeFault::Another { .. })) => refused(&fault),
+        Err(fault @ (WholeFault::Unreadable { .. } | WholeFault::Store(_))) => failed(&fault),
+    }
 }
 
 async fn verify(State(api): State<Api>) -> Response {
@@ -166,7 +231,7 @@ pub fn set_aside(desk: &Desk, also: Also) -> Result<Vec<view::QuarantinedView>, 
     for (id, quarantined) in store.quarantine()? {
         let released = store.released(id)?;
         if released.is_none() || also.all {
-            lines.push(view::of_quarantined(id, &quarantined, released));
+            lines.push(view::of_quarantined(id, &quarantined, cut_of(desk, id)?, released));
         }
     }
     Ok(lines)
@@ -186,7 +251,11 @@ async fn quarantined(State(api): State<Api>, Path(id): Path<u64>) -> Response {
 /// The store's.
 pub fn one_set_aside(desk: &Desk, id: u64) -> Result<Option<view::QuarantinedView>, StoreFault> {
     let Some(quarantined) = desk.store().quarantined(id)? else { return Ok(None) };
-    Ok(Some(view::of_quarantined(id, &quarantined, desk.store().released(id)?)))
+    Ok(Some(view::of_quarantined(id, &quarantined, cut_of(desk, id)?, desk.store().released(id)?)))
+}
+
+fn cut_of(desk: &Desk, id: u64) -> Result<Option<u64>, StoreFault> {
+    Ok(desk.store().origin(Landing::Quarantine { id })?.and_then(|origin| origin.cut))
 }
 
 async fn raw(State(api): State<Api>, Path(id): Path<u64>) -> Response {

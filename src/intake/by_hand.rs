@@ -6,7 +6,6 @@ use crate::domain::message::{BlobRef, Inbound, Source};
 use crate::domain::outbound::{Delivery, OutboxEntry, OutboxId};
 use crate::domain::policy::Policy;
 use crate::domain::{decide, threading};
-use crate::mail::normalise::normalise;
 use crate::store::{Outcome, StoreFault};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -70,7 +69,8 @@ impl Desk {
         let quarantined = self.0.store.quarantined(id)?.ok_or(ReleaseFault::NoSuch(id))?;
         self.unreleased(id)?;
         let raw = quarantined.raw.ok_or(ReleaseFault::NothingKept(id))?;
-        let inbound = self.read_again(id, quarantined.source, raw).await?;
+        let cut = self.0.store.origin(Landing::Quarantine { id })?.and_then(|origin| origin.cut);
+        let inbound = self.read_again(id, quarantined.source, raw, cut).await?;
         let policy = self.policy();
         let turn = self.0.turn.lock().await;
         loop {
@@ -107,18 +107,18 @@ impl Desk {
     }
 
     /// What the message says, read as if it had just come. Its parts are kept already, unless it was not read the first time.
-    async fn read_again(&self, id: u64, source: Source, raw: BlobRef) -> Result<Inbound, ReleaseFault> {
+    async fn read_again(&self, id: u64, source: Source, raw: BlobRef, cut: Option<u64>) -> Result<Inbound, ReleaseFault> {
         let octets = self.0.store.blob(raw.id).await?.ok_or(ReleaseFault::NothingKept(id))?;
         let unread = fingerprint_of(&[b"unreadable", &octets]);
         let limits = self.0.limits.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            let parsed = normalise(&octets, &limits);
+            let parsed = super::read(&octets, cut, &limits);
             (octets, parsed)
         });
         let Ok((octets, mut parsed)) = reading.await else { return Err(ReleaseFault::Unreadable(id)) };
         let parts = super::parts(octets, &mut parsed);
         let kept = self.0.store.keep(parts).await?;
-        let mut inbound = self.assemble(source, parsed, kept, None);
+        let mut inbound = self.assemble(source, parsed, kept, cut);
         // Under the name by which it was set aside: that of its octets where the parser had given up on it.
         for fingerprint in [inbound.fingerprint, unread] {
             let need = Need { fingerprint: Some(fingerprint), ..Default::default() };

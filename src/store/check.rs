@@ -12,11 +12,12 @@ use super::sled::keys::{self, Kind, NEVER_MS, Parts};
 use super::sled::open::META_QUARANTINE;
 use super::sled::read::{bad_key, outbox_id};
 use super::sled::record::{
-    AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, Record, spilled_blob,
+    AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, OriginRecord,
+    Record, spilled_blob,
 };
 use super::sled::writer::Pause;
 use crate::domain::change::{History, Landing};
-use crate::domain::message::{BlobId, SessionId, TicketNumber};
+use crate::domain::message::{BlobId, Origin, SessionId, TicketNumber};
 use crate::domain::ticket::{Status, Ticket};
 use std::collections::HashSet;
 use std::fmt;
@@ -47,6 +48,8 @@ pub struct Report {
     pub messages: u64,
     pub history_lines: u64,
     pub fingerprints: u64,
+    /// Ways by which messages came; one that came twice has two.
+    pub routes: u64,
     pub outbox_entries: u64,
     pub outbox_waiting: u64,
     pub sessions: u64,
@@ -85,7 +88,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "tickets       {} ({} closed)", self.tickets, self.tickets_closed)?;
-        writeln!(f, "messages      {} ({} fingerprints)", self.messages, self.fingerprints)?;
+        writeln!(f, "messages      {} ({} fingerprints, {} routes)", self.messages, self.fingerprints, self.routes)?;
         writeln!(f, "history       {}", self.history_lines)?;
         writeln!(f, "outbox        {} ({} waiting)", self.outbox_entries, self.outbox_waiting)?;
         writeln!(f, "chat sessions {}", self.sessions)?;
@@ -162,6 +165,7 @@ impl Walk<'_> {
             Kind::ChatEvent => self.chat_event(key, value)?,
             Kind::Quarantine => self.quarantined(row)?,
             Kind::Released => self.released(row)?,
+            Kind::Origin | Kind::QuarantineOrigin => self.origin(kind, row)?,
             Kind::Blob => self.blob(key, value)?,
         }
         Ok(())
@@ -265,6 +269,21 @@ impl Walk<'_> {
             Landing::Quarantine { .. } => false,
         };
         self.report.demand(landed, "P3", || format!("quarantined message {id} was released into a ticket that does not have it"));
+        Ok(())
+    }
+
+    fn origin(&mut self, kind: Kind, (key, value): &Row) -> Result<(), StoreFault> {
+        let of_ticket = || keys::read_counted(key).map(|(number, seq)| (Landing::Ticket { number, seq }, keys::message(number, seq)));
+        let of_quarantine = || Parts::of(key).number().map(|id| (Landing::Quarantine { id }, keys::quarantine(id)));
+        let place = if kind == Kind::Origin { of_ticket() } else { of_quarantine() };
+        let (landing, message) = place.ok_or_else(|| bad_key(OriginRecord::KIND))?;
+        let origin = Origin::try_from(self.engine.read::<OriginRecord>(value)?).map_err(|word| word.of(OriginRecord::KIND))?;
+        self.report.routes += origin.arrivals.len() as u64;
+        let has = self.engine.has(&message)?;
+        self.report.demand(has, "index", || format!("routes are known of {landing:?}, which is not there"));
+        let mut once = Origin::default();
+        let sound = origin.arrivals.iter().all(|arrival| once.add(arrival));
+        self.report.demand(sound, "P2", || format!("a route of {landing:?} is there twice, or there are too many"));
         Ok(())
     }
 

@@ -11,12 +11,14 @@ use super::sled::engine::{Engine, Row};
 use super::sled::keys::{self, Kind, NEVER_MS, Parts};
 use super::sled::open::{META_DESK, META_INDEXED};
 use super::sled::read::{bad_key, outbox_id};
+use super::sled::record::OriginRecord;
 use super::sled::record::{
     AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, QuarantineRecord,
     Record,
 };
 use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::change::{Actor, ChatSession, History, Landing, Quarantined};
+use crate::domain::message::Origin;
 use crate::domain::message::{
     Attachment, Author, BlobId, BlobRef, Body, Fingerprint, Message, MessageId, SessionId, Source, SpanKind, TicketNumber, Visibility,
 };
@@ -123,8 +125,20 @@ impl Dump<'_> {
                 let id = Parts::of(key).number().ok_or_else(|| bad_key(QuarantineRecord::KIND))?;
                 format!("released {id} landed={}", landing(self.engine.read::<LandingRecord>(value)?.into()))
             }
+            Kind::Origin => {
+                let (ticket, seq) = counted(key)?;
+                self.origin(&format!("{ticket}.{seq}"), &self.origin_of(value)?)
+            }
+            Kind::QuarantineOrigin => {
+                let id = Parts::of(key).number().ok_or_else(|| bad_key(OriginRecord::KIND))?;
+                self.origin(&format!("quarantine {id}"), &self.origin_of(value)?)
+            }
             Kind::Blob => self.blob(key, value)?,
         }))
+    }
+
+    fn origin_of(&self, value: &[u8]) -> Result<Origin, StoreFault> {
+        Origin::try_from(self.engine.read::<OriginRecord>(value)?).map_err(|word| word.of(OriginRecord::KIND))
     }
 
     fn meta(&self, key: &[u8]) -> Result<Option<String>, StoreFault> {
@@ -372,14 +386,25 @@ impl Dump<'_> {
         format!("session {} ticket={ticket} last_seq={last_seq} version={version}", self.hash(&id.0))
     }
 
-    fn quarantined(&self, id: u64, quarantined: &Quarantined) -> String {
-        let Quarantined { at, source, raw, reason, detail } = quarantined;
-        let source = match source {
+    fn source(&self, source: &Source) -> String {
+        match source {
             Source::Imap { mailbox, uid, .. } if self.options.without_times => format!("imap:{mailbox}:V:{uid}"),
             Source::Imap { mailbox, uid_validity, uid } => format!("imap:{mailbox}:{uid_validity}:{uid}"),
             Source::Maildir { mailbox, file } => format!("maildir:{mailbox}:{}", self.hash(file.as_bytes())),
             Source::Chat { session, .. } => format!("chat:{}", self.hash(&session.0)),
-        };
+        }
+    }
+
+    fn origin(&self, of: &str, origin: &Origin) -> String {
+        let arrivals: Vec<String> =
+            origin.arrivals.iter().map(|arrival| format!("{}@{}", self.source(&arrival.source), self.time(arrival.at))).collect();
+        let cut = origin.cut.map_or_else(|| "-".to_owned(), |octets| octets.to_string());
+        format!("origin {of} cut={cut} arrivals={}", list(&arrivals))
+    }
+
+    fn quarantined(&self, id: u64, quarantined: &Quarantined) -> String {
+        let Quarantined { at, source, raw, reason, detail } = quarantined;
+        let source = self.source(source);
         let (at, raw) = (self.time(*at), blob(raw.as_ref()));
         format!("quarantine {id} at={at} source={source} raw={raw} reason={reason} detail={:?}", self.said(detail))
     }

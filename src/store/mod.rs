@@ -36,7 +36,7 @@ pub use outbox::{Attempts, DeliveryState, OutboxFilter, Settled};
 use self::sled::engine::Engine;
 use self::sled::writer::{Claim, News, Update, Writer};
 use crate::domain::change::{Change, ChatSession, Context, History, Landing, Need, Quarantined};
-use crate::domain::message::{BlobId, BlobRef, Message, Seq, SessionId, TicketNumber};
+use crate::domain::message::{BlobId, BlobRef, Message, Origin, Seq, SessionId, TicketNumber};
 use crate::domain::ops::{DeskState, DigestFacts};
 use crate::domain::outbound::{Delivery, OutboxEntry, OutboxId};
 use crate::domain::ticket::Ticket;
@@ -347,6 +347,11 @@ impl Store {
         blocking(move || engine.digest_facts(told)).await
     }
 
+    /// By which routes a message came, and whether all of it did; `None` for chat, and for what was taken in before this was kept.
+    pub fn origin(&self, landing: Landing) -> Result<Option<Origin>, StoreFault> {
+        self.0.engine.origin(landing)
+    }
+
     /// Checks every index against the rows, both ways; with `deep` also every content against its hash. Blocks; changes
     /// wait while the rows are walked.
     pub fn verify(&self, deep: bool) -> Result<Report, StoreFault> {
@@ -415,7 +420,7 @@ fn prepare(engine: &Engine, parts: Vec<Vec<u8>>) -> Result<(Vec<BlobRef>, Vec<bl
 /// A text that a message names as kept must be the one that it has.
 fn check_kept_texts(change: &Change) -> Result<(), StoreFault> {
     let differs = |message: &Message| message.body.kept.is_some_and(|kept| blobs::name(message.body.text.as_bytes()) != kept);
-    if change.messages.iter().any(differs) {
+    if change.messages.iter().chain(change.whole.as_deref()).any(differs) {
         return Err(StoreFault::Unsound("the kept text of a message is another one"));
     }
     Ok(())

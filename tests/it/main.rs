@@ -22,6 +22,7 @@ mod harness;
 mod import;
 mod intake;
 mod ops;
+mod large;
 mod page;
 mod sign_in;
 mod smtp;

@@ -57,8 +57,10 @@ pub(super) struct Item {
     pub(super) size: Option<u32>,
     pub(super) deleted: bool,
     pub(super) arrived: Option<Timestamp>,
-    /// The mail, or its start.
+    /// The mail, or a piece of it.
     pub(super) body: Option<Vec<u8>>,
+    /// Where the piece begins, if the server says that it is one.
+    pub(super) piece_at: Option<u32>,
 }
 
 /// What a refusal's response code tells the machine.
@@ -258,8 +260,14 @@ impl<'a> Reader<'a> {
                 }
                 (b"FLAGS", Value::List(flags)) => item.deleted = flags.words().any(|flag| flag.eq_ignore_ascii_case("\\Deleted")),
                 (b"INTERNALDATE", Value::Text(text)) => item.arrived = internal_date(&String::from_utf8_lossy(&text)),
-                (b"BODY[]" | b"BODY[]<0>", Value::Text(mail)) => item.body = Some(mail.into_owned()),
-                (b"BODY[]" | b"BODY[]<0>", Value::Atom(_) | Value::List(_)) => return None,
+                (name, Value::Text(mail)) if let Some(stretch) = Stretch::of(name) => {
+                    item.piece_at = match stretch {
+                        Stretch::Whole => None,
+                        Stretch::From(at) => Some(at),
+                    };
+                    item.body = Some(mail.into_owned());
+                }
+                (name, Value::Atom(_) | Value::List(_)) if Stretch::of(name).is_some() => return None,
                 (_, Value::Nil | Value::Atom(_) | Value::Text(_) | Value::List(_)) => {}
             }
         }
@@ -350,6 +358,22 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// `BODY[]`, or `BODY[]<7>` with where what follows begins in the mail (RFC 9051 section 7.5.2).
+enum Stretch {
+    Whole,
+    From(u32),
+}
+
+impl Stretch {
+    fn of(name: &[u8]) -> Option<Self> {
+        let origin = name.strip_prefix(b"BODY[]")?;
+        if origin.is_empty() {
+            return Some(Self::Whole);
+        }
+        number(origin.strip_prefix(b"<")?.strip_suffix(b">")?).map(Self::From)
+    }
+}
+
 /// What a server asks while signing in (RFC 9051 section 6.2.2), if it is not too long to be looked at.
 fn challenge(line: &[u8]) -> String {
     let text = line.get(1..).unwrap_or_default();
@@ -430,7 +454,8 @@ mod tests {
         let cases = [
             ("* 3 FETCH (FLAGS (\\Seen))", Some(Answer::Fetch(Item::default())), "no UID: unsolicited"),
             ("* 3 FETCH (UID 9 BODY[] NIL)", item(|_| {}), "no content"),
-            ("* 3 FETCH (UID 9 BODY[]<0> {2}\r\nab)", body("ab"), "a start"),
+            ("* 3 FETCH (UID 9 BODY[]<0> {2}\r\nab)", item(|item| (item.body, item.piece_at) = (Some(b"ab".to_vec()), Some(0))), "a start"),
+            ("* 3 FETCH (UID 9 BODY[]<7> \"\")", item(|item| (item.body, item.piece_at) = (Some(Vec::new()), Some(7))), "nothing behind"),
             ("* 3 FETCH (UID 9 BODY[TEXT] {2}\r\nab)", item(|_| {}), "another part"),
             ("* 3 FETCH (UID 9 BODY[HEADER.FIELDS (DATE X)] {2}\r\nab BODY[] {0}\r\n)", body(""), "a part with a list in its name"),
             ("* 3 FETCH (UID 9 BODY[] \"a\\\"b\\\\\")", body("a\"b\\"), "quoted"),

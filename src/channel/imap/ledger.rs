@@ -17,6 +17,8 @@
 //! Where a folder is left as it is, the floor says what was taken in, and is kept by the desk as the mailbox's cursor.
 //! Where settling takes a message out of the listing, the listing says it: what is listed is work, whatever its UID, and
 //! the floor only bounds the memory.
+//!
+//! A message that answers a large one which is still being fetched waits as `Behind` until that one has landed or failed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -54,6 +56,8 @@ enum State {
     Landed {
         copied: bool,
     },
+    /// It answers a large message that is still on its way, and must not be decided about before that.
+    Behind,
     Done,
 }
 
@@ -70,6 +74,8 @@ struct Entry {
     cut: bool,
     /// When the folder first listed it to us.
     seen: Instant,
+    /// The server's pieces of it do not fit together: it is to be asked for whole.
+    plain: bool,
 }
 
 /// See the module.
@@ -83,6 +89,8 @@ pub(super) struct Ledger {
     /// Messages at or below the floor that are listed all the same, though they are done: settled in vain, or to stay.
     stay: BTreeSet<u32>,
     entries: BTreeMap<u32, Entry>,
+    /// Which messages wait behind which.
+    behind: BTreeMap<u32, Vec<u32>>,
     /// Entries that are done and stand above one that is not.
     done_count: usize,
     delays: Delays,
@@ -98,11 +106,22 @@ pub(super) struct Wish {
     pub(super) alone: bool,
     /// Ask for its start only.
     pub(super) cut: bool,
+    /// Do not ask for it in pieces.
+    pub(super) plain: bool,
 }
 
 impl Ledger {
     pub(super) const fn new(delays: Delays) -> Self {
-        Self { uid_validity: 0, by_cursor: false, floor: 0, stay: BTreeSet::new(), entries: BTreeMap::new(), done_count: 0, delays }
+        Self {
+            uid_validity: 0,
+            by_cursor: false,
+            floor: 0,
+            stay: BTreeSet::new(),
+            entries: BTreeMap::new(),
+            behind: BTreeMap::new(),
+            done_count: 0,
+            delays,
+        }
     }
 
     /// The folder was opened. Under another UIDVALIDITY all UIDs mean other messages: everything is looked at anew, from
@@ -126,7 +145,7 @@ impl Ledger {
     /// The highest UID under which the folder gave a message.
     pub(super) fn highest(&self) -> u32 {
         let given = |entry: &Entry| match entry.state {
-            State::InLane | State::Landed { .. } | State::Done => true,
+            State::InLane | State::Landed { .. } | State::Behind | State::Done => true,
             State::Wanted | State::Later { .. } | State::Missing => false,
         };
         self.entries.iter().rev().find(|(_, entry)| given(entry)).map_or(self.floor, |(&uid, _)| uid.max(self.floor))
@@ -169,6 +188,7 @@ impl Ledger {
                 strikes: 0,
                 suspect: false,
                 cut: false,
+                plain: false,
                 seen: Instant::now(),
             };
             self.entries.entry(uid).or_insert_with(fresh);
@@ -186,7 +206,7 @@ impl Ledger {
                 // Settled by a command whose answer was lost, or by a person.
                 (State::Landed { copied: false }, false) => settled.push(uid),
                 (State::Done, false) if !self.by_cursor => gone.push(uid),
-                (State::Wanted | State::Later { .. } | State::InLane | State::Landed { .. } | State::Done, _) => {}
+                (State::Wanted | State::Later { .. } | State::InLane | State::Landed { .. } | State::Behind | State::Done, _) => {}
             }
         }
         for uid in gone {
@@ -203,10 +223,15 @@ impl Ledger {
         let due = |entry: &Entry| match entry.state {
             State::Wanted => true,
             State::Later { until } => until <= now,
-            State::Missing | State::InLane | State::Landed { .. } | State::Done => false,
+            State::Missing | State::InLane | State::Landed { .. } | State::Behind | State::Done => false,
         };
-        let wish =
-            |(&uid, entry): (&u32, &Entry)| Wish { uid, size: entry.size, alone: entry.suspect, cut: entry.strikes >= STRIKES_BEFORE_CUT };
+        let wish = |(&uid, entry): (&u32, &Entry)| Wish {
+            uid,
+            size: entry.size,
+            alone: entry.suspect,
+            cut: entry.strikes >= STRIKES_BEFORE_CUT,
+            plain: entry.plain,
+        };
         let harmless = self.entries.iter().filter(|(_, entry)| due(entry) && entry.strikes == 0);
         let struck = self.entries.iter().filter(|(_, entry)| due(entry) && entry.strikes > 0);
         harmless.chain(struck).map(wish).take(count_max).collect()
@@ -216,7 +241,7 @@ impl Ledger {
     pub(super) fn next_due(&self) -> Option<Instant> {
         let until = |entry: &Entry| match entry.state {
             State::Later { until } => Some(until),
-            State::Wanted | State::Missing | State::InLane | State::Landed { .. } | State::Done => None,
+            State::Wanted | State::Missing | State::InLane | State::Landed { .. } | State::Behind | State::Done => None,
         };
         self.entries.values().filter_map(until).min()
     }
@@ -243,9 +268,37 @@ impl Ledger {
         self.entries.get(&uid).is_some_and(|entry| entry.cut)
     }
 
+    /// Another piece of it came: whatever ended a connection before did not do so again.
+    pub(super) fn progressed(&mut self, uid: u32) {
+        if let Some(entry) = self.entries.get_mut(&uid) {
+            entry.strikes = 0;
+        }
+    }
+
+    /// Its pieces do not fit together: from now on it is asked for whole.
+    pub(super) fn misfit(&mut self, uid: u32) {
+        if let Some(entry) = self.entries.get_mut(&uid) {
+            entry.plain = true;
+            entry.state = State::Wanted;
+        }
+    }
+
+    /// It answers a large message that is on its way: its turn comes when that one has landed, or has failed.
+    pub(super) fn waits_behind(&mut self, uid: u32, large: u32) {
+        self.set(uid, State::Behind);
+        self.behind.entry(large).or_default().push(uid);
+    }
+
+    fn release(&mut self, large: u32) {
+        for uid in self.behind.remove(&large).unwrap_or_default() {
+            self.set(uid, State::Wanted);
+        }
+    }
+
     /// On disk.
     pub(super) fn landed(&mut self, uid: u32) {
         self.set(uid, State::Landed { copied: false });
+        self.release(uid);
     }
 
     /// Could not be taken over, or came without its content.
@@ -255,6 +308,7 @@ impl Ledger {
             entry.failures += 1;
             entry.state = State::Later { until: now + delays.after(entry.failures) };
         }
+        self.release(uid);
     }
 
     /// Listed, asked for, and not answered: expunged meanwhile, or hidden. It is asked for a few times more, then after
@@ -264,6 +318,7 @@ impl Ledger {
         entry.misses = entry.misses.saturating_add(1);
         let waits = entry.misses >= MISSES_MAX;
         entry.state = if waits { State::Missing } else { State::Later { until: now + self.delays.after(entry.misses) } };
+        self.release(uid);
         waits
     }
 
@@ -295,7 +350,7 @@ impl Ledger {
             match entry.state {
                 State::Landed { copied: false } => fresh.push(uid),
                 State::Landed { copied: true } => copied.push(uid),
-                State::Wanted | State::Later { .. } | State::Missing | State::InLane | State::Done => {}
+                State::Wanted | State::Later { .. } | State::Missing | State::InLane | State::Behind | State::Done => {}
             }
         }
         (fresh, copied)
@@ -340,6 +395,7 @@ impl Ledger {
     }
 
     fn done(&mut self, uid: u32) {
+        self.release(uid);
         if let Some(entry) = self.entries.get_mut(&uid)
             && entry.state != State::Done
         {
@@ -447,6 +503,39 @@ mod tests {
             wishes.iter().map(|wish| (wish.uid, wish.cut)).collect::<Vec<_>>(),
             [(1, false), (3, false), (2, true)],
             "then, last, its start"
+        );
+    }
+
+    #[test]
+    fn p3_an_answer_waits_for_the_large_message_and_not_for_ever() {
+        let now = Instant::now();
+        for (over, why) in [
+            (Ledger::landed as fn(&mut Ledger, u32), "landed"),
+            (|ledger, uid| ledger.failed(uid, Instant::now()), "could not be taken in"),
+            (|ledger, uid| assert!(!ledger.missed(uid, Instant::now())), "is gone"),
+            (Ledger::deleted, "was deleted"),
+        ] {
+            let mut ledger = ledger(&[1, 2, 3]);
+            ledger.taken(1);
+            ledger.taken(2);
+            ledger.waits_behind(2, 1);
+            assert_eq!(uids(&ledger, now), [3], "{why}");
+            over(&mut ledger, 1);
+            assert_eq!(uids(&ledger, now), [2, 3], "{why}");
+        }
+    }
+
+    #[test]
+    fn p3_a_large_message_that_comes_on_is_not_given_up() {
+        let now = Instant::now();
+        let mut ledger = ledger(&[1]);
+        for _ in 0..5 {
+            ledger.struck(&[1], now);
+            ledger.progressed(1);
+        }
+        assert!(
+            ledger.wishes(now + Duration::from_mins(1), 9).iter().all(|wish| !wish.cut),
+            "a connection that is slow, not a mail that is bad"
         );
     }
 

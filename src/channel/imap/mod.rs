@@ -2,8 +2,8 @@
 //!
 //! Read in this order: here, the loop that keeps a mailbox watched whatever happens; `session`, one connection from
 //! sign-in to its end; `fetch`, what is new; `settle`, what becomes of it; `ledger`, what is remembered between
-//! connections; `slots`, how many connections there may be; `connect`, `sign_in`, `commands`, `answer`, `guard`, down to the
-//! wire.
+//! connections; `pieces`, a large message bit by bit; `slots`, how many connections there may be; `connect`, `sign_in`,
+//! `commands`, `answer`, `guard`, down to the wire.
 //!
 //! What a watcher holds to, fault by fault:
 //! - *The server refuses, goes away, falls silent, or speaks nonsense*: the session ends with a [`Fault`], and another
@@ -24,7 +24,9 @@ mod fetch;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod guard;
+mod later;
 mod ledger;
+mod pieces;
 mod probe;
 mod session;
 mod settle;
@@ -34,6 +36,7 @@ mod slots;
 pub(super) mod tests;
 
 pub use answer::Code;
+pub use later::{LaterFault, Wanted, fetch_whole};
 pub use probe::probe;
 pub use slots::Slots;
 
@@ -41,6 +44,7 @@ use super::lane::{Lane, Settled};
 use super::{FaultKind, Handover, Health, Surroundings};
 use crate::config::settings::ImapAccount;
 use crate::domain::message::Source;
+use fetch::Large;
 use futures_util::FutureExt;
 use ledger::{Delays, Ledger};
 use rand::RngExt as _;
@@ -176,6 +180,7 @@ struct Mailbox<H: Handover> {
     pace: Pace,
     lane: Lane<H>,
     ledger: Ledger,
+    large: Large,
     /// What was asked for and had not come when the connection ended.
     asked: Vec<u32>,
     /// The folder was looked through to its end in this session.
@@ -196,6 +201,7 @@ impl<H: Handover> Mailbox<H> {
         Self {
             lane: Lane::new(handover.clone(), around.budget.clone()),
             ledger: Ledger::new(pace.message),
+            large: Large::default(),
             asked: Vec::new(),
             went_well: false,
             landed: 0,
@@ -229,6 +235,7 @@ impl<H: Handover> Mailbox<H> {
         };
         let asked = std::mem::take(&mut self.asked);
         self.ledger.struck(&asked, Instant::now());
+        self.large.struck(&asked);
         let ended = outcome.unwrap_or_else(Ended::Fault);
         let now = self.around.clock.now();
         self.health.send_modify(|health| {
@@ -273,6 +280,9 @@ impl<H: Handover> Mailbox<H> {
         let Source::Imap { uid_validity, uid, .. } = source else { return };
         // Under another validity the UID is another message's: nothing may be settled by it.
         let same = uid_validity == self.ledger.uid_validity();
+        if same {
+            self.large.forget(uid);
+        }
         let now = Instant::now();
         match landing {
             Ok(_) => {

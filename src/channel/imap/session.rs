@@ -79,6 +79,7 @@ pub(super) async fn watch_folder<H: Handover>(
         cursor = None;
     }
     mailbox.ledger.opened(wire.folder.uid_validity, by_cursor, cursor);
+    mailbox.large.opened(wire.folder.uid_validity, mailbox.ledger.floor());
     let now = mailbox.around.clock.now();
     mailbox.health.send_modify(|health| {
         health.connected_since = Some(now);
@@ -157,16 +158,25 @@ impl<H: Handover> Session<'_, H> {
                 self.settle(wire, can, keywords).await?;
             }
             self.publish();
-            if wishes.is_empty() {
-                break;
-            }
-            if self.slot.is_over() {
+            let is_due = may_fetch && self.mailbox.large.may_go_on(&mut self.mailbox.lane);
+            if (is_due || !wishes.is_empty()) && self.slot.is_over() {
                 return Ok(false);
             }
-            let Mailbox { name, lane, ledger, asked, .. } = &mut *self.mailbox;
-            fetch::measure(wire, ledger, &wishes, asked).await?;
-            let wishes = ledger.wishes(now, PLAN_MAX);
-            fetch::next_batch(wire, &wishes, Task { mailbox: name, message_octets_max, lane, ledger, asked }).await?;
+            let mut went_on = false;
+            if !wishes.is_empty() {
+                let Mailbox { ledger, asked, .. } = &mut *self.mailbox;
+                fetch::measure(wire, ledger, &wishes, asked).await?;
+                let wishes = ledger.wishes(now, PLAN_MAX);
+                went_on = fetch::next_batch(wire, &wishes, self.task(message_octets_max)).await?;
+            }
+            // P3: between two pieces of a large message, what is small has its turn.
+            if may_fetch && self.mailbox.large.may_go_on(&mut self.mailbox.lane) {
+                fetch::next_piece(wire, self.task(message_octets_max)).await?;
+                went_on = true;
+            }
+            if !went_on {
+                break;
+            }
         }
         let now = self.mailbox.around.clock.now();
         self.mailbox.went_well = true;
@@ -175,6 +185,11 @@ impl<H: Handover> Session<'_, H> {
             health.last_answer = Some(now);
         });
         Ok(true)
+    }
+
+    fn task(&mut self, message_octets_max: u64) -> Task<'_, H> {
+        let Mailbox { name, lane, ledger, large, asked, around, .. } = &mut *self.mailbox;
+        Task { mailbox: name, message_octets_max, lane, ledger, large, spool: &around.spool, asked }
     }
 
     /// Settles what has landed. A refusal is tried again later; the rest goes on.

@@ -459,11 +459,14 @@ impl Check<'_> {
     fn limits(&mut self, limits: &WrittenLimits) -> Limits {
         let message = self.number("limits.message_octets_max", limits.message_octets_max, 1_024..=2_000_000_000);
         let intake = self.number("limits.intake_octets_max", limits.intake_octets_max, 1_024..=64_000_000_000);
-        if intake < message {
-            self.fault("limits.intake_octets_max", "is less than message_octets_max: a mail of that size could never be taken in");
+        let spool = self.number("limits.spool_octets", limits.spool_octets, 1_024..=64_000_000);
+        if intake < spool {
+            self.fault("limits.intake_octets_max", "is less than spool_octets: the largest mail that is not fetched in pieces has to fit");
         }
         let per_host = self.number("limits.imap_connections_per_host_max", limits.imap_connections_per_host_max, 1..=10_000);
         let per_user = self.number("limits.imap_connections_per_user_max", limits.imap_connections_per_user_max, 1..=10_000);
+        // Above, there is what the store keeps as one content.
+        let fetch = self.number("limits.fetch_octets_max", limits.fetch_octets_max, 1_024..=1_000_000_000);
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let frame = self.number("limits.chat_frame_octets_max", limits.chat_frame_octets_max, 256..=1_000_000);
         let connections = self.number("limits.chat_connections_max", limits.chat_connections_max, 1..=1_000_000);
@@ -474,6 +477,8 @@ impl Check<'_> {
             intake_octets_max: intake,
             imap_connections_per_host_max: count(per_host),
             imap_connections_per_user_max: count(per_user),
+            spool_octets: spool,
+            fetch_octets_max: fetch,
             chat_frame_octets_max: count(frame),
             chat_connections_max: count(connections),
             chat_messages_per_minute_max: u32::try_from(per_minute).unwrap_or(u32::MAX),

@@ -151,7 +151,7 @@ const CASES: &[Case] = &[
     ("", "[[rule]]\nname = 'a'\nwhen = { tier = 'gold', mailbox = 'x', language = 'xx1' }\nthen = { team = 'b', assignee = 'bob', tags = 'a b' }", &["17: rule.when.language: 'xx1' is no language; write two letters such as en, pt or et (ISO 639-1)", "17: rule.when.mailbox: unknown mailbox 'x'; known are: support", "17: rule.when.tier: unknown tier 'gold'; known are: standard", "18: rule.then.assignee: unknown agent 'bob'; known are: ana", "18: rule.then.tags: 'a b' cannot be a name; write one word, such as 'a-b'", "18: rule.then.team: unknown team 'b'; known are: frontline"], "each of them"),
     ("", "[[rule]]\nname = 'a'\nthen = {}", &["17: rule.then: sets nothing; write at least one of team, priority, tags and assignee"], "sets nothing"),
     ("", "[[rule]]\nname = 'a'", &["15: rule.then: is missing; write what the rule sets, such as { team = \"billing\" }"], "sets nothing"),
-    ("", "[limits]\nmessage_octets_max = 1000000000", &["15: limits.intake_octets_max: is less than message_octets_max: a mail of that size could never be taken in"], "more than fits"),
+    ("", "[limits]\nspool_octets = 2000000\nintake_octets_max = 1000000", &["17: limits.intake_octets_max: is less than spool_octets: the largest mail that is not fetched in pieces has to fit"], "more than fits"),
     ("", "[limits]\nchat_frame_octets_max = 1", &["16: limits.chat_frame_octets_max: is 1; it has to be from 256 to 1000000"], "too small"),
     ("[desk]\n", "[desk\n", &["1: desk: unclosed table, expected `]`"], "no TOML"),
     ("[desk]\n", "[desk]\nname = 'open\n", &["2: desk.name: invalid literal string, expected `'`"], "no end of a text"),

@@ -12,8 +12,26 @@ const PIECE_OCTETS: usize = 64 * 1024;
 /// BLAKE3 over the sender's fields and the body, each with its length. Without a Message-ID two short mails may be equal
 /// in all of that and still be two, so then every other field counts as well.
 pub(super) fn of(head: &[u8], body: &[u8], has_message_id: bool) -> Fingerprint {
+    let mut hash = of_head(b"guichet mail 1", head, has_message_id);
+    hash_body(&mut hash, trim_line_ends(body));
+    short(&hash)
+}
+
+/// The same where only the start of the mail is here. Copies have other trace fields, so that their bodies end at other
+/// places: counted are the beginning that all copies have, and the size of the whole body.
+pub(super) fn of_start(head: &[u8], body: &[u8], body_size: u64, has_message_id: bool) -> Fingerprint {
+    let mut hash = of_head(b"guichet mail cut 1", head, has_message_id);
+    hash.update(&body_size.to_be_bytes());
+    hash.update(body.get(..START_OCTETS).unwrap_or(body));
+    short(&hash)
+}
+
+/// How much of a body that is cut counts: what is fetched of such a mail is four times that, header included.
+const START_OCTETS: usize = 64 * 1024;
+
+fn of_head(domain: &[u8], head: &[u8], has_message_id: bool) -> blake3::Hasher {
     let mut hash = blake3::Hasher::new();
-    hash.update(b"guichet mail 1");
+    hash.update(domain);
     let mut field = |name: &str, value: &[u8]| {
         let value = unfold(value);
         hash.update(&u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -32,8 +50,11 @@ pub(super) fn of(head: &[u8], body: &[u8], has_message_id: bool) -> Fingerprint 
         }
     }
     hash.update(&u64::MAX.to_be_bytes());
-    // Line ends differ between IMAP, Maildir and mbox, and so do empty lines at the end.
-    let body = trim_line_ends(body);
+    hash
+}
+
+/// Line ends differ between IMAP, Maildir and mbox, and so do empty lines at the end.
+fn hash_body(hash: &mut blake3::Hasher, body: &[u8]) {
     // The hash is several times as fast on long pieces as on single lines.
     let mut piece = Vec::with_capacity(body.len().min(PIECE_OCTETS) + 1);
     let mut at = 0;
@@ -52,6 +73,9 @@ pub(super) fn of(head: &[u8], body: &[u8], has_message_id: bool) -> Fingerprint 
         at = next;
     }
     hash.update(&piece);
+}
+
+fn short(hash: &blake3::Hasher) -> Fingerprint {
     let mut short = [0u8; 16];
     short.copy_from_slice(&hash.finalize().as_bytes()[..16]);
     Fingerprint(short)
@@ -66,7 +90,7 @@ fn trim_line_ends(mut octets: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use crate::mail::normalise::{NormaliseLimits, normalise};
+    use crate::mail::normalise::{NormaliseLimits, normalise, normalise_start};
 
     fn print(mail: &str) -> String {
         format!("{:?}", normalise(mail.as_bytes(), &NormaliseLimits::default()).fingerprint)
@@ -94,6 +118,19 @@ mod tests {
         for (other, why) in differs {
             assert_ne!(print(&other), print(mail), "{why}");
         }
+    }
+
+    #[test]
+    fn p2_starts_of_large_copies_are_one_and_others_are_not() {
+        let mail = format!("From: a@x.example\r\nMessage-ID: <1@x>\r\n\r\n{}", "line of text\r\n".repeat(20_000));
+        let start = |mail: &str| {
+            let cut = &mail.as_bytes()[..200_000];
+            normalise_start(cut, mail.len() as u64, &NormaliseLimits::default()).fingerprint
+        };
+        assert_eq!(start(&format!("Received: by mx; now\r\n{mail}")), start(&mail), "trace fields, which move the cut");
+        assert_ne!(start(&format!("{mail}more\r\n")), start(&mail), "another size");
+        assert_ne!(start(&mail.replacen("line", "tile", 1)), start(&mail), "another text");
+        assert_ne!(start(&mail), normalise(mail.as_bytes(), &NormaliseLimits::default()).fingerprint, "never taken for a whole one");
     }
 
     #[test]

@@ -221,6 +221,16 @@ fn append(body: &mut Body, lines: &str) {
     body.spans.push(Span { kind: SpanKind::New, start, end: octet(body.text.len()) });
 }
 
+/// Reads the start of a mail whose whole has `whole` octets.
+#[must_use]
+pub fn normalise_start(start: &[u8], whole: u64, limits: &NormaliseLimits) -> Parsed {
+    let (head, body) = structure::split_head(skip_prologue(start));
+    let before_body = (start.len() - body.len()) as u64;
+    let parsed = normalise(start, limits);
+    let fingerprint = fingerprint::of_start(head, body, whole.saturating_sub(before_body), parsed.message_id.is_some());
+    Parsed { fingerprint, ..parsed }
+}
+
 /// Notes what is odd, once a name.
 fn flag(defects: &mut Vec<Defect>, name: &'static str, detail: impl Into<String>) {
     if !defects.iter().any(|d| d.name == name) {

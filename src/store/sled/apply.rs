@@ -1,5 +1,7 @@
 //! What a change becomes: checked against what is visible, then rows, all of them or none.
 
+mod origin;
+
 use super::engine::Engine;
 use super::keys::{self, Key, Kind, NEVER_MS};
 use super::open::{META_DESK, META_INDEXED, META_QUARANTINE, META_UNDELIVERABLE};
@@ -56,6 +58,7 @@ impl Applier {
         if let Some(landing) = self.known(change)? {
             // The message is where it was, but its mailbox has come further (P2: a changed UIDVALIDITY).
             self.put_cursor(change, &mut rows)?;
+            self.put_route(change, landing, &mut rows)?;
             let wrote = self.show(rows)?;
             return Ok((Outcome::Duplicate(landing), wrote));
         }
@@ -69,6 +72,9 @@ impl Applier {
         }
         if let (Some(fingerprint), Some(landing)) = (change.fingerprint, landing) {
             self.put(&mut rows, keys::fingerprint(fingerprint), &LandingRecord::from(landing))?;
+        }
+        if let Some(landing) = landing {
+            self.put_origin(change, landing, &mut rows)?;
         }
         for ticket in &change.tickets {
             self.put_ticket(change, ticket, stored.get(&ticket.number), &mut rows)?;
@@ -221,7 +227,7 @@ impl Applier {
 
     /// Every content that the change names was kept before (P1).
     fn check_blobs(&self, change: &Change) -> Result<(), StoreFault> {
-        let mut named: BTreeSet<BlobId> = change.messages.iter().flat_map(blobs_of).collect();
+        let mut named: BTreeSet<BlobId> = change.messages.iter().chain(change.whole.as_deref()).flat_map(blobs_of).collect();
         named.extend(change.quarantine.iter().filter_map(|quarantined| quarantined.raw).map(|blob| blob.id));
         named.extend(change.outbox.iter().flat_map(|outbound| outbound.attachments.iter().map(|attachment| attachment.blob.id)));
         for id in named {
@@ -273,6 +279,9 @@ impl Applier {
     }
 
     fn put_messages(&mut self, change: &Change, stored: &BTreeMap<TicketNumber, Ticket>, rows: &mut Rows) -> Result<(), StoreFault> {
+        if let Some(whole) = &change.whole {
+            self.put(rows, keys::message(whole.ticket, whole.seq), &MessageRecord::from(whole.as_ref()))?;
+        }
         for message in &change.messages {
             self.put(rows, keys::message(message.ticket, message.seq), &MessageRecord::from(message))?;
             if let Some(chat_seq) = message.chat_seq {
@@ -417,6 +426,10 @@ fn check_sound(change: &Change, stored: &BTreeMap<TicketNumber, Ticket>) -> Resu
     }
     let lands = change.fingerprint.is_some() && matches!(change.landing, Some(Landing::Ticket { .. }));
     demand(change.releases.is_none() || lands, "a message is released to nowhere")?;
+    if let Some(whole) = &change.whole {
+        let there = stored.get(&whole.ticket).is_some_and(|before| (1..=before.messages).contains(&whole.seq));
+        demand(there, "a message is made whole that is not there")?;
+    }
     for (number, ticket) in &tickets {
         let (messages_before, outbox_before) = stored.get(number).map_or((0, 0), |before| (before.messages, before.outbox));
         let mut seqs: Vec<u32> = change.messages.iter().filter(|message| message.ticket == *number).map(|message| message.seq).collect();

@@ -20,9 +20,12 @@
 //! | `x` | session, chat seq | which message that is |
 //! | `q` | id | a quarantined message |
 //! | `Q` | id | where that message landed when it was released |
+//! | `r` | ticket, seq | by which routes that message came, and whether all of it did |
+//! | `R` | id | the same of a quarantined message |
 //! | `b` | blob | its place in the packs |
 
 use crate::domain::address::EmailAddress;
+use crate::domain::change::Landing;
 use crate::domain::message::{BlobId, Fingerprint, MessageId, Seq, SessionId, TicketNumber};
 use crate::domain::outbound::OutboxId;
 use jiff::Timestamp;
@@ -48,11 +51,13 @@ pub(in crate::store) enum Kind {
     ChatEvent = b'x',
     Quarantine = b'q',
     Released = b'Q',
+    Origin = b'r',
+    QuarantineOrigin = b'R',
     Blob = b'b',
 }
 
 impl Kind {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::Meta,
         Self::Ticket,
         Self::Message,
@@ -70,6 +75,8 @@ impl Kind {
         Self::ChatEvent,
         Self::Quarantine,
         Self::Released,
+        Self::Origin,
+        Self::QuarantineOrigin,
         Self::Blob,
     ];
 
@@ -227,6 +234,13 @@ pub(in crate::store) fn quarantine(id: u64) -> Key {
 
 pub(in crate::store) fn released(id: u64) -> Key {
     Key::of(Kind::Released).number(id)
+}
+
+pub(in crate::store) fn origin(landing: Landing) -> Key {
+    match landing {
+        Landing::Ticket { number, seq } => Key::of(Kind::Origin).number(number.0).count(seq),
+        Landing::Quarantine { id } => Key::of(Kind::QuarantineOrigin).number(id),
+    }
 }
 
 pub(in crate::store) fn blob(id: BlobId) -> Key {

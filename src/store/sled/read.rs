@@ -5,10 +5,10 @@ use super::keys::{self, Key, Kind, NEVER_MS};
 use super::open::{META_DESK, META_UNDELIVERABLE};
 use super::record::{
     AcksRecord, AttemptsRecord, ChatEventRecord, CounterRecord, CursorRecord, DeskRecord, HistoryRecord, LandingRecord, MessageRecord,
-    OutboxRecord, QuarantineRecord, Record, SessionRecord, TicketRecord,
+    OriginRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TicketRecord,
 };
 use crate::domain::change::{ChatSession, Context, EarlierTicket, History, Landing, Need, Quarantined};
-use crate::domain::message::{Message, MessageId, Seq, SessionId, TicketNumber};
+use crate::domain::message::{Message, MessageId, Origin, Seq, SessionId, TicketNumber};
 use crate::domain::ops::{DeskState, DigestFacts};
 use crate::domain::outbound::{OutboxEntry, OutboxId};
 use crate::domain::ticket::{Status, Ticket};
@@ -186,6 +186,11 @@ impl Engine {
             }
         }
         Ok(facts)
+    }
+
+    pub(in crate::store) fn origin(&self, landing: Landing) -> Result<Option<Origin>, StoreFault> {
+        let record = self.load::<OriginRecord>(&keys::origin(landing))?;
+        record.map(Origin::try_from).transpose().map_err(|word| word.of(OriginRecord::KIND))
     }
 
     pub(in crate::store) fn quarantined_of_row(&self, (key, value): &Row) -> Result<(u64, Quarantined), StoreFault> {

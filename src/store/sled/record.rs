@@ -9,7 +9,7 @@ mod outbox;
 mod ticket;
 
 pub(in crate::store) use desk::DeskRecord;
-pub(in crate::store) use message::{LandingRecord, MessageRecord, QuarantineRecord};
+pub(in crate::store) use message::{LandingRecord, MessageRecord, OriginRecord, QuarantineRecord};
 pub(in crate::store) use outbox::{AttemptsRecord, OutboxRecord};
 pub(in crate::store) use ticket::{HistoryRecord, TicketRecord};
 

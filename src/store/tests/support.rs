@@ -2,7 +2,7 @@
 
 use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::change::{Actor, Change, History, Landing};
-use crate::domain::message::{Author, Body, Channel, Fingerprint, Language, Message, MessageId, Source, TicketNumber, Visibility};
+use crate::domain::message::{Arrival, Author, Body, Channel, Fingerprint, Language, Message, MessageId, Source, TicketNumber, Visibility};
 use crate::domain::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
 use crate::domain::sla::{Clock, ClockKind, ClockState};
 use crate::domain::ticket::{Priority, Requester, Status, Ticket};
@@ -125,6 +125,12 @@ pub(super) fn line(what: &str) -> History {
 pub(super) fn arrival(n: u64) -> Change {
     let number = TicketNumber(n);
     Change {
+        arrival: Some(Arrival {
+            source: Source::Imap { mailbox: "support".to_owned(), uid_validity: 1, uid: u32::try_from(n).unwrap() },
+            at: at(1),
+        }),
+        cut: None,
+        whole: None,
         bounced: None,
         fingerprint: Some(fingerprint(n)),
         source: Some(Source::Imap { mailbox: "support".to_owned(), uid_validity: 1, uid: u32::try_from(n).unwrap() }),

@@ -2,6 +2,7 @@
 
 use crate::channel::imap::Slots;
 use crate::channel::lane::Budget;
+use crate::channel::spool::Spool;
 use crate::channel::{Handover, HandoverFault, Receipt, Received, Surroundings};
 use crate::clock::Clock;
 use crate::config::settings::Limits;
@@ -136,6 +137,8 @@ pub(in crate::channel) fn surroundings() -> Surroundings {
         intake_octets_max: 100_000,
         imap_connections_per_host_max: 100,
         imap_connections_per_user_max: 10,
+        spool_octets: 500,
+        fetch_octets_max: 1_000,
         chat_frame_octets_max: 1,
         chat_connections_max: 1,
         chat_messages_per_minute_max: 1,
@@ -144,6 +147,7 @@ pub(in crate::channel) fn surroundings() -> Surroundings {
         limits,
         budget: Budget::new(limits.intake_octets_max),
         slots: Slots::new(limits.imap_connections_per_host_max, limits.imap_connections_per_user_max),
+        spool: Spool::open(&std::env::temp_dir().join(format!("guichet-spool-{}", std::process::id())), limits.spool_octets).unwrap(),
         clock: Clock::manual("2026-11-22T10:00:00Z".parse().unwrap()),
         stop: CancellationToken::new(),
         fault_plan: crate::fault_plan::FaultPlan::default(),

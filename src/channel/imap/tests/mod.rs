@@ -3,6 +3,7 @@
 pub(in crate::channel) mod desk;
 mod corpus;
 mod idle;
+mod large;
 mod odd;
 mod oracle;
 mod peer;

@@ -19,7 +19,10 @@ fn theirs(octets: &[u8]) -> Option<Answer> {
                     AttributeValue::Uid(uid) => item.uid = uid,
                     AttributeValue::Rfc822Size(size) => item.size = Some(size),
                     AttributeValue::Flags(flags) => item.deleted = flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Deleted")),
-                    AttributeValue::BodySection { data, .. } => item.body = data.map(std::borrow::Cow::into_owned),
+                    AttributeValue::BodySection { data, index, .. } => {
+                        item.body = data.map(std::borrow::Cow::into_owned);
+                        item.piece_at = index;
+                    }
                     _ => {}
                 }
             }

@@ -309,9 +309,10 @@ impl Shop {
             let (size, flags) = (mail.raw.len(), mail.flags.join(" "));
             write!(answer, "* {number} FETCH (UID {uid} FLAGS ({flags}) RFC822.SIZE {size}").unwrap();
             if items.contains("BODY.PEEK") {
-                let cut = items.split_once("<0.").map_or(size, |(_, n)| n.trim_end_matches(">)").parse().unwrap());
-                let raw = &mail.raw[..cut.min(size)];
-                let origin = if items.contains('<') { "<0>" } else { "" };
+                let piece = items.split_once('<').and_then(|(_, piece)| piece.trim_end_matches(">)").split_once('.'));
+                let (from, length) = piece.map_or((0, size), |(from, length)| (from.parse().unwrap(), length.parse().unwrap()));
+                let raw = &mail.raw[from.min(size)..(from + length).min(size)];
+                let origin = piece.map(|(from, _)| format!("<{from}>")).unwrap_or_default();
                 write!(answer, " INTERNALDATE \"17-Jul-2026 02:44:25 -0700\" BODY[]{origin} {{{}}}\r\n{raw}", raw.len()).unwrap();
             }
             answer.push_str(")\r\n");

@@ -5,7 +5,7 @@ use super::{BlobRefRecord, Ms, Record, Unreadable, twin};
 use crate::domain::address::Contact;
 use crate::domain::change::{Landing, Quarantined};
 use crate::domain::message::{
-    Attachment, Author, BlobRef, Body, Defect, Message, Seq, SessionId, Source, Span, SpanKind, TicketNumber, Visibility,
+    Arrival, Attachment, Author, BlobRef, Body, Defect, Message, Origin, Seq, SessionId, Source, Span, SpanKind, TicketNumber, Visibility,
 };
 use crate::domain::outbound::OutboxId;
 use serde::{Deserialize, Serialize};
@@ -277,6 +277,54 @@ enum SourceRecord {
     Chat { session: [u8; 16], client_id: String },
 }
 
+impl From<&Source> for SourceRecord {
+    fn from(source: &Source) -> Self {
+        match source.clone() {
+            Source::Imap { mailbox, uid_validity, uid } => Self::Imap { mailbox, uid_validity, uid },
+            Source::Maildir { mailbox, file } => Self::Maildir { mailbox, file },
+            Source::Chat { session, client_id } => Self::Chat { session: session.0, client_id },
+        }
+    }
+}
+
+impl From<SourceRecord> for Source {
+    fn from(record: SourceRecord) -> Self {
+        match record {
+            SourceRecord::Imap { mailbox, uid_validity, uid } => Self::Imap { mailbox, uid_validity, uid },
+            SourceRecord::Maildir { mailbox, file } => Self::Maildir { mailbox, file },
+            SourceRecord::Chat { session, client_id } => Self::Chat { session: SessionId(session), client_id },
+        }
+    }
+}
+
+/// An [`Origin`]; where the message landed is the key. A message of a store from before there were any has none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::store) struct OriginRecord {
+    cut: Option<u64>,
+    arrivals: Vec<(SourceRecord, Ms)>,
+}
+
+impl Record for OriginRecord {
+    const KIND: &'static str = "origin";
+    const VERSION: u8 = 1;
+}
+
+impl From<&Origin> for OriginRecord {
+    fn from(origin: &Origin) -> Self {
+        let Origin { arrivals, cut } = origin;
+        Self { cut: *cut, arrivals: arrivals.iter().map(|arrival| ((&arrival.source).into(), arrival.at.into())).collect() }
+    }
+}
+
+impl TryFrom<OriginRecord> for Origin {
+    type Error = Unreadable;
+
+    fn try_from(record: OriginRecord) -> Result<Self, Unreadable> {
+        let arrivals = record.arrivals.into_iter().map(|(source, at)| Ok(Arrival { source: source.into(), at: at.try_into()? }));
+        Ok(Self { cut: record.cut, arrivals: arrivals.collect::<Result<_, Unreadable>>()? })
+    }
+}
+
 impl Record for QuarantineRecord {
     const KIND: &'static str = "quarantined message";
     const VERSION: u8 = 1;
@@ -285,17 +333,7 @@ impl Record for QuarantineRecord {
 impl From<&Quarantined> for QuarantineRecord {
     fn from(quarantined: &Quarantined) -> Self {
         let Quarantined { at, source, raw, reason, detail } = quarantined;
-        Self {
-            at: (*at).into(),
-            source: match source.clone() {
-                Source::Imap { mailbox, uid_validity, uid } => SourceRecord::Imap { mailbox, uid_validity, uid },
-                Source::Maildir { mailbox, file } => SourceRecord::Maildir { mailbox, file },
-                Source::Chat { session, client_id } => SourceRecord::Chat { session: session.0, client_id },
-            },
-            raw: raw.map(BlobRefRecord::from),
-            reason: reason.clone(),
-            detail: detail.clone(),
-        }
+        Self { at: (*at).into(), source: source.into(), raw: raw.map(BlobRefRecord::from), reason: reason.clone(), detail: detail.clone() }
     }
 }
 
@@ -305,11 +343,7 @@ impl TryFrom<QuarantineRecord> for Quarantined {
     fn try_from(record: QuarantineRecord) -> Result<Self, Unreadable> {
         Ok(Self {
             at: record.at.try_into()?,
-            source: match record.source {
-                SourceRecord::Imap { mailbox, uid_validity, uid } => Source::Imap { mailbox, uid_validity, uid },
-                SourceRecord::Maildir { mailbox, file } => Source::Maildir { mailbox, file },
-                SourceRecord::Chat { session, client_id } => Source::Chat { session: SessionId(session), client_id },
-            },
+            source: record.source.into(),
             raw: record.raw.map(BlobRef::from),
             reason: record.reason,
             detail: record.detail,

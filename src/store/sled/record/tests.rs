@@ -260,6 +260,8 @@ proptest! {
             1 => Source::Maildir { mailbox: text.clone(), file: text.clone() },
             _ => Source::Chat { session: SessionId([5; 16]), client_id: text.clone() },
         };
+        let origin = Origin { cut: flag.then_some(n), arrivals: vec![Arrival { source: source.clone(), at }] };
+        prop_assert_eq!(Origin::try_from(there_and_back(&OriginRecord::from(&origin))).unwrap(), origin);
         let quarantined = Quarantined { at, source, raw: blob, reason: text.clone(), detail: text.clone() };
         prop_assert_eq!(Quarantined::try_from(there_and_back(&QuarantineRecord::from(&quarantined))).unwrap(), quarantined);
 
