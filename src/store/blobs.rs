@@ -42,7 +42,7 @@ const GROUP_REQUESTS_MAX: usize = 256;
 /// While contents come in a stream, as from a full mailbox, a sync waits so long for the next, until it serves so many: a sync for
 /// each would be most of the work.
 const LINGER_IN_STREAM: Duration = Duration::from_millis(3);
-const GROUP_IN_STREAM: usize = 16;
+const GROUP_IN_STREAM: usize = 40;
 /// Who finds this many before him waits outside the queue.
 const QUEUE_REQUESTS_MAX: usize = 256;
 

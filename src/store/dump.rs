@@ -516,11 +516,15 @@ fn hex(octets: &[u8]) -> String {
     })
 }
 
-/// Each run of figures as one `0`.
+/// Each run of figures as one `0`, a fraction with it: a time may have one or not.
 fn without_figures(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_run = false;
-    for c in text.chars() {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if in_run && c == '.' && chars.peek().is_some_and(char::is_ascii_digit) {
+            continue;
+        }
         let figure = c.is_ascii_digit();
         if !figure {
             out.push(c);

@@ -1,5 +1,7 @@
 //! Transfer encodings and character sets: lenient, linear, and never a refusal.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use std::borrow::Cow;
 
@@ -67,16 +69,10 @@ pub(super) fn base64(octets: &[u8], octets_max: usize) -> (Vec<u8>, bool) {
         if out.len() >= octets_max {
             return (out, damaged);
         }
-        // Four characters that make three octets: nearly all there is.
+        // A line of whole groups: nearly all there is.
         while count == 0
-            && out.len() < octets_max
-            && let Some((four, behind)) = rest.split_first_chunk::<4>()
+            && let Some(behind) = whole_line(rest, octets_max, &mut out)
         {
-            let [a, b, c, d] = four.map(|octet| VALUES[usize::from(octet)]);
-            if (a | b | c | d) & NO_VALUE != 0 {
-                break;
-            }
-            out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
             rest = behind;
         }
         let Some((&octet, behind)) = rest.split_first() else { return (out, damaged) };
@@ -95,6 +91,23 @@ pub(super) fn base64(octets: &[u8], octets_max: usize) -> (Vec<u8>, bool) {
             damaged |= !octet.is_ascii_whitespace();
         }
     }
+}
+
+/// Decodes the line that begins here if nothing in it is odd; what is behind it.
+fn whole_line<'a>(octets: &'a [u8], octets_max: usize, out: &mut Vec<u8>) -> Option<&'a [u8]> {
+    let end = memchr::memchr(b'\n', octets)?;
+    let (line, behind) = (&octets[..end], &octets[end + 1..]);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let (before, grows) = (out.len(), line.len() / 4 * 3);
+    if !line.len().is_multiple_of(4) || before.checked_add(grows)? > octets_max {
+        return None;
+    }
+    out.resize(before + grows, 0);
+    if STANDARD_NO_PAD.decode_slice(line, &mut out[before..]) != Ok(grows) {
+        out.truncate(before);
+        return None;
+    }
+    Some(behind)
 }
 
 /// RFC 2045 section 6.7: a bad escape stays as it is, white space before a line end goes.

@@ -62,7 +62,7 @@ pub(super) fn split_head(octets: &[u8]) -> (&[u8], &[u8]) {
 /// The line that begins at `at`, without its end, and where the next one begins.
 pub(in crate::mail) fn line_at(octets: &[u8], at: usize) -> (&[u8], usize) {
     let rest = octets.get(at..).unwrap_or_default();
-    match rest.iter().position(|&b| b == b'\n') {
+    match memchr::memchr(b'\n', rest) {
         None => (rest, octets.len()),
         Some(end) => {
             let line = &rest[..end];

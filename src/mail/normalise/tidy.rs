@@ -6,8 +6,14 @@ use crate::domain::message::Defect;
 /// One kind of line end, no control characters: NUL and its like are shown as U+FFFD, nothing is cut at them.
 pub(super) fn tidy(text: &str) -> String {
     let mut tidied = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut rest = text;
+    loop {
+        // Nearly all there is, at once.
+        let plain = rest.bytes().position(|octet| !matches!(octet, b' '..=b'~' | b'\n' | b'\t')).unwrap_or(rest.len());
+        let (start, behind) = rest.split_at(plain);
+        tidied.push_str(start);
+        let mut chars = behind.chars().peekable();
+        let Some(c) = chars.next() else { return tidied };
         match c {
             '\r' => {
                 if chars.peek() != Some(&'\n') {
@@ -20,8 +26,8 @@ pub(super) fn tidy(text: &str) -> String {
             c if c.is_control() => tidied.push(char::REPLACEMENT_CHARACTER),
             c => tidied.push(c),
         }
+        rest = &behind[c.len_utf8()..];
     }
-    tidied
 }
 
 /// At most as long as the limit, cut between characters and without trailing empty lines.
