@@ -16,6 +16,10 @@ pub struct Sample {
     pub octets: Vec<u8>,
     /// It opens a thread.
     pub opens: bool,
+    /// Which thread it belongs to.
+    pub thread: usize,
+    /// The file that comes with it, by its BLAKE3 hash.
+    pub attachment: Option<String>,
 }
 
 struct Speech {
@@ -154,7 +158,8 @@ pub fn mailbox(count: usize) -> Vec<Sample> {
             // Most replies come soon.
             threads.len() - 1 - random.below(threads.len().min(200))
         };
-        samples.push(Sample { octets: mail(&mut random, n, kind, &mut threads[at]), opens });
+        let (octets, attachment) = mail(&mut random, n, kind, &mut threads[at]);
+        samples.push(Sample { octets, opens, thread: at, attachment });
     }
     samples
 }
@@ -186,7 +191,7 @@ fn thread(random: &mut Random, n: usize) -> Thread {
     }
 }
 
-fn mail(random: &mut Random, n: usize, kind: Kind, thread: &mut Thread) -> Vec<u8> {
+fn mail(random: &mut Random, n: usize, kind: Kind, thread: &mut Thread) -> (Vec<u8>, Option<String>) {
     let id = format!("<{:016x}.{n}@{}>", random.next(), thread.address.split('@').nth(1).unwrap_or_default());
     let head = head(random, n, &id, thread);
     let speech = thread.speech;
@@ -218,6 +223,7 @@ fn mail(random: &mut Random, n: usize, kind: Kind, thread: &mut Thread) -> Vec<u
     }
     let inner = texts(&text, thread.charset, base64, alternative, &boundary);
     let mut octets = head.into_bytes();
+    let mut attachment = None;
     if kind == Kind::Attaching {
         // From 50 to 500 KB, each size as likely on a logarithmic scale.
         let step = random.below(1000);
@@ -232,14 +238,16 @@ fn mail(random: &mut Random, n: usize, kind: Kind, thread: &mut Thread) -> Vec<u
                  Content-Transfer-Encoding: base64\nContent-Disposition: attachment;\n filename=\"=?utf-8?B?{name}?=\"\n\n",
             ),
         );
-        push_base64(&mut octets, &random.octets(size));
+        let file = random.octets(size);
+        attachment = Some(blake3::hash(&file).to_hex().to_string());
+        push_base64(&mut octets, &file);
         octets.extend_from_slice(format!("--{outer}--\n").as_bytes());
     } else {
         octets.extend_from_slice(inner.as_bytes());
     }
     thread.ids.push(id);
     thread.said.push(new);
-    octets
+    (octets, attachment)
 }
 
 fn head(random: &mut Random, n: usize, id: &str, thread: &Thread) -> String {

@@ -14,6 +14,7 @@ use crate::support::scratch::{Account, Scratch};
 use crate::support::sink::Sink;
 use crate::support::wait::wait_until;
 use crate::{PASSWORD, configuration, imap, process};
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -67,6 +68,7 @@ pub async fn measure(mails: usize, rounds: usize) {
         }
     }
     report(&plain, &download, &turns, &synced);
+    println!("after each turn: {mails} mails once, in the tickets of their threads, whole, with their files octet for octet");
 }
 
 fn report(plain: &[f64], download: &[f64], turns: &[Turn], synced: &[f64]) {
@@ -128,8 +130,7 @@ async fn turn(pool: &Pool, dovecot: &Dovecot, user: &str) -> Turn {
     .await;
     let with_outgoing = process::cpu(daemon.pid());
     let peak_mib = process::memory_mib(daemon.pid(), "VmHWM");
-    let tickets = daemon.json_lines(&["tickets", "--status", "any"]).await.len();
-    assert_eq!(tickets, pool.threads, "each mail is in its thread");
+    pool.truth.assert_holds(&daemon).await;
     let per_mail = |cpu: Duration| ms(cpu) / f64::from(u32::try_from(mails).unwrap_or(u32::MAX));
     Turn {
         rate: rate(mails, drained),
@@ -146,6 +147,7 @@ struct Pool {
     files: Vec<PathBuf>,
     octets: usize,
     threads: usize,
+    truth: Truth,
     scratch: Scratch,
 }
 
@@ -153,7 +155,7 @@ impl Pool {
     fn fill(mails: usize) -> Self {
         let scratch = Scratch::new("pool");
         let account = Account::unprivileged();
-        let (mut files, mut octets, mut threads) = (Vec::with_capacity(mails), 0, 0);
+        let (mut files, mut octets, mut threads, mut truth) = (Vec::with_capacity(mails), 0, 0, Truth::default());
         for (n, sample) in corpus::mailbox(mails).into_iter().enumerate() {
             let size = sample.octets.len();
             // With the sizes in the name, as delivery agents write it, the server need not read a mail to know them.
@@ -162,10 +164,11 @@ impl Pool {
             fs::write(&path, &sample.octets).unwrap();
             account.own(&path);
             files.push(path);
+            truth.add(&sample);
             octets += size;
             threads += usize::from(sample.opens);
         }
-        Self { files, octets, threads, scratch }
+        Self { files, octets, threads, truth, scratch }
     }
 
     fn deliver(&self, dovecot: &Dovecot, user: &str) {
@@ -173,6 +176,40 @@ impl Pool {
         for file in &self.files {
             fs::hard_link(file, new.join(file.file_name().unwrap())).unwrap();
         }
+    }
+}
+
+/// What has to become of each mail, by the hash of its octets as IMAP gives them: its thread, and the hash of its file.
+#[derive(Default)]
+struct Truth(HashMap<String, (usize, Option<String>)>);
+
+impl Truth {
+    fn add(&mut self, sample: &corpus::Sample) {
+        let on_the_wire: Vec<u8> = sample.octets.split(|octet| *octet == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]);
+        self.0.insert(blake3::hash(&on_the_wire).to_hex().to_string(), (sample.thread, sample.attachment.clone()));
+    }
+
+    /// Every mail is there once, whole, in a ticket with those of its thread and no others, with its file octet for octet.
+    async fn assert_holds(&self, daemon: &Daemon) {
+        let dump = daemon.cli(&["dump"]).await;
+        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        let dump = String::from_utf8(dump.stdout).unwrap();
+        let (mut ticket_of, mut thread_of, mut seen) = (HashMap::new(), HashMap::new(), HashSet::new());
+        for line in dump.lines().filter(|line| line.starts_with("message ") && line.contains(" by=customer:")) {
+            let field = |name: &str| line.split(' ').find_map(|field| field.strip_prefix(name)).unwrap();
+            let hash = field("raw=").rsplit(':').next().unwrap();
+            let (thread, attachment) = self.0.get(hash).expect("a mail that was sent, octet for octet");
+            let (ticket, _) = line["message ".len()..].split_once('.').unwrap();
+            assert!(seen.insert(hash.to_owned()), "a mail is there once");
+            assert_eq!(ticket_of.entry(*thread).or_insert_with(|| ticket.to_owned()), ticket, "one ticket a thread");
+            assert_eq!(thread_of.entry(ticket.to_owned()).or_insert(*thread), thread, "one thread a ticket");
+            let files = field("attachments=");
+            match attachment {
+                Some(file) => assert!(files.contains(file) && files.matches(',').count() == 0, "its file: {files}"),
+                None => assert_eq!(files, "[]", "no file"),
+            }
+        }
+        assert_eq!(seen.len(), self.0.len(), "each mail is there");
     }
 }
 
