@@ -40,6 +40,7 @@ const MAIL_CRATES: [&str; 24] = [
     "base64",
     "blake3",
     "chardetng",
+    "memchr",
     "data_encoding",
     "encoding_rs",
     "hmac",
