@@ -29,7 +29,7 @@ const TOP_LEVEL: [(&str, bool); 9] = [
 const DOMAIN_CRATES: [&str; 7] = ["jiff", "regex", "minijinja", "idna", "thiserror", "serde", "icu_normalizer"];
 
 /// Crates that reading and writing mail needs: parsing, encoding, hashing.
-const MAIL_CRATES: [&str; 24] = [
+const MAIL_CRATES: [&str; 21] = [
     "jiff",
     "regex",
     "minijinja",
@@ -42,19 +42,15 @@ const MAIL_CRATES: [&str; 24] = [
     "chardetng",
     "memchr",
     "data_encoding",
-    "encoding_rs",
     "hmac",
-    "html2text",
     "mail_auth",
     "mail_builder",
     "mail_parser",
-    "nanohtml2text",
     "rand",
     "secrecy",
     "sha2",
     "subtle",
     "whatlang",
-    "html_escape",
 ];
 
 /// Who may read tokio's monotonic clock, which is for time limits and delays at the edges and is never stored.
