@@ -74,6 +74,10 @@ pub struct MessageView {
     pub defects: Vec<String>,
     /// Which machine wrote it, if one did.
     pub machine: Option<String>,
+    /// `authenticated`, `failed` or `unknown`: how far its author was to be believed when it came; `null` for what the desk wrote.
+    pub verdict: Option<String>,
+    /// On whose word; `null` where nobody was asked.
+    pub verdict_why: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -360,6 +364,8 @@ fn of_message(message: &Message, delivery: Option<Delivery>, sent_id: Option<Str
         delivery: delivery.map(|d| d.word().to_owned()),
         defects: message.defects.iter().map(|d| format!("{}: {}", d.name, d.detail)).collect(),
         machine: message.machine.clone(),
+        verdict: (message.author != Author::Desk).then(|| message.judgement.verdict.word().to_owned()),
+        verdict_why: Some(message.judgement.why.clone()).filter(|_| message.judgement.is_judged()),
     }
 }
 
@@ -549,6 +555,9 @@ impl WholeTicketView {
             }
             for defect in &m.defects {
                 let _ = writeln!(out, "    ! {defect}");
+            }
+            if let (Some(verdict), Some(why)) = (&m.verdict, &m.verdict_why) {
+                let _ = writeln!(out, "    sender {verdict} ({why})");
             }
         }
         let _ = writeln!(out, "\nhistory");

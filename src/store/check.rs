@@ -12,7 +12,8 @@ use super::sled::keys::{self, Kind, NEVER_MS, Parts};
 use super::sled::open::META_QUARANTINE;
 use super::sled::read::{bad_key, outbox_id};
 use super::sled::record::{
-    AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, Record, spilled_blob,
+    AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, Record, TallyRecord,
+    spilled_blob,
 };
 use super::sled::writer::Pause;
 use crate::domain::change::{History, Landing};
@@ -157,6 +158,7 @@ impl Walk<'_> {
             Kind::Attempts => self.attempts(key)?,
             Kind::OutboxDue => self.outbox_due(key)?,
             Kind::Acks => drop(self.engine.read::<AcksRecord>(value)?.times().map_err(|word| word.of(AcksRecord::KIND))?),
+            Kind::AckTally => drop(self.engine.read::<TallyRecord>(value)?),
             Kind::Cursor => drop(self.engine.read::<CursorRecord>(value)?),
             Kind::Session => self.session(key)?,
             Kind::ChatEvent => self.chat_event(key, value)?,
