@@ -85,8 +85,9 @@ impl<'a> Voice<'a> {
         if let Some(full) = full {
             return silent(&full);
         }
-        // Nothing of the mail is repeated to somebody whom we do not know: the sender may be forged (P6).
-        let template = if proven { "ack" } else { "ack_unverified" };
+        // Nothing of the mail is repeated to somebody whom we do not know: the sender may be forged, and one who is not may have his
+        // mail forwarded to others, who would read his words in our name (P6).
+        let template = if in_file { "ack" } else { "ack_unverified" };
         let clock = ticket.clocks.iter().find(|c| c.kind == ClockKind::FirstResponse);
         let (due, calendar) = (clock.map(|c| c.due), clock.map_or_else(String::new, |c| c.calendar.clone()));
         let language = ticket.language;
@@ -102,7 +103,7 @@ impl<'a> Voice<'a> {
                 purpose: Purpose::Ack,
                 audience: Audience::Customer,
                 from_name: self.policy.desk.name.clone(),
-                to: Contact { name: if proven { from.name.clone() } else { String::new() }, address: from.address.clone() },
+                to: Contact { name: if in_file { from.name.clone() } else { String::new() }, address: from.address.clone() },
                 subject,
                 body: vec![Piece::Text(text.clone())],
                 attachments: Vec::new(),

@@ -250,6 +250,22 @@ proptest! {
     }
 
     #[test]
+    fn a_message_of_the_first_version_reads_as_judged_by_nobody(message in message()) {
+        let judgement = Judgement::default();
+        let record = MessageRecord::from(&Message { judgement: judgement.clone(), ..message.clone() });
+        let plain = postcard::to_stdvec(&record).unwrap();
+        // The judgement was put behind it: verdict, basis, and the length of the reason.
+        let (first, behind) = plain.split_at(plain.len() - 3);
+        prop_assert_eq!(behind, [2, 0, 0]);
+        let read: MessageRecord = decode_spilled(first, 1).unwrap();
+        let Decoded::Record(again) = decode::<MessageRecord>(&[&[1, 0], first].concat()).unwrap() else { panic!("spilled") };
+        for record in [read, again] {
+            let expect = Message { judgement: judgement.clone(), ..message.clone() };
+            prop_assert_eq!(record.message(message.ticket, message.seq, message.body.text.clone()).unwrap(), expect);
+        }
+    }
+
+    #[test]
     fn an_outbound_mail_reads_back(outbound in outbound()) {
         prop_assert_eq!(there_and_back(&OutboxRecord::from(&outbound)).outbound(outbound.id).unwrap(), outbound);
     }
