@@ -74,7 +74,9 @@ mod tests {
             (vec![1_000_000], 0, 1, "nor by being asked"),
         ] {
             let mut tally = Tally::default();
-            times.into_iter().for_each(|second| tally.add(at(second)));
+            for second in times {
+                tally.add(at(second));
+            }
             assert_eq!(tally.within_hour(at(now)), expect, "{why}");
         }
     }
