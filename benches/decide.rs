@@ -15,6 +15,7 @@ use guichet::domain::change::Context;
 use guichet::domain::decide;
 use guichet::domain::message::{Body, Channel, Inbound, Source};
 use guichet::domain::policy::Policy;
+use guichet::domain::verdict::Judgement;
 use guichet::mail::normalise::{NormaliseLimits, Parsed, normalise};
 use jiff::Timestamp;
 use std::hint::black_box;
@@ -80,6 +81,7 @@ fn inbound(parsed: Parsed, now: Timestamp) -> Inbound {
         language: parsed.language,
         landed_to: None,
         defects: parsed.defects,
+        judgement: Judgement::default(),
     }
 }
 

@@ -26,6 +26,9 @@ pub struct Explained {
     /// The text that counts as new.
     pub text: String,
     pub machine: Option<String>,
+    /// `authenticated`, `failed` or `unknown`: how far the sender is to be believed.
+    pub verdict: String,
+    pub verdict_why: String,
     pub defects: Vec<String>,
 }
 
@@ -96,6 +99,8 @@ pub fn explain(desk: &Desk, raw: &[u8]) -> Result<Explained, StoreFault> {
             })
             .collect(),
         text: inbound.body.new_text(),
+        verdict: inbound.judgement.verdict.word().to_owned(),
+        verdict_why: inbound.judgement.reason().to_owned(),
         machine: inbound.machine.map(|(_, why)| why),
         defects: inbound.defects.iter().map(|d| format!("{}: {}", d.name, d.detail)).collect(),
     })
@@ -124,6 +129,7 @@ impl Explained {
         if let Some(machine) = &self.machine {
             let _ = writeln!(out, "machine: {machine}");
         }
+        let _ = writeln!(out, "sender: {} ({})", self.verdict, self.verdict_why);
         for defect in &self.defects {
             let _ = writeln!(out, "defect: {defect}");
         }

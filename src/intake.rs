@@ -25,6 +25,7 @@ use crate::domain::outbound::{OutboxEntry, Route};
 use crate::domain::policy::Policy;
 use crate::domain::{decide, threading};
 use crate::fault_plan::Place;
+use crate::mail::authenticity;
 use crate::mail::bounce::{Action, Report};
 use crate::mail::normalise::{NormaliseLimits, Parsed, normalise, normalise_start};
 use crate::mail::token::Signer;
@@ -348,6 +349,13 @@ impl Desk {
             let policy = self.policy();
             claims.extend(self.0.signer.claim_of_another(policy.agents.iter().map(|a| &a.address), &parsed.addressed));
         }
+        let judgement = {
+            // Of this very mailbox: what one provider's server says is no word of another's.
+            let policy = self.policy();
+            let trusted = policy.mailboxes.iter().find(|m| m.name == source.mailbox()).map(|m| m.trusted_authserv_ids.as_slice());
+            let from = parsed.from.as_ref().map(|f| &f.address);
+            authenticity::judge(parsed.authentication_results.as_deref(), from, trusted.unwrap_or_default())
+        };
         let mut defects = parsed.defects;
         if let Some(whole) = cut {
             defects.push(Defect { name: TOO_LARGE, detail: format!("{whole} octets: only its beginning was fetched") });
@@ -381,6 +389,7 @@ impl Desk {
             bounce,
             language: parsed.language,
             defects,
+            judgement,
         }
     }
 
@@ -589,6 +598,9 @@ pub fn need(inbound: &Inbound) -> Need {
         session: inbound.session(),
         sender: inbound.from.as_ref().map(|f| f.address.clone()),
         report: inbound.bounce.as_ref().map(|b| b.about),
+        // What nobody is acknowledged for, or is without a count, needs none.
+        acks_through: (inbound.channel == Channel::Mail && inbound.machine.is_none() && !inbound.judgement.is_authenticated())
+            .then(|| inbound.source.mailbox().to_owned()),
     }
 }
 

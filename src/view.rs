@@ -81,6 +81,10 @@ pub struct MessageView {
     /// Only the start of it came; here is the size of all of it, in octets. `guichet fetch` gets the rest.
     #[serde(default)]
     pub cut: Option<u64>,
+    /// `authenticated`, `failed` or `unknown`: how far its author was to be believed when it came; `null` for what the desk wrote.
+    pub verdict: Option<String>,
+    /// On whose word; `null` where nobody was asked.
+    pub verdict_why: Option<String>,
 }
 
 /// One way by which a message came: the message of an IMAP folder, or a file.
@@ -434,6 +438,8 @@ fn of_message(message: &Message, origin: &Origin, delivery: Option<Delivery>, se
         machine: message.machine.clone(),
         routes: origin.arrivals.iter().map(of_arrival).collect(),
         cut: origin.cut,
+        verdict: (message.author != Author::Desk).then(|| message.judgement.verdict.word().to_owned()),
+        verdict_why: Some(message.judgement.why.clone()).filter(|_| message.judgement.is_judged()),
     }
 }
 
@@ -650,6 +656,9 @@ impl WholeTicketView {
             }
             for route in &m.routes {
                 let _ = writeln!(out, "    < {}", route.line());
+            }
+            if let (Some(verdict), Some(why)) = (&m.verdict, &m.verdict_why) {
+                let _ = writeln!(out, "    sender {verdict} ({why})");
             }
         }
         let _ = writeln!(out, "\nhistory");

@@ -6,6 +6,7 @@ use crate::domain::address::{Contact, one_line};
 use crate::domain::change::{Actor, Change, History, Landing, Need};
 use crate::domain::message::{Author, Body, Channel, Inbound, Message, SessionId, Source, TicketNumber, Visibility};
 use crate::domain::ticket::NAME_OCTETS_MAX;
+use crate::domain::verdict::{Basis, Judgement, Verdict};
 use crate::domain::{decide, notice};
 use crate::intake::{Desk, fingerprint_of};
 use crate::store::{Outcome, StoreFault, TEXT_OCTETS_MAX};
@@ -79,6 +80,14 @@ impl Desk {
         let kept =
             if text.len() > TEXT_OCTETS_MAX { self.store().keep(vec![text.clone().into_bytes()]).await?.into_iter().next() } else { None };
         let name = one_line(&visitor.name, NAME_OCTETS_MAX);
+        let judgement = match &visitor.address {
+            Some(address) if visitor.verified => Judgement {
+                verdict: Verdict::Authenticated { domain: address.domain().to_owned() },
+                basis: Basis::ChatToken,
+                why: "signed in by the site".to_owned(),
+            },
+            Some(_) | None => Judgement::default(),
+        };
         Ok(Inbound {
             source: Source::Chat { session, client_id },
             channel: Channel::Chat,
@@ -102,6 +111,7 @@ impl Desk {
             bounce: None,
             language: visitor.language,
             defects: Vec::new(),
+            judgement,
         })
     }
 

@@ -39,6 +39,11 @@ pub(super) struct Desk {
     pub(super) review_after: Option<String>,
     pub(super) acks_per_hour_max: Option<u32>,
     pub(super) acks_per_hour_known_max: Option<u32>,
+    pub(super) acks_per_hour_domain_max: Option<u32>,
+    pub(super) acks_per_hour_mailbox_max: Option<u32>,
+    pub(super) acks_per_hour_desk_max: Option<u32>,
+    pub(super) trusted_authserv_ids: Option<Words>,
+    pub(super) agents_must_authenticate: Option<bool>,
     pub(super) attached_octets_max: Option<u64>,
     pub(super) ops: Option<Words>,
     pub(super) digest_at: Option<String>,
@@ -55,6 +60,7 @@ pub(super) struct Mailbox {
     pub(super) after: Option<String>,
     pub(super) poll_every: Option<String>,
     pub(super) silent_after: Option<String>,
+    pub(super) trusted_authserv_ids: Option<Words>,
     pub(super) maildir: Option<String>,
 }
 

@@ -4,6 +4,7 @@ use super::address::EmailAddress;
 use super::message::{Arrival, BlobRef, Fingerprint, Message, MessageId, Seq, SessionId, Source, TicketNumber};
 use super::ops::DeskState;
 use super::outbound::{Outbound, OutboxEntry, OutboxId};
+use super::tally::Tally;
 use super::ticket::Ticket;
 use jiff::Timestamp;
 
@@ -20,6 +21,8 @@ pub struct Need {
     pub sender: Option<EmailAddress>,
     /// The mail that a report speaks of, with its ticket.
     pub report: Option<OutboxId>,
+    /// The mailbox through which the sender came, if the counts of acks to unproven senders are wanted.
+    pub acks_through: Option<String>,
 }
 
 /// All that a decision may see of the store, read at one moment.
@@ -40,6 +43,19 @@ pub struct Context {
     pub reported: Option<OutboxEntry>,
     /// When the sender's address, tags apart, last got automatic mail, oldest first, at most the store's bound.
     pub acks: Vec<Timestamp>,
+    /// How many senders who could not prove themselves got automatic mail lately.
+    pub unproven_acks: AckTallies,
+}
+
+/// Automatic mail to senders who could not prove themselves, counted three times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AckTallies {
+    /// To addresses of the sender's domain.
+    pub domain: Tally,
+    /// Because of mail that came through this mailbox.
+    pub mailbox: Tally,
+    /// In all.
+    pub desk: Tally,
 }
 
 /// One line of a customer's past, for the brief.
@@ -136,6 +152,9 @@ pub struct Change {
     pub bounced: Option<(OutboxId, Timestamp)>,
     /// Automatic mail to an address, counted against its cap.
     pub acked: Option<(EmailAddress, Timestamp)>,
+    /// The mailbox through which the one who was `acked` came, if he could not prove himself: it counts against the caps of his
+    /// domain, that mailbox and the desk, too.
+    pub acked_unproven: Option<String>,
     /// What the desk has told its ops, with the version that it was read at (0: new). Mails of its own (`0.n`) come with it only.
     pub desk: Option<DeskState>,
     /// A mail could not be delivered for good: counted, so that ops hear of it.

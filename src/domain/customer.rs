@@ -3,6 +3,7 @@
 use super::address::EmailAddress;
 use super::message::Language;
 use super::policy::Policy;
+use super::verdict::Judgement;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -123,6 +124,15 @@ impl Policy {
     #[must_use]
     pub fn know_at(&self, address: Option<&EmailAddress>, now: Timestamp) -> Known {
         self.know(address, now.to_zoned(TimeZone::UTC).date())
+    }
+
+    /// [`Policy::know_at`] for whoever wrote a mail: one who is known not to be who he claims is nobody.
+    #[must_use]
+    pub fn know_sender(&self, address: Option<&EmailAddress>, judgement: &Judgement, now: Timestamp) -> Known {
+        if judgement.has_failed() {
+            return self.stranger(&format!("the sender is not believed: {}", judgement.sentence()));
+        }
+        self.know_at(address, now)
     }
 
     /// The tier that one row gives, with the reason; or why it gives none.

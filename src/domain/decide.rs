@@ -42,7 +42,21 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
             hold(inbound, ticket, agent, &why, vec![fault.to_owned()], policy, now, &mut change);
         }
         Place::Customer { ticket, why } => customer_writes(inbound, ticket, &why, context, policy, now, &mut change),
-        Place::ThirdParty { ticket, why } => third_party_writes(inbound, ticket, &why, policy, now, &mut change),
+        Place::Doubted { ticket, why } => {
+            let doubt = format!("its sender is {}", inbound.judgement.sentence());
+            aside(
+                inbound,
+                ticket,
+                ("a doubted sender wrote", &format!("{why}, but {doubt}: only agents see it")),
+                policy,
+                now,
+                &mut change,
+            );
+        }
+        Place::ThirdParty { ticket, why } => {
+            let why = format!("{why}, from an address that has no part in it: agents see it, nothing is sent there until one says #cc");
+            aside(inbound, ticket, ("a third party wrote", &why), policy, now, &mut change);
+        }
         Place::Report { ticket, bounce } => report(inbound, ticket, &bounce, context, policy, now, &mut change),
         Place::DeskReport { bounce } => desk_report(inbound, &bounce, now, &mut change),
         Place::Opens { continues, why } => opens(inbound, continues, &why, context, policy, now, &mut change),
@@ -73,6 +87,7 @@ pub fn on_release(inbound: &Inbound, id: u64, context: &Context, policy: &Policy
         Place::Quarantine { .. }
         | Place::Agent { .. }
         | Place::AgentOnCustomerSide { .. }
+        | Place::Doubted { .. }
         | Place::ThirdParty { .. }
         | Place::Report { .. }
         | Place::DeskReport { .. } => return None,
@@ -112,6 +127,7 @@ pub fn on_dropped(ticket: Option<&Ticket>, entry: &OutboxEntry, now: Timestamp) 
 pub fn without_notices(mut change: Change, now: Timestamp) -> Change {
     change.outbox.clear();
     change.acked = None;
+    change.acked_unproven = None;
     let imported = line(now, Actor::Desk, "imported without notices", "asked for by the import");
     for ticket in &mut change.tickets {
         // The desk's own words stand behind the message that they answer: without them no place is left free.
@@ -194,7 +210,7 @@ fn opens(
     change: &mut Change,
 ) {
     let from = inbound.from.as_ref().map(|f| &f.address);
-    let known = policy.know_at(from, now);
+    let known = policy.know_sender(from, &inbound.judgement, now);
     let (home, mailbox) = home(inbound, policy);
     let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(super::ticket::Priority::Medium, |t| t.priority);
     let routing = route::route(inbound, &known, (home, priority), policy, now);
@@ -239,7 +255,9 @@ fn opens(
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
     let mut voice = Voice::new(policy, now);
     lines.push(voice.acknowledge(&mut ticket, inbound, &known, context));
-    voice.notify(&mut ticket, inbound, &message, &known, &context.earlier, None);
+    // The past of whom he claims to be is not his.
+    let earlier = if inbound.judgement.has_failed() { &[][..] } else { &context.earlier };
+    voice.notify(&mut ticket, inbound, &message, &known, earlier, None);
     finish(change, ticket, message, lines, voice, session);
 }
 
@@ -344,14 +362,14 @@ fn desk_report(inbound: &Inbound, bounce: &Bounce, now: Timestamp, change: &mut 
     }
 }
 
-fn third_party_writes(inbound: &Inbound, ticket: &Ticket, why: &str, policy: &Policy, now: Timestamp, change: &mut Change) {
+/// What agents see beside the thread, and nobody else; `(what, why)` is its line of history.
+fn aside(inbound: &Inbound, ticket: &Ticket, (what, why): (&str, &str), policy: &Policy, now: Timestamp, change: &mut Change) {
     let mut ticket = ticket.clone();
     if inbound.machine.is_some() {
         return quiet_note(inbound, &mut ticket, why, now, change);
     }
     let Some(from) = inbound.from.clone() else { return };
-    let why = format!("{why}, from an address that has no part in it: agents see it, nothing is sent there until one says #cc");
-    let mut lines = vec![line(now, Actor::Customer, "a third party wrote", &why)];
+    let mut lines = vec![line(now, Actor::Customer, what, why)];
     if matches!(ticket.status, Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. }) {
         lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
     }
@@ -602,6 +620,7 @@ fn file(
         raw: inbound.raw,
         machine: inbound.machine.as_ref().map(|(_, why)| one_line(why, 100)),
         defects: inbound.defects.clone(),
+        judgement: inbound.judgement.clone(),
         chat_seq,
         client_id: inbound.client_id().map(str::to_owned),
         outbox: Vec::new(),
@@ -614,6 +633,7 @@ fn finish(change: &mut Change, mut ticket: Ticket, message: Message, lines: Vec<
     change.messages.extend(voice.messages);
     change.outbox.extend(voice.said);
     change.acked = change.acked.take().or(voice.acked);
+    change.acked_unproven = change.acked_unproven.take().or(voice.acked_unproven);
     change.session = session;
     change.tickets.push(ticket);
 }

@@ -1,6 +1,7 @@
 //! What somebody said: [`Inbound`] on its way in, [`Message`] once it belongs to a ticket.
 
 use super::address::{Contact, EmailAddress};
+use super::verdict::Judgement;
 use jiff::Timestamp;
 use std::fmt;
 
@@ -410,6 +411,8 @@ pub struct Inbound {
     pub bounce: Option<Bounce>,
     pub language: Option<Language>,
     pub defects: Vec<Defect>,
+    /// How far `from` is to be believed.
+    pub judgement: Judgement,
 }
 
 impl Inbound {
@@ -497,6 +500,8 @@ pub struct Message {
     /// `auto_reply`, `bounce`, … where a machine speaks.
     pub machine: Option<String>,
     pub defects: Vec<Defect>,
+    /// How far its author is to be believed, as it was found when it came.
+    pub judgement: Judgement,
     /// Place in the chat window's own count, where it is shown there.
     pub chat_seq: Option<u32>,
     /// The window's own name for what its visitor said.

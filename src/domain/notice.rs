@@ -14,6 +14,7 @@ use super::policy::{Agent, Policy};
 use super::sla::{ClockKind, ClockState};
 use super::template::{BRIEF_MARK, ClockFacts, EarlierFacts, NoticeFacts, Rendered};
 use super::ticket::{Priority, SUBJECT_OCTETS_MAX, Ticket};
+use super::verdict::Judgement;
 use jiff::{SignedDuration, Timestamp};
 
 /// What one decision says.
@@ -26,6 +27,8 @@ pub struct Voice<'a> {
     pub messages: Vec<Message>,
     /// Automatic mail to a customer, for its cap.
     pub acked: Option<(EmailAddress, Timestamp)>,
+    /// The mailbox that he came through, if he could not prove himself.
+    pub acked_unproven: Option<String>,
 }
 
 /// How the line of a ticket's history begins that tells of the first automatic answer.
@@ -53,7 +56,7 @@ impl<'a> Voice<'a> {
     /// Nothing said yet.
     #[must_use]
     pub const fn new(policy: &'a Policy, now: Timestamp) -> Self {
-        Self { policy, now, said: Vec::new(), messages: Vec::new(), acked: None }
+        Self { policy, now, said: Vec::new(), messages: Vec::new(), acked: None, acked_unproven: None }
     }
 
     /// The first automatic answer to the customer, or the reason for silence.
@@ -66,14 +69,24 @@ impl<'a> Voice<'a> {
             return silent(&format!("a machine wrote: {why}"));
         }
         let Some(from) = &inbound.from else { return silent("nobody to send it to") };
+        if inbound.judgement.has_failed() {
+            return silent(&format!("its sender is {}: an answer would go to whom it was forged from", inbound.judgement.sentence()));
+        }
+        // Where nobody is asked about senders, those of the customers' file are believed.
+        let in_file = inbound.judgement.is_believed() && self.policy.customers.find(&from.address).is_some();
+        let proven = in_file || inbound.judgement.is_authenticated();
         let hour_ago = self.now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
         let recent = context.acks.iter().filter(|at| **at > hour_ago).count();
-        let in_file = self.policy.customers.find(&from.address).is_some();
         let most = if in_file { self.policy.desk.acks_per_hour_known_max } else { self.policy.desk.acks_per_hour_max };
         if recent >= most as usize {
             return silent(&format!("{recent} automatic mails went to that address within an hour"));
         }
-        // Nothing of the mail is repeated to somebody whom we do not know: the sender may be forged (P6).
+        let full = if proven { None } else { self.full_cap(context) };
+        if let Some(full) = full {
+            return silent(&full);
+        }
+        // Nothing of the mail is repeated to somebody whom we do not know: the sender may be forged, and one who is not may have his
+        // mail forwarded to others, who would read his words in our name (P6).
         let template = if in_file { "ack" } else { "ack_unverified" };
         let clock = ticket.clocks.iter().find(|c| c.kind == ClockKind::FirstResponse);
         let (due, calendar) = (clock.map(|c| c.due), clock.map_or_else(String::new, |c| c.calendar.clone()));
@@ -111,17 +124,36 @@ impl<'a> Voice<'a> {
             raw: None,
             machine: None,
             defects: Vec::new(),
+            judgement: Judgement::default(),
             chat_seq: None,
             client_id: None,
             outbox: vec![id],
         });
         self.acked = Some((from.address.clone(), self.now));
+        self.acked_unproven = (!proven).then(|| inbound.source.mailbox().to_owned());
+        let due = due.map_or_else(|| "no response target".to_owned(), |due| format!("due {due}"));
+        let judged =
+            if inbound.judgement.is_judged() { format!("; its sender is {}", inbound.judgement.sentence()) } else { String::new() };
         History {
             at: self.now,
             by: Actor::Desk,
             what: format!("{ACKNOWLEDGED} {language}"),
-            why: due.map_or_else(|| format!("template {template}, no response target"), |due| format!("template {template}, due {due}")),
+            why: format!("template {template}, {due}{judged}"),
         }
+    }
+
+    /// Which of the caps on automatic mail to senders who could not prove themselves is reached.
+    fn full_cap(&self, context: &Context) -> Option<String> {
+        let (desk, tallies) = (&self.policy.desk, &context.unproven_acks);
+        [
+            ("to that domain", &tallies.domain, desk.acks_per_hour_domain_max),
+            ("for that mailbox", &tallies.mailbox, desk.acks_per_hour_mailbox_max),
+            ("in all", &tallies.desk, desk.acks_per_hour_desk_max),
+        ]
+        .into_iter()
+        .map(|(whose, tally, most)| (whose, tally.within_hour(self.now), most))
+        .find(|(_, recent, most)| recent >= most)
+        .map(|(whose, recent, _)| format!("{recent} automatic mails to unproven senders went out {whose} within an hour"))
     }
 
     /// Somebody wrote: the assignee hears of it, or else the whole team.
@@ -145,7 +177,9 @@ impl<'a> Voice<'a> {
         let (attachments, left_out) = self.within_limits(&message.attachments);
         for (contact, audience, language) in self.watchers(ticket, except) {
             let mut facts = self.brief_facts(ticket, known, earlier, language);
-            if stranger {
+            if inbound.judgement.has_failed() {
+                facts.doubted = inbound.from.as_ref().map(|f| f.address.to_string()).unwrap_or_default();
+            } else if stranger {
                 facts.stranger = inbound.from.as_ref().map(|f| f.address.to_string()).unwrap_or_default();
             }
             facts.left_out.clone_from(&left_out);

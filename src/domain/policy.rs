@@ -8,6 +8,7 @@ use super::customer::Directory;
 use super::message::{Channel, Language};
 use super::template::Templates;
 use super::ticket::Priority;
+use super::verdict::{Judgement, Verdict};
 use jiff::SignedDuration;
 use regex::Regex;
 use std::borrow::Cow;
@@ -45,8 +46,14 @@ pub struct Desk {
     pub review_after: SignedDuration,
     /// Automatic mails to one address within an hour (P6).
     pub acks_per_hour_max: u32,
-    /// The same for an address of the customers' file.
+    /// The same for an address of the customers' file, if it is believed.
     pub acks_per_hour_known_max: u32,
+    /// Automatic mails within an hour to senders who could not prove themselves: of one domain, through one mailbox, in all (P6).
+    pub acks_per_hour_domain_max: u32,
+    pub acks_per_hour_mailbox_max: u32,
+    pub acks_per_hour_desk_max: u32,
+    /// Whether an agent's token counts only if his mail is authenticated; `None`: where it is judged at all.
+    pub agents_must_authenticate: Option<bool>,
     /// Attachments of a notification or an answer together, in octets.
     pub attached_octets_max: u64,
     /// Who is told of what goes wrong with the desk itself.
@@ -63,6 +70,8 @@ pub struct Mailbox {
     pub team: String,
     /// How long it may give no answer before ops are told; `None`: for ever.
     pub silent_after: Option<SignedDuration>,
+    /// The mail servers, in lower case, whose Authentication-Results are believed; without any nobody's sender is judged.
+    pub trusted_authserv_ids: Vec<String>,
 }
 
 /// `[chat]`, as far as decisions go.
@@ -214,6 +223,17 @@ impl Policy {
     #[must_use]
     pub fn mailbox(&self, name: &str) -> Option<&Mailbox> {
         self.mailboxes.iter().find(|m| m.name == name).or(self.mailboxes.first())
+    }
+
+    /// Whether the sender of a mail that bears an agent's address may be taken for that agent, as far as the address goes: his
+    /// token has to come beside it (P8).
+    #[must_use]
+    pub fn believes_agent(&self, judgement: &Judgement) -> bool {
+        match judgement.verdict {
+            Verdict::Authenticated { .. } => true,
+            Verdict::Failed => false,
+            Verdict::Unknown => !self.desk.agents_must_authenticate.unwrap_or(judgement.is_judged()),
+        }
     }
 
     /// Whether an address is one of the desk's own, with or without a token behind a `+`.

@@ -50,7 +50,8 @@ fn matches(when: &Condition, inbound: &Inbound, known: &Known, searched: &Search
         }
         (true, None) => false,
     };
-    let sender = inbound.from.as_ref().map(|f| &f.address);
+    // Whoever is known not to be who he claims is no sender that a rule could speak of.
+    let sender = inbound.from.as_ref().filter(|_| !inbound.judgement.has_failed()).map(|f| &f.address);
     let all = holds(!when.tiers.is_empty(), when.tiers.contains(&known.tier).then(|| format!("tier {}", known.tier)))
         && holds(
             !when.channels.is_empty(),

@@ -4,8 +4,9 @@ use super::change::ChatSession;
 use super::message::{Attachment, BlobId, BlobRef, Bounce, Language, Machine, MessageId, TicketNumber, Visibility};
 use super::outbound::{Audience, OutboxId, Purpose, Route};
 use super::sla::ClockKind;
-use super::testing::{World, address, chat, mail, proven};
+use super::testing::{World, address, authenticated, chat, judged, mail, proven};
 use super::ticket::Priority;
+use super::verdict::Verdict;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
@@ -544,4 +545,132 @@ proptest! {
             prop_assert!(change.landing.is_some() ^ change.quarantine.is_some(), "each message lands once: {change:?}");
         }
     }
+}
+
+#[test]
+fn p6_p9_what_follows_from_the_verdict_for_a_new_matter() {
+    let known = "joao@padaria.example";
+    let stranger = "a@b.example";
+    let own = |from: &str| authenticated(from.split('@').nth(1).unwrap());
+    for (from, verdict, tier, acks, repeats, why) in [
+        (known, None, "advanced", 1, true, "nobody is asked about anybody: as the file says"),
+        (stranger, None, "basic", 1, false, "the same, and nobody knows him"),
+        (known, Some(own(known)), "advanced", 1, true, "he is who he says"),
+        (stranger, Some(own(stranger)), "basic", 1, false, "he is who he says, but his mail may be forwarded to others"),
+        (known, Some(Verdict::Unknown), "advanced", 1, false, "it may be another: told nothing that he wrote"),
+        (stranger, Some(Verdict::Unknown), "basic", 1, false, "nobody speaks for him"),
+        (known, Some(Verdict::Failed), "basic", 0, false, "he is another: neither his tier nor a mail to him"),
+        (stranger, Some(Verdict::Failed), "basic", 0, false, "no mail to whom it was forged from"),
+    ] {
+        let mut world = World::new();
+        let mut inbound = mail(1, from, "BUY PILLS", "y");
+        inbound.reply_to = mail(2, "victim@c.example", "x", "y").from.into_iter().collect();
+        let is_failed = verdict == Some(Verdict::Failed);
+        let change = world.hears(match verdict {
+            Some(verdict) => judged(inbound, verdict),
+            None => inbound,
+        });
+        assert_eq!((world.ticket(1).tier.as_str(), world.told(Purpose::Ack).len()), (tier, acks), "{why}");
+        assert!(world.told(Purpose::Ack).iter().all(|to| *to == from), "{why}: to From alone, never to Reply-To");
+        let ack = world.sent.iter().find(|o| o.purpose == Purpose::Ack);
+        assert_eq!(format!("{ack:?}").contains("PILLS"), repeats, "{why}");
+        assert_eq!(world.told(Purpose::Notification).len(), 2, "{why}: agents hear of it");
+        let told = format!("{:?}", world.sent.iter().find(|o| o.purpose == Purpose::Notification));
+        assert_eq!(told.contains(&format!("doubted {from}")), is_failed, "{why}: and that it is doubted");
+        let reasons = change.history.iter().filter(|(_, l)| l.why.contains("failed (told by mx.acme.example)")).count();
+        assert_eq!(reasons, if is_failed { 2 } else { 0 }, "{why}: tier and silence have their reason");
+    }
+}
+
+#[test]
+fn p7_p8_whom_a_verdict_keeps_from_a_ticket() {
+    let joao = "joao@padaria.example";
+    for (from, as_agent, verdict, quarantined, public, why) in [
+        (joao, false, Some(authenticated("padaria.example")), false, true, "the customer"),
+        (joao, false, Some(Verdict::Unknown), false, true, "the customer by his reply address"),
+        (joao, false, None, false, true, "nobody is asked"),
+        (joao, false, Some(Verdict::Failed), false, false, "another in the customer's name: agents see it"),
+        ("ana@acme.example", true, None, false, true, "nobody is asked: her token is enough"),
+        ("ana@acme.example", true, Some(authenticated("acme.example")), false, true, "the agent"),
+        ("ana@acme.example", true, Some(Verdict::Unknown), true, false, "nobody speaks for her, and somebody was asked"),
+        ("ana@acme.example", true, Some(Verdict::Failed), true, false, "another with her token"),
+        ("ana@acme.example", false, Some(Verdict::Failed), true, false, "another in her name on the customer's side: she is not told"),
+    ] {
+        let mut world = World::new();
+        world.hears(mail(1, joao, "x", "y"));
+        let (acks, sent) = (world.told(Purpose::Ack).len(), world.sent.len());
+        let mut inbound = proven(mail(2, from, "Re: x", "Olá"), 1, as_agent);
+        inbound.recipients = mail(3, "mallory@evil.example", "x", "y").from.into_iter().collect();
+        world.hears(match verdict {
+            Some(verdict) => judged(inbound, verdict),
+            None => inbound,
+        });
+        assert_eq!(world.quarantined.iter().any(|reason| reason == "unproven_agent"), quarantined, "{why}");
+        assert_eq!(world.sent.len() == sent, quarantined, "{why}: nobody is written to because of it");
+        let second = world.messages.iter().find(|m| m.message_id == MessageId::parse("m2@x.example"));
+        assert_eq!(second.map(|m| m.visibility == Visibility::Public), if quarantined { None } else { Some(public) }, "{why}");
+        assert_eq!((world.tickets.len(), world.told(Purpose::Ack).len()), (1, acks), "{why}");
+        assert!(world.ticket(1).participants.is_empty(), "{why}");
+    }
+    for (must, verdict, answers, why) in [
+        (Some(false), Verdict::Unknown, 1, "not wanted: her token is enough"),
+        (Some(false), Verdict::Failed, 0, "but not against what is known"),
+        (Some(true), Verdict::Unknown, 0, "wanted"),
+    ] {
+        let mut world = World::new();
+        world.policy.desk.agents_must_authenticate = must;
+        world.hears(mail(1, joao, "x", "y"));
+        world.hears(judged(proven(mail(2, "ana@acme.example", "Re: x", "Olá"), 1, true), verdict));
+        assert_eq!(world.told(Purpose::Answer).len(), answers, "{why}");
+    }
+}
+
+#[test]
+fn p7_a_failed_reference_joins_beside_the_thread_and_a_closed_one_opens_anew() {
+    for (closed, tickets, why) in [(false, 1, "agents see it there"), (true, 2, "nobody looks at a closed ticket")] {
+        let mut world = World::new();
+        world.hears(mail(1, "joao@padaria.example", "x", "y"));
+        if closed {
+            world.hears(proven(mail(2, "ana@acme.example", "Re: x", "#close\nTchau"), 1, true));
+        }
+        let mut forged = mail(3, "joao@padaria.example", "Re: x", "Send all to me");
+        forged.references.extend(MessageId::parse("m1@x.example"));
+        let acks = world.told(Purpose::Ack).len();
+        world.hears(judged(forged, Verdict::Failed));
+        assert_eq!((world.tickets.len(), world.told(Purpose::Ack).len()), (tickets, acks), "{why}");
+        let last = world.messages.last().unwrap();
+        assert_eq!(last.visibility == Visibility::Internal, !closed, "{why}");
+        assert_eq!(last.judgement.verdict, Verdict::Failed, "{why}: it is written down");
+    }
+}
+
+#[test]
+fn p6_unproven_senders_share_caps_and_proven_ones_do_not_count() {
+    type Set = fn(&mut super::policy::Desk);
+    let sets: [(Set, &str); 3] = [
+        (|d| d.acks_per_hour_domain_max = 4, "domain"),
+        (|d| d.acks_per_hour_mailbox_max = 4, "mailbox"),
+        (|d| d.acks_per_hour_desk_max = 4, "desk"),
+    ];
+    for (set, why) in sets {
+        let mut world = World::new();
+        set(&mut world.policy.desk);
+        let unproven = |n: u32| judged(mail(n, &format!("a{n}@b.example"), "x", "y"), Verdict::Unknown);
+        for n in 1..=10 {
+            world.hears(unproven(n));
+        }
+        assert_eq!((world.told(Purpose::Ack).len(), world.tickets.len()), (4, 10), "{why}: each is a ticket (P3)");
+        world.hears(judged(mail(11, "c@b.example", "x", "y"), authenticated("b.example")));
+        assert_eq!(world.told(Purpose::Ack).len(), 5, "{why}: the proven are not held up");
+        world.hears(judged(mail(12, "c@else.example", "x", "y"), Verdict::Unknown));
+        assert_eq!(world.told(Purpose::Ack).len(), if why == "domain" { 6 } else { 5 }, "{why}: another domain");
+        world.waits(MIN(66));
+        world.hears(unproven(13));
+        assert_eq!(world.told(Purpose::Ack).last(), Some(&"a13@b.example"), "{why}: an hour later there is one more");
+    }
+    let mut world = World::new();
+    world.policy.desk.acks_per_hour_desk_max = 0;
+    world.hears(mail(1, "joao@padaria.example", "x", "y"));
+    world.hears(mail(2, "a@b.example", "x", "y"));
+    assert_eq!(world.told(Purpose::Ack), ["joao@padaria.example"], "where nobody is asked, the file's customers are proven");
 }

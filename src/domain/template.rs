@@ -103,6 +103,8 @@ pub struct NoticeFacts {
     pub closed_number: String,
     /// Address of a writer who has no part in the ticket; empty for those who have.
     pub stranger: String,
+    /// Address of a writer who is known not to be who he claims; empty for all others.
+    pub doubted: String,
     /// Attachments that were too large to go along, with their sizes.
     pub left_out: Vec<String>,
     /// The size of a mail of which only the start came, and the command that fetches the rest; empty for any other.
@@ -373,6 +375,7 @@ impl NoticeFacts {
             closed_number: "#1041".to_owned(),
             address: "ana@souza.example".to_owned(),
             stranger: "bia@else.example".to_owned(),
+            doubted: "ceo@else.example".to_owned(),
             left_out: vec!["plan.pdf (20 MiB)".to_owned()],
             mailboxes: vec![SilenceFacts {
                 mailbox: "support".to_owned(),

@@ -2,13 +2,15 @@
 
 use super::address::{Contact, EmailAddress};
 use super::calendar::{Calendar, Shift};
-use super::change::{Change, ChatSession, Context, EarlierTicket, Landing};
+use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, Landing};
 use super::customer::{Customer, Directory};
 use super::message::{Body, Bound, Channel, Claim, Fingerprint, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber};
 use super::outbound::{Audience, Delivery, Outbound, OutboxEntry, Purpose};
 use super::policy::{Agent, ChatDesk, Desk, Mailbox, Policy, Sla, Team, Tier};
+use super::tally::Tally;
 use super::template::Templates;
 use super::ticket::{Priority, Status, Ticket};
+use super::verdict::{Basis, Judgement, Verdict};
 use super::{decide, sla::ClockKind, threading};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -87,7 +89,10 @@ pub(crate) fn policy() -> Policy {
     ] {
         sources.insert((Language::EN, name.to_owned()), format!("Subject: {subject}\n\n{body}\n"));
     }
-    sources.insert((Language::EN, "brief".to_owned()), "— guichet {{ number }}\n{{ tier }} {{ stranger }}\n".to_owned());
+    sources.insert(
+        (Language::EN, "brief".to_owned()),
+        "— guichet {{ number }}\n{{ tier }} {{ stranger }}{% if doubted %} doubted {{ doubted }}{% endif %}\n".to_owned(),
+    );
     sources.insert((Language::EN, "chat_expected".to_owned()), "{{ desk }} {{ due_text }}\n".to_owned());
     let sla = |tier: Option<&str>, first: i64, resolution: i64| Sla {
         tier: tier.map(str::to_owned),
@@ -107,6 +112,10 @@ pub(crate) fn policy() -> Policy {
             review_after: SignedDuration::from_hours(24),
             acks_per_hour_max: 3,
             acks_per_hour_known_max: 5,
+            acks_per_hour_domain_max: 100,
+            acks_per_hour_mailbox_max: 100,
+            acks_per_hour_desk_max: 100,
+            agents_must_authenticate: None,
             attached_octets_max: 1000,
             ops: Vec::new(),
             digest_at: jiff::civil::time(8, 0, 0, 0),
@@ -116,6 +125,7 @@ pub(crate) fn policy() -> Policy {
             address: address("support@acme.example"),
             team: "frontline".to_owned(),
             silent_after: Some(SignedDuration::from_mins(15)),
+            trusted_authserv_ids: Vec::new(),
         }],
         chat: Some(ChatDesk { team: "frontline".to_owned(), mailbox: "support".to_owned() }),
         teams,
@@ -156,6 +166,7 @@ pub(crate) fn mail(n: u32, from: &str, subject: &str, text: &str) -> Inbound {
         bounce: None,
         language: None,
         defects: Vec::new(),
+        judgement: Judgement::default(),
     }
 }
 
@@ -173,6 +184,17 @@ pub(crate) fn proven(mut inbound: Inbound, ticket: u64, as_agent: bool) -> Inbou
     inbound
 }
 
+/// With what a trusted server says of its sender.
+pub(crate) fn judged(mut inbound: Inbound, verdict: Verdict) -> Inbound {
+    inbound.judgement = Judgement { verdict, basis: Basis::AuthenticationResults, why: "told by mx.acme.example".to_owned() };
+    inbound
+}
+
+/// The verdict that speaks for an address of this domain.
+pub(crate) fn authenticated(domain: &str) -> Verdict {
+    Verdict::Authenticated { domain: domain.to_owned() }
+}
+
 /// A model of the store, and a time that stands still until it is moved.
 pub(crate) struct World {
     pub(crate) policy: Policy,
@@ -185,6 +207,8 @@ pub(crate) struct World {
     ids: Vec<(MessageId, TicketNumber)>,
     sessions: HashMap<SessionId, ChatSession>,
     acks: Vec<(EmailAddress, Timestamp)>,
+    /// By domain, by mailbox, and in all under the empty name.
+    tallies: HashMap<(char, String), Tally>,
 }
 
 impl World {
@@ -201,6 +225,7 @@ impl World {
             ids: Vec::new(),
             sessions: HashMap::new(),
             acks: Vec::new(),
+            tallies: HashMap::new(),
         }
     }
 
@@ -239,12 +264,21 @@ impl World {
                 .map(|t| EarlierTicket { number: t.number, subject: t.subject.clone(), status: t.status.word(), opened: t.opened })
                 .collect(),
             acks: self.acks.iter().filter(|(a, _)| sender.is_some_and(|s| s.untagged() == a.untagged())).map(|(_, at)| *at).collect(),
+            unproven_acks: AckTallies {
+                domain: self.tally('d', sender.map_or("", EmailAddress::domain)),
+                mailbox: self.tally('m', inbound.source.mailbox()),
+                desk: self.tally('a', ""),
+            },
         };
         if inbound.session().is_none() {
             let window = threading::place(inbound, &context, &self.policy).ticket().and_then(|t| t.session);
             context.session = window.and_then(|id| self.sessions.get(&id).cloned());
         }
         context
+    }
+
+    fn tally(&self, kind: char, name: &str) -> Tally {
+        self.tallies.get(&(kind, name.to_owned())).cloned().unwrap_or_default()
     }
 
     /// Somebody says something; what was decided is applied.
@@ -301,6 +335,11 @@ impl World {
         self.sent.extend(change.outbox.iter().cloned());
         self.ids.extend(change.message_ids.iter().cloned());
         self.acks.extend(change.acked.iter().cloned());
+        if let (Some((address, at)), Some(mailbox)) = (&change.acked, &change.acked_unproven) {
+            for (kind, name) in [('d', address.domain()), ('m', mailbox), ('a', "")] {
+                self.tallies.entry((kind, name.to_owned())).or_default().add(*at);
+            }
+        }
         self.check();
     }
 

@@ -8,6 +8,7 @@
 //! | the same about a mail to ops, a machine of theirs | quarantine `desk_report`, of which none hear|
 //! | no single usable sender                           | quarantine `no_sender`                     |
 //! | our own address, our own mail come back           | quarantine `own_mail`                      |
+//! | the same, and his mail failed authentication      | quarantine `unproven_agent`                |
 //! | a token or Message-ID of ours, bound to this agent| the agent speaks (P8)                      |
 //! | an agent's reply address, from no agent           | joins as third party                       |
 //! | a token or Message-ID of ours, customer's side    | joins: as participant, else as third party |
@@ -16,6 +17,10 @@
 //! | an agent's address without proof                  | quarantine `unproven_agent`                |
 //! | a machine's answer or list mail                   | quarantine `machine`                       |
 //! | anything else                                     | opens a ticket                             |
+//!
+//! "The same" stands for an agent's address with a token, where [`Policy::believes_agent`] says no. Where a participant's mail would
+//! join and its sender is known not to be he (verdict `failed`), agents see it beside the thread: it may be a forgery, or a mail that
+//! a forwarder broke.
 //!
 //! A subject tag joins nothing: anybody can write a number.
 //!
@@ -38,6 +43,8 @@ pub enum Place<'a> {
     AgentOnCustomerSide { ticket: &'a Ticket, agent: &'a Agent, why: String },
     /// The requester or a participant goes on.
     Customer { ticket: &'a Ticket, why: String },
+    /// Somebody who is known not to be the participant that he claims to be: agents see it, and that is all.
+    Doubted { ticket: &'a Ticket, why: String },
     /// Somebody else who holds a token.
     ThirdParty { ticket: &'a Ticket, why: String },
     /// A mail system reports about a mail of ours.
@@ -88,6 +95,9 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
         match &claim.bound_to {
             Bound::Agent(address) => {
                 if let Some(agent) = policy.agent(address).filter(|a| a.address == from.address) {
+                    if !policy.believes_agent(&inbound.judgement) {
+                        return doubted_agent(inbound, &why);
+                    }
                     return Place::Agent { ticket, agent, why };
                 }
                 if policy.agent(&from.address).is_none() {
@@ -98,6 +108,7 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
             Bound::Customer => {
                 return match policy.agent(&from.address) {
                     _ if ticket.is_participant(&from.address) => joins(inbound, ticket, why),
+                    Some(_) if !policy.believes_agent(&inbound.judgement) => doubted_agent(inbound, &why),
                     Some(agent) => Place::AgentOnCustomerSide { ticket, agent, why },
                     // Nobody looks at a closed ticket any more (P4): his word there would be forgotten.
                     None if is_closed(ticket) && inbound.machine.is_none() => joins(inbound, ticket, why),
@@ -163,10 +174,19 @@ fn machine_alone<'a>(inbound: &Inbound) -> Option<Place<'a>> {
     }
 }
 
+/// An agent's token without his mail server's word for it: a notification may have been forwarded, or read by another (P8).
+fn doubted_agent<'a>(inbound: &Inbound, why: &str) -> Place<'a> {
+    let detail = format!("it bears an agent's address and his token ({why}), but its sender is {}", inbound.judgement.sentence());
+    Place::Quarantine { reason: "unproven_agent", detail }
+}
+
 fn joins<'a>(inbound: &Inbound, ticket: &'a Ticket, why: String) -> Place<'a> {
     // A machine that answers our last mail opens nothing: each answer with #close would lead to a new ticket (P6).
     if is_closed(ticket) && machine_alone(inbound).is_none() {
         return Place::Opens { continues: Some(ticket.number), why: format!("{why}, which is closed") };
+    }
+    if inbound.judgement.has_failed() {
+        return Place::Doubted { ticket, why };
     }
     Place::Customer { ticket, why }
 }
@@ -186,6 +206,7 @@ impl Place<'_> {
             Self::Agent { ticket, .. }
             | Self::AgentOnCustomerSide { ticket, .. }
             | Self::Customer { ticket, .. }
+            | Self::Doubted { ticket, .. }
             | Self::ThirdParty { ticket, .. }
             | Self::Report { ticket, .. } => Some(ticket),
             Self::Quarantine { .. } | Self::DeskReport { .. } | Self::Opens { .. } => None,

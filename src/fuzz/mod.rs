@@ -22,6 +22,8 @@ use crate::domain::command;
 use crate::domain::message::{Body, Language, MessageId, RECIPIENTS_MAX, REFERENCES_MAX, SessionId, Span};
 use crate::domain::outbound::OutboxId;
 use crate::domain::ticket::SUBJECT_OCTETS_MAX;
+use crate::domain::verdict::Judgement;
+use crate::mail::authenticity;
 use crate::mail::html;
 use crate::mail::normalise::{ADDRESSED_MAX, NormaliseLimits, Parsed, normalise};
 use crate::mail::token::Signer;
@@ -66,6 +68,11 @@ pub fn mail(octets: &[u8]) {
         assert_eq!((&parsed.body, &parsed.attachments), (&again.body, &again.attachments), "a reading is repeated");
         assert_eq!((&parsed.headers, &parsed.defects), (&again.headers, &again.defects), "a reading is repeated");
         assert_is_bounded(&parsed, octets, &limits);
+        let from = parsed.from.as_ref().map(|from| &from.address);
+        let trusted = ["mx.acme.example".to_owned()];
+        let judgement = authenticity::judge(parsed.authentication_results.as_deref(), from, &trusted);
+        assert!(judgement.why.len() <= Judgement::WHY_OCTETS_MAX, "the reason is bounded");
+        assert!(!judgement.is_authenticated() || from.is_some(), "nobody is not authenticated");
     }
     if !octets.contains(&b'\r') {
         // As the same mail comes over another way.

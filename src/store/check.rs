@@ -13,7 +13,7 @@ use super::sled::open::META_QUARANTINE;
 use super::sled::read::{bad_key, outbox_id};
 use super::sled::record::{
     AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, OriginRecord,
-    Record, spilled_blob,
+    Record, TallyRecord, spilled_blob,
 };
 use super::sled::writer::Pause;
 use crate::domain::change::{History, Landing};
@@ -160,6 +160,7 @@ impl Walk<'_> {
             Kind::Attempts => self.attempts(key)?,
             Kind::OutboxDue => self.outbox_due(key)?,
             Kind::Acks => drop(self.engine.read::<AcksRecord>(value)?.times().map_err(|word| word.of(AcksRecord::KIND))?),
+            Kind::AckTally => drop(self.engine.read::<TallyRecord>(value)?),
             Kind::Cursor => drop(self.engine.read::<CursorRecord>(value)?),
             Kind::Session => self.session(key)?,
             Kind::ChatEvent => self.chat_event(key, value)?,

@@ -11,11 +11,11 @@ use super::sled::engine::{Engine, Row};
 use super::sled::keys::{self, Kind, NEVER_MS, Parts};
 use super::sled::open::{META_DESK, META_INDEXED};
 use super::sled::read::{bad_key, outbox_id};
-use super::sled::record::OriginRecord;
 use super::sled::record::{
     AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, QuarantineRecord,
     Record,
 };
+use super::sled::record::{OriginRecord, TallyRecord};
 use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::change::{Actor, ChatSession, History, Landing, Quarantined};
 use crate::domain::message::Origin;
@@ -25,6 +25,7 @@ use crate::domain::message::{
 use crate::domain::ops::DeskState;
 use crate::domain::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Route};
 use crate::domain::sla::{Clock, ClockState};
+use crate::domain::tally::Tally;
 use crate::domain::ticket::{Status, Ticket};
 use crate::store::outbox::Attempts;
 use jiff::Timestamp;
@@ -104,6 +105,16 @@ impl Dump<'_> {
                 let times = self.engine.read::<AcksRecord>(value)?.times().map_err(|word| word.of(AcksRecord::KIND))?;
                 let times: Vec<String> = times.into_iter().map(|at| self.time(at)).collect();
                 format!("acks {} at={}", self.hash(key.get(1..).unwrap_or_default()), list(&times))
+            }
+            Kind::AckTally => {
+                let tally: Tally = self.engine.read::<TallyRecord>(value)?.into();
+                let whose = self.hash(key.get(1..).unwrap_or_default());
+                let together = tally.counts.iter().fold(0_u32, |sum, count| sum.saturating_add(*count));
+                if self.options.without_times {
+                    format!("ack-tally {whose} {together}")
+                } else {
+                    format!("ack-tally {whose} {together} steps={:?} last={}", tally.counts, tally.last)
+                }
             }
             Kind::Cursor => return self.cursor(key, value),
             Kind::Session => {
@@ -249,6 +260,7 @@ impl Dump<'_> {
             chat_seq,
             client_id,
             outbox,
+            judgement,
         } = message;
         let of_ours = *author == Author::Desk;
         let author = match author {
@@ -263,7 +275,7 @@ impl Dump<'_> {
         };
         format!(
             "message {ticket}.{seq} by={author} {visibility} channel={} at={} id={} body={} attachments={} raw={} machine={} defects={} \
-             chat_seq={} client_id={} outbox={}",
+             verdict={} chat_seq={} client_id={} outbox={}",
             channel.word(),
             self.time(*at),
             self.id(message_id.as_ref()),
@@ -272,6 +284,7 @@ impl Dump<'_> {
             blob(raw.as_ref()),
             machine.as_ref().map_or_else(|| "-".to_owned(), |machine| format!("{:?}", self.said(machine))),
             list(&defects.iter().map(|defect| defect.name).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()),
+            judgement.verdict.word(),
             chat_seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string()),
             client_id.as_ref().map_or_else(|| "-".to_owned(), |id| self.hash(id.as_bytes())),
             list(&outbox.iter().map(OutboxId::to_string).collect::<Vec<_>>()),

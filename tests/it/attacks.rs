@@ -23,10 +23,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the verdict is not met yet, and why. Each is harmless all the same, which is checked, and a case that is met has
 /// no place here.
-const DIFFERS: [(&str, &str); 2] = [
-    ("B01", "how far the sender is to be believed is not judged yet: he joins his own ticket, and nothing goes to the Cc"),
-    ("D02", "how far the sender is to be believed is not judged yet: told that a mail came, in words of ours alone"),
-];
+const DIFFERS: [(&str, &str); 0] = [];
 
 /// Cases about guessed secrets: what stands in the mail is as long and of the same letters as the true one, and wrong.
 const GUESSED: [&str; 5] = ["A04", "C01", "C03", "C04", "C07"];
@@ -48,6 +45,7 @@ name = "Help Desk"
 state_dir = "@STATE@"
 languages = ["en", "pt", "et"]
 customers = "customers.csv"
+trusted_authserv_ids = ["mx.help.example"]
 [smtp]
 maildir = "@STATE@/out"
 {mailboxes}

@@ -14,6 +14,7 @@
 mod support;
 
 mod attacks;
+mod authenticity;
 mod chat;
 mod crash;
 mod desk;

@@ -4,7 +4,7 @@ use super::{AllNames, Check, SECOND, YEAR};
 use crate::config::fault::unknown;
 use crate::config::read_text;
 use crate::config::settings::{After, ChatSettings, ImapAccount, MailboxSettings, MailboxSource, Relay, SmtpAccount, Tls};
-use crate::config::written::{Chat, Http, Imap, Mailbox as WrittenMailbox, Smtp};
+use crate::config::written::{Chat, Http, Imap, Mailbox as WrittenMailbox, Smtp, Words};
 use crate::domain::policy::{ChatDesk, Mailbox};
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -34,7 +34,13 @@ const CONNECTIONS_ELSE: u32 = 4;
 
 impl Check<'_> {
     /// The mailboxes as decisions see them, and where their mail comes from.
-    pub(super) fn mailboxes(&mut self, written: &[WrittenMailbox], names: &AllNames) -> (Vec<Mailbox>, Vec<MailboxSettings>) {
+    pub(super) fn mailboxes(
+        &mut self,
+        written: &[WrittenMailbox],
+        trusted: Option<&Words>,
+        names: &AllNames,
+    ) -> (Vec<Mailbox>, Vec<MailboxSettings>) {
+        let trusted = self.authserv_ids("desk.trusted_authserv_ids", trusted);
         if written.is_empty() {
             self.fault("mailbox", "no mailbox is there; add [[mailbox]] with a name, an address, and imap or maildir");
         }
@@ -62,10 +68,35 @@ impl Check<'_> {
                 Some(MailboxSource::Maildir(_)) | None => Duration::ZERO,
             };
             let silent_after = self.silent_after(&path("silent_after"), mailbox.silent_after.as_ref(), poll_every);
-            mailboxes.push(Mailbox { name: name.clone(), address: address.clone(), team, silent_after });
+            let own = mailbox.trusted_authserv_ids.as_ref();
+            let trusted_authserv_ids =
+                own.map_or_else(|| trusted.clone(), |own| self.authserv_ids(&path("trusted_authserv_ids"), Some(own)));
+            mailboxes.push(Mailbox { name: name.clone(), address: address.clone(), team, silent_after, trusted_authserv_ids });
             sources.extend(source.map(|source| MailboxSettings { name, address, source }));
         }
         (mailboxes, sources)
+    }
+
+    /// Names of mail servers, in lower case, as they stand in Authentication-Results (RFC 8601 section 2.5).
+    fn authserv_ids(&mut self, path: &str, written: Option<&Words>) -> Vec<String> {
+        const IDS_MAX: usize = 50;
+        let ids = written.map(|words| words.0.as_slice()).unwrap_or_default();
+        for id in ids {
+            if id.is_empty() || !id.bytes().all(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b)) {
+                let shown: String = id.chars().take(60).collect();
+                self.fault(
+                    path,
+                    format!(
+                        "'{}' is no name of a mail server; write what stands before the first ';' there, such as mx.acme.example",
+                        shown.escape_debug()
+                    ),
+                );
+            }
+        }
+        if ids.len() > IDS_MAX {
+            self.fault(path, format!("has {} names; at most {IDS_MAX} can be", ids.len()));
+        }
+        ids.iter().map(|id| id.to_ascii_lowercase()).collect()
     }
 
     /// The team of a mailbox or of the chat: the one that is named, else the only one there is.

@@ -47,7 +47,7 @@ pub(super) fn check(
     let state_dir = written.desk.state_dir.as_deref().map(|dir| base_dir.join(dir)).unwrap_or_default();
     let mut check = Check { places, faults, base_dir, credentials_dir, state_dir };
     let names = AllNames::of(written, &mut check);
-    let (mailboxes, sources) = check.mailboxes(&written.mailbox, &names);
+    let (mailboxes, sources) = check.mailboxes(&written.mailbox, written.desk.trusted_authserv_ids.as_ref(), &names);
     let desk = check.desk(&written.desk, &mailboxes);
     let relay = check.relay(written.smtp.as_ref(), &mailboxes, &sources);
     let chat = written.chat.as_ref().map(|chat| check.chat(chat, &mailboxes, &names));
@@ -278,6 +278,10 @@ impl Check<'_> {
             review_after: self.duration("desk.review_after", desk.review_after.as_ref(), SECOND..=YEAR).unwrap_or(YEAR),
             acks_per_hour_max: self.acks("desk.acks_per_hour_max", desk.acks_per_hour_max),
             acks_per_hour_known_max: self.acks("desk.acks_per_hour_known_max", desk.acks_per_hour_known_max),
+            acks_per_hour_domain_max: self.acks_in_all("desk.acks_per_hour_domain_max", desk.acks_per_hour_domain_max),
+            acks_per_hour_mailbox_max: self.acks_in_all("desk.acks_per_hour_mailbox_max", desk.acks_per_hour_mailbox_max),
+            acks_per_hour_desk_max: self.acks_in_all("desk.acks_per_hour_desk_max", desk.acks_per_hour_desk_max),
+            agents_must_authenticate: self.agents_must_authenticate(desk.agents_must_authenticate, mailboxes),
             attached_octets_max: self.number("desk.attached_octets_max", desk.attached_octets_max, 0..=200_000_000),
             ops: self.ops(desk.ops.as_ref().map(|words| words.0.as_slice()).unwrap_or_default(), mailboxes),
             digest_at: self.digest_at(desk.digest_at.as_deref()),
@@ -322,6 +326,22 @@ impl Check<'_> {
     /// The store remembers a few more acknowledgements of an address than may be allowed here.
     fn acks(&mut self, key: &str, written: Option<u32>) -> u32 {
         u32::try_from(self.number(key, written.map(u64::from), 1..=250)).unwrap_or(1)
+    }
+
+    fn acks_in_all(&mut self, key: &str, written: Option<u32>) -> u32 {
+        u32::try_from(self.number(key, written.map(u64::from), 0..=1_000_000)).unwrap_or(u32::MAX)
+    }
+
+    /// An agent whose mail nobody can authenticate could never be believed.
+    fn agents_must_authenticate(&mut self, written: Option<bool>, mailboxes: &[crate::domain::policy::Mailbox]) -> Option<bool> {
+        if let (Some(true), Some(mailbox)) = (written, mailboxes.iter().find(|mailbox| mailbox.trusted_authserv_ids.is_empty())) {
+            let right = "write the name of the mail server that takes its mail in, or leave this out";
+            self.fault(
+                "desk.agents_must_authenticate",
+                format!("no agent could answer through mailbox '{}', which has no trusted_authserv_ids; {right}", mailbox.name),
+            );
+        }
+        written
     }
 
     fn teams(

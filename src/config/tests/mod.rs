@@ -8,6 +8,7 @@ use crate::config::settings::{After, MailboxSource, Relay, SignIn, Tls};
 use crate::domain::message::Language;
 use crate::domain::template::{NoticeFacts, Templates};
 use crate::domain::ticket::Priority;
+use crate::domain::verdict::{Basis, Judgement};
 use jiff::SignedDuration;
 use secrecy::ExposeSecret as _;
 use std::fmt::Write as _;
@@ -67,6 +68,26 @@ fn who_is_told_of_silence_and_when() {
         ("", imap("poll_every = '24h'"), (0, eight(), Some(56)), "it is asked every 28 minutes all the same"),
     ] {
         assert_eq!(read(desk, &mailbox), expect, "{why}");
+    }
+}
+
+#[test]
+fn p8_whose_word_about_senders_counts() {
+    let read = |desk: &str, mailbox: &str| {
+        let text = LEAST.replacen("[desk]", &format!("[desk]\n{desk}"), 1).replacen("maildir = 'in'", mailbox, 1);
+        let policy = load_text("g.toml", &text, Path::new("/etc/guichet")).unwrap().policy;
+        let unknown = Judgement { basis: Basis::AuthenticationResults, ..Judgement::default() };
+        let judgement = if policy.mailboxes[0].trusted_authserv_ids.is_empty() { Judgement::default() } else { unknown };
+        (policy.mailboxes[0].trusted_authserv_ids.join(" "), policy.believes_agent(&judgement))
+    };
+    for (desk, mailbox, ids, believed, why) in [
+        ("", "maildir = 'in'", "", true, "nobody is asked: an agent's token is enough"),
+        ("trusted_authserv_ids = 'MX.Acme.example, b'", "maildir = 'in'", "mx.acme.example b", false, "the desk's"),
+        ("trusted_authserv_ids = 'a'", "maildir = 'in'\ntrusted_authserv_ids = ['b']", "b", false, "the mailbox's own instead"),
+        ("trusted_authserv_ids = 'a'", "maildir = 'in'\ntrusted_authserv_ids = []", "", true, "nobody's, in this mailbox"),
+        ("trusted_authserv_ids = 'a'\nagents_must_authenticate = false", "maildir = 'in'", "a", true, "tokens alone, as written"),
+    ] {
+        assert_eq!(read(desk, mailbox), (ids.to_owned(), believed), "{why}");
     }
 }
 

@@ -13,6 +13,9 @@ use mail_parser::{Address, HeaderValue, MessageParser};
 /// The header fields that were kept, in order.
 pub(super) struct Fields {
     pub all: Vec<Header>,
+    /// The first Authentication-Results, unfolded; in UTF-8 or not read at all, whatever the body's character set is: the server
+    /// that takes out forged ones does not decode either.
+    pub authentication_results: Option<String>,
 }
 
 impl Fields {
@@ -27,7 +30,7 @@ impl Fields {
 }
 
 /// Fields that are looked at; they are kept even behind a flood of others.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 21] = [
     "from",
     "to",
     "cc",
@@ -48,7 +51,10 @@ const KNOWN: [&str; 20] = [
     "list-id",
     "x-loop",
     "x-guichet",
+    AUTHENTICATION_RESULTS,
 ];
+
+const AUTHENTICATION_RESULTS: &str = "authentication-results";
 
 /// Keeps the fields that fit, each on one line and in Unicode.
 pub(super) fn read(head: &[u8], limits: &NormaliseLimits, defects: &mut Vec<Defect>) -> Fields {
@@ -64,11 +70,16 @@ pub(super) fn read(head: &[u8], limits: &NormaliseLimits, defects: &mut Vec<Defe
     let (mut known_left, mut others_left) = (limits.head_octets_max, limits.head_octets_max / 4);
     let (mut known_count, mut others_count) = (0, 0);
     let mut all = Vec::new();
+    let mut authentication_results = None;
     for field in fields(head) {
         let name = field.name.to_ascii_lowercase();
         let is_known = KNOWN.contains(&name.as_str());
         let (left, count) = if is_known { (&mut known_left, &mut known_count) } else { (&mut others_left, &mut others_count) };
         let mut value = field.value;
+        if name == AUTHENTICATION_RESULTS && authentication_results.is_none() {
+            authentication_results =
+                Some(String::from_utf8_lossy(&unfold(&value[..value.len().min(limits.field_octets_max)])).into_owned());
+        }
         if value.len() > limits.field_octets_max {
             flag(defects, "long_header", "has a header field that is too long: a part of it is kept");
             // RFC 5322 section 3.6.4: the newest reference is the last.
@@ -83,7 +94,7 @@ pub(super) fn read(head: &[u8], limits: &NormaliseLimits, defects: &mut Vec<Defe
         *count += 1;
         all.push(Header { name, value: in_unicode(&unfold(value), charset.as_deref(), has_escapes, defects) });
     }
-    Fields { all }
+    Fields { all, authentication_results }
 }
 
 /// RFC 6532 allows UTF-8; other octets, and the escapes of ISO-2022-JP, are read as the body's charset says, else by their look.

@@ -129,6 +129,8 @@ pub struct Parsed {
     pub loop_marks: Vec<String>,
     /// Whether the sender wrote Auto-Submitted with anything but `no` (RFC 3834 section 5).
     pub auto_submitted: bool,
+    /// The topmost Authentication-Results field, on one line (RFC 8601); whose it is, is not looked at here.
+    pub authentication_results: Option<String>,
     /// The header fields that were kept, in order.
     pub headers: Vec<Header>,
     pub defects: Vec<Defect>,
@@ -195,6 +197,7 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
         fingerprint,
         loop_marks: headers::loop_marks(&fields),
         auto_submitted: automatic::is_auto_submitted(&fields.all),
+        authentication_results: fields.authentication_results,
         headers: fields.all,
         defects,
     }

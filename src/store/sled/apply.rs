@@ -8,7 +8,7 @@ use super::open::{META_DESK, META_INDEXED, META_QUARANTINE, META_UNDELIVERABLE};
 use super::overlay;
 use super::record::{
     self, AttemptsRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, DeskRecord, Encoded, Encoder, HistoryRecord,
-    IndexedRecord, LandingRecord, MessageRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TicketRecord,
+    IndexedRecord, LandingRecord, MessageRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TallyRecord, TicketRecord,
 };
 use super::writer::{Claim, News, Update};
 use crate::domain::change::{Change, Landing};
@@ -98,6 +98,13 @@ impl Applier {
             let mut acks = self.engine.acks(&key)?;
             acks.add(*at);
             self.put(&mut rows, key, &acks)?;
+            if let Some(mailbox) = &change.acked_unproven {
+                for key in keys::ack_tallies(address.domain(), mailbox) {
+                    let mut tally = self.engine.tally(&key)?;
+                    tally.add(*at);
+                    self.put(&mut rows, key, &TallyRecord::from(&tally))?;
+                }
+            }
         }
         if let Some(desk) = &change.desk {
             self.put(&mut rows, keys::meta(META_DESK), &DeskRecord::next(desk))?;

@@ -159,7 +159,7 @@ impl Engine {
     pub(in crate::store) fn read<R: Record>(&self, value: &[u8]) -> Result<R, StoreFault> {
         match record::decode(value)? {
             Decoded::Record(record) => Ok(record),
-            Decoded::Spilled(blob) => record::decode_spilled(&self.content(blob, R::KIND)?),
+            Decoded::Spilled(blob, version) => record::decode_spilled(&self.content(blob, R::KIND)?, version),
         }
     }
 

@@ -15,6 +15,7 @@
 //! | `s` | ticket, n | how far it is sent |
 //! | `o` | time of the next attempt, ticket, n | – |
 //! | `a` | hash of an address | when it got automatic mail |
+//! | `A` | hash of what is counted | how many unproven senders got automatic mail |
 //! | `c` | mailbox | the cursor |
 //! | `S` | session | the chat session |
 //! | `x` | session, chat seq | which message that is |
@@ -46,6 +47,7 @@ pub(in crate::store) enum Kind {
     Attempts = b's',
     OutboxDue = b'o',
     Acks = b'a',
+    AckTally = b'A',
     Cursor = b'c',
     Session = b'S',
     ChatEvent = b'x',
@@ -57,7 +59,7 @@ pub(in crate::store) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Meta,
         Self::Ticket,
         Self::Message,
@@ -70,6 +72,7 @@ impl Kind {
         Self::Attempts,
         Self::OutboxDue,
         Self::Acks,
+        Self::AckTally,
         Self::Cursor,
         Self::Session,
         Self::ChatEvent,
@@ -210,6 +213,12 @@ pub(in crate::store) fn outbox_due(at: Timestamp, id: OutboxId) -> Key {
 
 pub(in crate::store) fn acks(address: &EmailAddress) -> Key {
     Key::of(Kind::Acks).hash(&address.untagged())
+}
+
+/// The three counts of acks to unproven senders: of a domain, of a mailbox, of all.
+pub(in crate::store) fn ack_tallies(domain: &str, mailbox: &str) -> [Key; 3] {
+    // No domain and no mailbox has a blank in its name.
+    [format!("domain {domain}"), format!("mailbox {mailbox}"), "desk".to_owned()].map(|whose| Key::of(Kind::AckTally).hash(&whose))
 }
 
 pub(in crate::store) fn cursor(mailbox: &str) -> Key {

@@ -106,7 +106,7 @@ fn read<R: Record>(db: &Db, name: &str) -> Result<Option<R>, OpenFault> {
         .map_err(|fault| OpenFault::Damaged { detail: fault.to_string() })?;
     match value.map(|value| record::decode(&value)).transpose().map_err(refuse)? {
         Some(Decoded::Record(record)) => Ok(Some(record)),
-        Some(Decoded::Spilled(_)) => Err(OpenFault::Damaged { detail: format!("its {name} is too long") }),
+        Some(Decoded::Spilled(..)) => Err(OpenFault::Damaged { detail: format!("its {name} is too long") }),
         None => Ok(None),
     }
 }

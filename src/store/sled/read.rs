@@ -5,12 +5,13 @@ use super::keys::{self, Key, Kind, NEVER_MS};
 use super::open::{META_DESK, META_UNDELIVERABLE};
 use super::record::{
     AcksRecord, AttemptsRecord, ChatEventRecord, CounterRecord, CursorRecord, DeskRecord, HistoryRecord, LandingRecord, MessageRecord,
-    OriginRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TicketRecord,
+    OriginRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TallyRecord, TicketRecord,
 };
-use crate::domain::change::{ChatSession, Context, EarlierTicket, History, Landing, Need, Quarantined};
+use crate::domain::change::{AckTallies, ChatSession, Context, EarlierTicket, History, Landing, Need, Quarantined};
 use crate::domain::message::{Message, MessageId, Origin, Seq, SessionId, TicketNumber};
 use crate::domain::ops::{DeskState, DigestFacts};
 use crate::domain::outbound::{OutboxEntry, OutboxId};
+use crate::domain::tally::Tally;
 use crate::domain::ticket::{Status, Ticket};
 use crate::store::fault::StoreFault;
 use crate::store::outbox::{Attempts, DeliveryState, OutboxFilter};
@@ -51,8 +52,15 @@ impl Engine {
             }
             acks = self.acks(&keys::acks(sender))?.times().map_err(|word| word.of(AcksRecord::KIND))?;
         }
+        let unproven_acks = match (&need.sender, &need.acks_through) {
+            (Some(sender), Some(mailbox)) => {
+                let [domain, mailbox, desk] = keys::ack_tallies(sender.domain(), mailbox);
+                AckTallies { domain: self.tally(&domain)?, mailbox: self.tally(&mailbox)?, desk: self.tally(&desk)? }
+            }
+            (Some(_) | None, _) => AckTallies::default(),
+        };
         let reported = need.report.map(|id| self.outbox_entry(id)).transpose()?.flatten();
-        Ok(Context { seen, next_number: self.next_number()?, tickets, known_ids, session, earlier, reported, acks })
+        Ok(Context { seen, next_number: self.next_number()?, tickets, known_ids, session, earlier, reported, acks, unproven_acks })
     }
 
     pub(in crate::store) fn landing(&self, key: &Key) -> Result<Option<Landing>, StoreFault> {
@@ -61,6 +69,10 @@ impl Engine {
 
     pub(in crate::store) fn acks(&self, key: &Key) -> Result<AcksRecord, StoreFault> {
         Ok(self.load::<AcksRecord>(key)?.unwrap_or_default())
+    }
+
+    pub(in crate::store) fn tally(&self, key: &Key) -> Result<Tally, StoreFault> {
+        Ok(self.load::<TallyRecord>(key)?.map(Tally::from).unwrap_or_default())
     }
 
     fn next_number(&self) -> Result<Option<TicketNumber>, StoreFault> {

@@ -15,6 +15,7 @@ pub(in crate::store) use ticket::{HistoryRecord, TicketRecord};
 
 use crate::domain::change::ChatSession;
 use crate::domain::message::{BlobId, BlobRef, SessionId, TicketNumber};
+use crate::domain::tally::Tally;
 use crate::store::blobs::Location;
 use crate::store::fault::StoreFault;
 use jiff::Timestamp;
@@ -44,6 +45,11 @@ pub(in crate::store) trait Record: Serialize + DeserializeOwned {
     const KIND: &'static str;
     /// The version that is written.
     const VERSION: u8;
+
+    /// Reads a record of an earlier version.
+    fn read_older(version: u8, _plain: &[u8]) -> Result<Self, StoreFault> {
+        Err(damaged(Self::KIND, format!("has version {version}, which was never written")))
+    }
 }
 
 /// A record in its octets.
@@ -56,8 +62,8 @@ pub(in crate::store) enum Encoded {
 /// A value as far as it can be read without the packs.
 pub(in crate::store) enum Decoded<R> {
     Record(R),
-    /// To be fetched and read with [`decode_spilled`].
-    Spilled(BlobRef),
+    /// To be fetched and read with [`decode_spilled`], as this version.
+    Spilled(BlobRef, u8),
 }
 
 /// Writes values; holds the compressor's memory between two of them.
@@ -103,12 +109,8 @@ pub(in crate::store) fn decode<R: Record>(value: &[u8]) -> Result<Decoded<R>, St
     if version > R::VERSION {
         return Err(StoreFault::NewerRecord { kind: R::KIND, found: version, known: R::VERSION });
     }
-    // The first versions of all records are the only ones so far; an older one will be read here, beside the new.
-    if version != R::VERSION {
-        return Err(damaged(R::KIND, format!("has version {version}, which was never written")));
-    }
     match form {
-        FORM_PLAIN => from_postcard(rest).map(Decoded::Record),
+        FORM_PLAIN => read(version, rest).map(Decoded::Record),
         FORM_ZSTD => {
             let (length, frame) = rest.split_first_chunk().ok_or_else(|| damaged(R::KIND, "has no length"))?;
             let length = u32::from_le_bytes(*length) as usize;
@@ -116,9 +118,9 @@ pub(in crate::store) fn decode<R: Record>(value: &[u8]) -> Result<Decoded<R>, St
                 return Err(damaged(R::KIND, format!("claims {length} octets")));
             }
             let plain = unpack(frame, length).map_err(|fault| damaged(R::KIND, fault.to_string()))?;
-            from_postcard(&plain).map(Decoded::Record)
+            read(version, &plain).map(Decoded::Record)
         }
-        FORM_SPILLED => spilled_blob(value).map(Decoded::Spilled).ok_or_else(|| damaged(R::KIND, "names no blob")),
+        FORM_SPILLED => spilled_blob(value).map(|blob| Decoded::Spilled(blob, version)).ok_or_else(|| damaged(R::KIND, "names no blob")),
         other => Err(damaged(R::KIND, format!("has form {other}"))),
     }
 }
@@ -142,15 +144,20 @@ pub(in crate::store) fn spilled_blob(value: &[u8]) -> Option<BlobRef> {
 }
 
 /// Reads the octets of a record that was in the packs.
-pub(in crate::store) fn decode_spilled<R: Record>(plain: &[u8]) -> Result<R, StoreFault> {
-    from_postcard(plain)
+pub(in crate::store) fn decode_spilled<R: Record>(plain: &[u8], version: u8) -> Result<R, StoreFault> {
+    read(version, plain)
 }
 
-fn from_postcard<R: Record>(plain: &[u8]) -> Result<R, StoreFault> {
+/// Reads a record of any version up to the one that is written.
+fn read<R: Record>(version: u8, plain: &[u8]) -> Result<R, StoreFault> {
+    if version == R::VERSION { from_postcard(R::KIND, plain) } else { R::read_older(version, plain) }
+}
+
+fn from_postcard<T: DeserializeOwned>(kind: &'static str, plain: &[u8]) -> Result<T, StoreFault> {
     match postcard::take_from_bytes(plain) {
         Ok((record, [])) => Ok(record),
-        Ok((_, rest)) => Err(damaged(R::KIND, format!("has {} octets too many", rest.len()))),
-        Err(fault) => Err(damaged(R::KIND, fault.to_string())),
+        Ok((_, rest)) => Err(damaged(kind, format!("has {} octets too many", rest.len()))),
+        Err(fault) => Err(damaged(kind, fault.to_string())),
     }
 }
 
@@ -271,6 +278,31 @@ impl AcksRecord {
 impl Record for AcksRecord {
     const KIND: &'static str = "list of acks";
     const VERSION: u8 = 1;
+}
+
+/// A [`Tally`]; what it counts is the key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::store) struct TallyRecord {
+    last: i64,
+    counts: Vec<u32>,
+}
+
+impl Record for TallyRecord {
+    const KIND: &'static str = "tally of acks";
+    const VERSION: u8 = 1;
+}
+
+impl From<&Tally> for TallyRecord {
+    fn from(tally: &Tally) -> Self {
+        let Tally { last, counts } = tally;
+        Self { last: *last, counts: counts.clone() }
+    }
+}
+
+impl From<TallyRecord> for Tally {
+    fn from(record: TallyRecord) -> Self {
+        Self { last: record.last, counts: record.counts }
+    }
 }
 
 /// A chat session; its id is the key.

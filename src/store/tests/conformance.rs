@@ -4,6 +4,7 @@ use super::support::*;
 use crate::domain::change::{Change, ChatSession, Landing, Need, Quarantined};
 use crate::domain::message::{Attachment, BlobId, BlobRef, Body, Message, MessageId, SessionId, Source, Span, SpanKind, TicketNumber};
 use crate::domain::outbound::{Delivery, Outbound, OutboxId, Piece, Route};
+use crate::domain::tally::Tally;
 use crate::domain::ticket::{Status, Ticket};
 use crate::store::{Advice, OpenFault, OpenOptions, OutboxFilter, Outcome, Settled, Store, StoreFault, TicketFilter};
 use jiff::SignedDuration;
@@ -31,6 +32,7 @@ async fn what_was_committed_is_read() {
         message_ids: vec![MessageId::parse("m1000@customer.example").unwrap(), MessageId::parse("other@x.example").unwrap()],
         session: Some(WINDOW),
         sender: Some(address("ze@customer.example")),
+        acks_through: Some("support".to_owned()),
     };
     let context = store.context(&need).unwrap();
     assert_eq!(context.seen, Some(landing));
@@ -42,6 +44,12 @@ async fn what_was_committed_is_read() {
     assert_eq!(context.session, None);
     assert_eq!((context.earlier.len(), context.earlier[0].number, context.earlier[0].status), (1, number, "new"));
     assert_eq!(context.acks, vec![at(1000)]);
+    let counted = |tally: &Tally| tally.within_hour(at(1000));
+    let tallies = &context.unproven_acks;
+    assert_eq!([counted(&tallies.domain), counted(&tallies.mailbox), counted(&tallies.desk)], [1; 3]);
+    let elsewhere = Need { sender: Some(address("a@else.example")), acks_through: Some("sales".to_owned()), ..Need::default() };
+    let tallies = store.context(&elsewhere).unwrap().unproven_acks;
+    assert_eq!([counted(&tallies.domain), counted(&tallies.mailbox), counted(&tallies.desk)], [0, 0, 1], "each for itself");
 
     assert_eq!(store.ticket(number).unwrap(), Some(stored.clone()));
     assert_eq!(store.messages(number).unwrap(), arrival(1000).messages);

@@ -6,6 +6,7 @@ use crate::domain::message::{Arrival, Author, Body, Channel, Fingerprint, Langua
 use crate::domain::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
 use crate::domain::sla::{Clock, ClockKind, ClockState};
 use crate::domain::ticket::{Priority, Requester, Status, Ticket};
+use crate::domain::verdict::Judgement;
 use crate::store::{OpenFault, OpenOptions, Outcome, Store};
 use jiff::Timestamp;
 use std::path::Path;
@@ -91,6 +92,7 @@ pub(super) fn message(n: u64, seq: u32, text: &str) -> Message {
         raw: None,
         machine: None,
         defects: Vec::new(),
+        judgement: Judgement::default(),
         chat_seq: None,
         client_id: None,
         outbox: Vec::new(),
@@ -145,6 +147,7 @@ pub(super) fn arrival(n: u64) -> Change {
         releases: None,
         dropped: None,
         acked: Some((address("ze@customer.example"), at(i64::try_from(n).unwrap()))),
+        acked_unproven: Some("support".to_owned()),
         desk: None,
         undeliverable: false,
     }

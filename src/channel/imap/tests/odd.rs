@@ -277,7 +277,8 @@ pub(super) fn special() -> Vec<Odd> {
         ("BODY", 1, || Quirk::Twist(|shop, answer| { shop.take_away("Subject: three"); of_three(answer, |_| "* 3 EXPUNGE\r\n".into()) }, false), never_three, "one is removed meanwhile"),
         ("SIZE", 1, || Quirk::Twist(|shop, answer| { shop.take_away("Subject: one"); format!("* 1 EXPUNGE\r\n{answer}") }, false), Lets { without: Some("Subject: one"), ..plain }, "the first is removed: all numbers move"),
         ("BODY", 1, || Quirk::Change(|shop| shop.mark_deleted("Subject: three")), never_three, "a person marks one as deleted just then"),
-        ("BODY", 1, || Quirk::First("* 3 EXISTS\r\n"), plain, "the count goes down by itself"),
+        // What it hides for a while may come again, and the desk knows it (P2).
+        ("BODY", 1, || Quirk::First("* 3 EXISTS\r\n"), Lets { again: true, ..plain }, "the count goes down by itself"),
         ("NOOP", 1, || Quirk::First("* 50 EXISTS\r\n"), plain, "more are counted than there are"),
         ("MOVE", EVER, || Quirk::Say("TAG BAD unknown command\r\n"), plain, "advertised and not known"),
         ("MOVE", EVER, || Quirk::Say("TAG NO [OVERQUOTA] full\r\n"), never_settled, "refused for ever"),

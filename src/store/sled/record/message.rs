@@ -1,13 +1,15 @@
 //! Messages, where they landed, and what could not land.
 
 use super::ticket::{ChannelRecord, address, message_id};
-use super::{BlobRefRecord, Ms, Record, Unreadable, twin};
+use super::{BlobRefRecord, Ms, Record, Unreadable, damaged, from_postcard, twin};
 use crate::domain::address::Contact;
 use crate::domain::change::{Landing, Quarantined};
 use crate::domain::message::{
     Arrival, Attachment, Author, BlobRef, Body, Defect, Message, Origin, Seq, SessionId, Source, Span, SpanKind, TicketNumber, Visibility,
 };
 use crate::domain::outbound::OutboxId;
+use crate::domain::verdict::{Basis, Judgement, Verdict};
+use crate::store::fault::StoreFault;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -18,9 +20,16 @@ twin!(VisibilityRecord = Visibility { Public, Internal });
 /// Most spans of one text (P11); what follows the last is shown as new, so that nothing is hidden.
 const SPANS_MAX: usize = 512;
 
-/// A [`Message`]; ticket and seq are the key.
+/// A [`Message`]; ticket and seq are the key. Version 1 ended before the judgement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::store) struct MessageRecord {
+    first: FirstMessageRecord,
+    judgement: JudgementRecord,
+}
+
+/// Version 1 of a [`MessageRecord`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct FirstMessageRecord {
     author: AuthorRecord,
     visibility: VisibilityRecord,
     channel: ChannelRecord,
@@ -47,7 +56,54 @@ enum TextRecord {
 
 impl Record for MessageRecord {
     const KIND: &'static str = "message";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn read_older(version: u8, plain: &[u8]) -> Result<Self, StoreFault> {
+        match version {
+            1 => Ok(Self { first: from_postcard(Self::KIND, plain)?, judgement: (&Judgement::default()).into() }),
+            other => Err(damaged(Self::KIND, format!("has version {other}, which was never written"))),
+        }
+    }
+}
+
+twin!(BasisRecord = Basis { Nobody, AuthenticationResults, ChatToken });
+
+/// A [`Judgement`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct JudgementRecord {
+    verdict: VerdictRecord,
+    basis: BasisRecord,
+    why: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum VerdictRecord {
+    Authenticated { domain: String },
+    Failed,
+    Unknown,
+}
+
+impl From<&Judgement> for JudgementRecord {
+    fn from(judgement: &Judgement) -> Self {
+        let Judgement { verdict, basis, why } = judgement;
+        let verdict = match verdict {
+            Verdict::Authenticated { domain } => VerdictRecord::Authenticated { domain: domain.clone() },
+            Verdict::Failed => VerdictRecord::Failed,
+            Verdict::Unknown => VerdictRecord::Unknown,
+        };
+        Self { verdict, basis: (*basis).into(), why: why.clone() }
+    }
+}
+
+impl From<JudgementRecord> for Judgement {
+    fn from(record: JudgementRecord) -> Self {
+        let verdict = match record.verdict {
+            VerdictRecord::Authenticated { domain } => Verdict::Authenticated { domain },
+            VerdictRecord::Failed => Verdict::Failed,
+            VerdictRecord::Unknown => Verdict::Unknown,
+        };
+        Self { verdict, basis: record.basis.into(), why: record.why }
+    }
 }
 
 impl From<&Message> for MessageRecord {
@@ -66,11 +122,12 @@ impl From<&Message> for MessageRecord {
             raw,
             machine,
             defects,
+            judgement,
             chat_seq,
             client_id,
             outbox,
         } = message;
-        Self {
+        let first = FirstMessageRecord {
             author: author.into(),
             visibility: (*visibility).into(),
             channel: (*channel).into(),
@@ -85,7 +142,8 @@ impl From<&Message> for MessageRecord {
             chat_seq: *chat_seq,
             client_id: client_id.clone(),
             outbox: outbox.iter().map(|id| ((id.ticket != *ticket).then_some(id.ticket.0), id.n)).collect(),
-        }
+        };
+        Self { first, judgement: judgement.into() }
     }
 }
 
@@ -102,7 +160,7 @@ fn bounded_spans(body: &Body, by_agent: bool) -> Vec<(SpanKindRecord, u32, u32)>
 impl MessageRecord {
     /// Where its text is, if that is not here.
     pub(in crate::store) fn kept_text(&self) -> Option<BlobRef> {
-        match self.text {
+        match self.first.text {
             TextRecord::Here(_) => None,
             TextRecord::Kept(blob) => Some(blob.into()),
         }
@@ -110,30 +168,32 @@ impl MessageRecord {
 
     /// The message, with the text that was fetched where [`Self::kept_text`] names one.
     pub(in crate::store) fn message(self, ticket: TicketNumber, seq: Seq, fetched: String) -> Result<Message, Unreadable> {
-        let (text, kept) = match self.text {
+        let Self { first, judgement } = self;
+        let (text, kept) = match first.text {
             TextRecord::Here(text) => (text, None),
             TextRecord::Kept(blob) => (fetched, Some(blob.into())),
         };
         Ok(Message {
             ticket,
             seq,
-            author: self.author.try_into()?,
-            visibility: self.visibility.into(),
-            channel: self.channel.into(),
-            at: self.at.try_into()?,
-            message_id: self.message_id.as_deref().map(message_id).transpose()?,
+            author: first.author.try_into()?,
+            visibility: first.visibility.into(),
+            channel: first.channel.into(),
+            at: first.at.try_into()?,
+            message_id: first.message_id.as_deref().map(message_id).transpose()?,
             body: Body {
                 text,
-                spans: self.spans.into_iter().map(|(kind, start, end)| Span { kind: kind.into(), start, end }).collect(),
+                spans: first.spans.into_iter().map(|(kind, start, end)| Span { kind: kind.into(), start, end }).collect(),
                 kept,
             },
-            attachments: self.attachments.into_iter().map(Attachment::from).collect(),
-            raw: self.raw.map(BlobRef::from),
-            machine: self.machine,
-            defects: self.defects.into_iter().map(|(name, detail)| Defect { name: fixed_word(&name), detail }).collect(),
-            chat_seq: self.chat_seq,
-            client_id: self.client_id,
-            outbox: self.outbox.into_iter().map(|(other, n)| OutboxId { ticket: other.map_or(ticket, TicketNumber), n }).collect(),
+            attachments: first.attachments.into_iter().map(Attachment::from).collect(),
+            raw: first.raw.map(BlobRef::from),
+            machine: first.machine,
+            defects: first.defects.into_iter().map(|(name, detail)| Defect { name: fixed_word(&name), detail }).collect(),
+            judgement: judgement.into(),
+            chat_seq: first.chat_seq,
+            client_id: first.client_id,
+            outbox: first.outbox.into_iter().map(|(other, n)| OutboxId { ticket: other.map_or(ticket, TicketNumber), n }).collect(),
         })
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::ops::{DeskState, Silence};
 use crate::domain::outbound::*;
 use crate::domain::sla::{Clock, ClockKind, ClockState};
 use crate::domain::ticket::{Participant, Priority, Requester, Status, Ticket};
+use crate::domain::verdict::{Basis, Judgement, Verdict};
 use crate::store::outbox::Attempts;
 use proptest::collection::vec;
 use proptest::option;
@@ -15,12 +16,12 @@ use proptest::sample::select;
 fn there_and_back<R: Record>(record: &R) -> R {
     let value = match Encoder::new().unwrap().encode(record).unwrap() {
         Encoded::Value(value) => value,
-        Encoded::Spill(plain) => return decode_spilled(&plain).unwrap(),
+        Encoded::Spill(plain) => return decode_spilled(&plain, R::VERSION).unwrap(),
     };
     assert!(value.len() <= VALUE_OCTETS_MAX);
     match decode(&value).unwrap() {
         Decoded::Record(record) => record,
-        Decoded::Spilled(_) => panic!("spilled"),
+        Decoded::Spilled(..) => panic!("spilled"),
     }
 }
 
@@ -158,10 +159,19 @@ fn message() -> impl Strategy<Value = Message> {
             channel: a.4,
             at: a.5,
             message_id: a.6,
-            body: Body { text: b.0, spans: b.2, kept: b.1 },
+            body: Body { text: b.0.clone(), spans: b.2, kept: b.1 },
             attachments: b.3,
             raw: b.4,
             machine: c.0,
+            judgement: Judgement {
+                verdict: match c.2 {
+                    None => Verdict::Unknown,
+                    Some(n) if n % 2 == 0 => Verdict::Failed,
+                    Some(_) => Verdict::Authenticated { domain: "x.example".to_owned() },
+                },
+                basis: if a.3 { Basis::Nobody } else { Basis::AuthenticationResults },
+                why: b.0.chars().take(200).collect(),
+            },
             defects: c.1.into_iter().map(|name| Defect { name, detail: "…".to_owned() }).collect(),
             chat_seq: c.2,
             client_id: c.2.map(|n| format!("c{n}")),
@@ -240,6 +250,22 @@ proptest! {
     }
 
     #[test]
+    fn a_message_of_the_first_version_reads_as_judged_by_nobody(message in message()) {
+        let judgement = Judgement::default();
+        let record = MessageRecord::from(&Message { judgement: judgement.clone(), ..message.clone() });
+        let plain = postcard::to_stdvec(&record).unwrap();
+        // The judgement was put behind it: verdict, basis, and the length of the reason.
+        let (first, behind) = plain.split_at(plain.len() - 3);
+        prop_assert_eq!(behind, [2, 0, 0]);
+        let read: MessageRecord = decode_spilled(first, 1).unwrap();
+        let Decoded::Record(again) = decode::<MessageRecord>(&[&[1, 0], first].concat()).unwrap() else { panic!("spilled") };
+        for record in [read, again] {
+            let expect = Message { judgement: judgement.clone(), ..message.clone() };
+            prop_assert_eq!(record.message(message.ticket, message.seq, message.body.text.clone()).unwrap(), expect);
+        }
+    }
+
+    #[test]
     fn an_outbound_mail_reads_back(outbound in outbound()) {
         prop_assert_eq!(there_and_back(&OutboxRecord::from(&outbound)).outbound(outbound.id).unwrap(), outbound);
     }
@@ -285,7 +311,7 @@ proptest! {
         let _ = decode::<TicketRecord>(&value);
         let _ = decode::<MessageRecord>(&value).map(|decoded| match decoded {
             Decoded::Record(record) => record.message(TicketNumber(1), 1, String::new()).is_ok(),
-            Decoded::Spilled(_) => false,
+            Decoded::Spilled(..) => false,
         });
     }
 }
