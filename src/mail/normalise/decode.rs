@@ -64,19 +64,35 @@ pub(super) fn base64(octets: &[u8], octets_max: usize) -> (Vec<u8>, bool) {
     let mut out = Vec::with_capacity((octets.len() / 4 * 3).min(octets_max) + 3);
     let (mut bits, mut count) = (0u32, 0u32);
     let mut damaged = false;
+    let mut at_stretch = true;
     let mut rest = octets;
     loop {
         if out.len() >= octets_max {
             return (out, damaged);
         }
-        // A line of whole groups: nearly all there is.
+        // Whole lines, or stretches of long ones: nearly all there is. Each is tried once, so that odd ones cost no more than their
+        // length.
+        while count == 0 && at_stretch {
+            match whole_stretch(rest, octets_max, &mut out) {
+                Some(behind) => rest = behind,
+                None => at_stretch = false,
+            }
+        }
+        // Four characters that make three octets: nearly all of an odd line.
         while count == 0
-            && let Some(behind) = whole_line(rest, octets_max, &mut out)
+            && out.len() < octets_max
+            && let Some((four, behind)) = rest.split_first_chunk::<4>()
         {
+            let [a, b, c, d] = four.map(|octet| VALUES[usize::from(octet)]);
+            if (a | b | c | d) & NO_VALUE != 0 {
+                break;
+            }
+            out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
             rest = behind;
         }
         let Some((&octet, behind)) = rest.split_first() else { return (out, damaged) };
         rest = behind;
+        at_stretch = octet == b'\n';
         let value = VALUES[usize::from(octet)];
         if octet == b'=' {
             (bits, count) = (0, 0);
@@ -93,13 +109,16 @@ pub(super) fn base64(octets: &[u8], octets_max: usize) -> (Vec<u8>, bool) {
     }
 }
 
-/// Decodes the line that begins here if nothing in it is odd; what is behind it.
-fn whole_line<'a>(octets: &'a [u8], octets_max: usize, out: &mut Vec<u8>) -> Option<&'a [u8]> {
-    let end = memchr::memchr(b'\n', octets)?;
-    let (line, behind) = (&octets[..end], &octets[end + 1..]);
+/// Decodes the line that begins here, or the start of a long one, if nothing in it is odd; what is behind it.
+fn whole_stretch<'a>(octets: &'a [u8], octets_max: usize, out: &mut Vec<u8>) -> Option<&'a [u8]> {
+    /// Whole groups; RFC 2045 section 6.8 allows lines of 76.
+    const STRETCH_OCTETS: usize = 4096;
+    let look = &octets[..octets.len().min(STRETCH_OCTETS)];
+    let end = memchr::memchr(b'\n', look);
+    let line = &look[..end.unwrap_or(look.len() / 4 * 4)];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (before, grows) = (out.len(), line.len() / 4 * 3);
-    if !line.len().is_multiple_of(4) || before.checked_add(grows)? > octets_max {
+    if !line.len().is_multiple_of(4) || before.checked_add(grows)? > octets_max || line.is_empty() && end.is_none() {
         return None;
     }
     out.resize(before + grows, 0);
@@ -107,7 +126,7 @@ fn whole_line<'a>(octets: &'a [u8], octets_max: usize, out: &mut Vec<u8>) -> Opt
         out.truncate(before);
         return None;
     }
-    Some(behind)
+    octets.get(end.map_or(line.len(), |end| end + 1)..)
 }
 
 /// RFC 2045 section 6.7: a bad escape stays as it is, white space before a line end goes.
@@ -318,6 +337,21 @@ mod tests {
             }
             prop_assert_eq!(super::base64(&encoded, usize::MAX - 3).0, octets);
         }
+    }
+
+    #[test]
+    fn p11_base64_in_one_line_is_read_once_and_odd_places_in_it_are_passed() {
+        let octets: Vec<u8> = (0..600_000_u32).map(|n| (n % 251) as u8).collect();
+        let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &octets).into_bytes();
+        for (noise, why) in
+            [(&b""[..], "one line"), (b"!", "an odd character"), (b"\r", "a lone CR"), (b"\n", "two lines"), (b"\n\r\n\n", "empty lines")]
+        {
+            for at in [0, 1, 4095, 4096, 4097, 70_001] {
+                let broken = [&encoded[..at], noise, &encoded[at..]].concat();
+                assert_eq!(super::base64(&broken, usize::MAX - 3).0, octets, "{why} at {at}");
+            }
+        }
+        assert_eq!(super::base64(&encoded, 10_000).0.len(), 10_002, "bounded");
     }
 
     #[test]
