@@ -139,21 +139,8 @@ impl Desk {
     pub async fn prepare(&self, received: Received) -> Result<Prepared, HandoverFault> {
         self.reach(Place::AfterFetch)?;
         let Received { source, raw, cut, landed_to, .. } = received;
-        // A panic in the parser ends nothing else.
-        let parse = move |raw: &[u8], limits: &NormaliseLimits| catch_unwind(AssertUnwindSafe(|| read(raw, cut, limits)));
-        let (raw, parsed) = if raw.len() <= PARSED_IN_PLACE_OCTETS_MAX {
-            let parsed = parse(&raw, &self.0.limits);
-            (raw, parsed)
-        } else {
-            // Pure work of several milliseconds holds up no socket.
-            let desk = self.clone();
-            let work = tokio::task::spawn_blocking(move || {
-                let parsed = parse(&raw, &desk.0.limits);
-                (raw, parsed)
-            });
-            work.await.map_err(|_| HandoverFault::Stopping)?
-        };
-        if let Ok(parsed) = parsed {
+        let (raw, parsed) = self.parse(raw, cut).await?;
+        if let Some(parsed) = parsed {
             return Ok(Prepared::Inbound(Box::new(self.keep(source, raw, parsed, cut, landed_to).await?)));
         }
         tracing::error!(mailbox = source.mailbox(), octets = raw.len(), "the parser panicked: the mail goes to quarantine");
@@ -161,6 +148,23 @@ impl Desk {
         let kept = self.0.store.keep(vec![raw]).await?;
         let raw = kept.into_iter().next().ok_or_else(|| HandoverFault::Store("kept nothing".to_owned()))?;
         Ok(Prepared::Unreadable { source, fingerprint, raw, cut })
+    }
+
+    /// Reads a mail, or the start of one that has `cut` octets, and gives its octets back; `None` if the parser panicked, which ends
+    /// nothing else.
+    async fn parse(&self, raw: Vec<u8>, cut: Option<u64>) -> Result<(Vec<u8>, Option<Parsed>), HandoverFault> {
+        let parse = move |raw: &[u8], limits: &NormaliseLimits| catch_unwind(AssertUnwindSafe(|| read(raw, cut, limits))).ok();
+        if raw.len() <= PARSED_IN_PLACE_OCTETS_MAX {
+            let parsed = parse(&raw, &self.0.limits);
+            return Ok((raw, parsed));
+        }
+        // Pure work of several milliseconds holds up no socket.
+        let desk = self.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let parsed = parse(&raw, &desk.0.limits);
+            (raw, parsed)
+        });
+        work.await.map_err(|_| HandoverFault::Stopping)
     }
 
     /// One turn: facts, decision, commit, wake.
@@ -331,6 +335,7 @@ impl Desk {
 
     /// The parsed mail with its kept parts, and with what its tokens prove.
     fn assemble(&self, source: Source, parsed: Parsed, kept: Vec<BlobRef>, cut: Option<u64>) -> Inbound {
+        let policy = self.policy();
         let mut kept = kept.into_iter();
         let raw = kept.next();
         let text = if parsed.body.text.len() > TEXT_OCTETS_MAX { kept.next() } else { None };
@@ -346,16 +351,12 @@ impl Desk {
         let by_agent = claims.iter().any(|c| matches!(c.bound_to, Bound::Agent(_)));
         let spans = if by_agent { visible::agent_spans(&parsed.body.text) } else { parsed.body.spans };
         if claims.is_empty() {
-            let policy = self.policy();
             claims.extend(self.0.signer.claim_of_another(policy.agents.iter().map(|a| &a.address), &parsed.addressed));
         }
-        let judgement = {
-            // Of this very mailbox: what one provider's server says is no word of another's.
-            let policy = self.policy();
-            let trusted = policy.mailboxes.iter().find(|m| m.name == source.mailbox()).map(|m| m.trusted_authserv_ids.as_slice());
-            let from = parsed.from.as_ref().map(|f| &f.address);
-            authenticity::judge(parsed.authentication_results.as_deref(), from, trusted.unwrap_or_default())
-        };
+        // Of this very mailbox: what one provider's server says is no word of another's.
+        let trusted = policy.mailboxes.iter().find(|m| m.name == source.mailbox()).map(|m| m.trusted_authserv_ids.as_slice());
+        let from = parsed.from.as_ref().map(|f| &f.address);
+        let judgement = authenticity::judge(parsed.authentication_results.as_deref(), from, trusted.unwrap_or_default());
         let mut defects = parsed.defects;
         if let Some(whole) = cut {
             defects.push(Defect { name: TOO_LARGE, detail: format!("{whole} octets: only its beginning was fetched") });
@@ -407,20 +408,29 @@ impl Desk {
     /// The store's.
     pub async fn time_came(&self, number: crate::domain::message::TicketNumber) -> Result<bool, StoreFault> {
         let policy = self.policy();
+        let decided = || {
+            let Some(ticket) = self.0.store.ticket(number)? else { return Ok(None) };
+            Ok::<_, StoreFault>(decide::on_time(&ticket, &policy, self.0.clock.now()))
+        };
+        self.carry_out(decided).await
+    }
+
+    /// One turn for what no message asks for: decides on what is stored, and again if that has changed meanwhile. On disk on return;
+    /// `false` if there was nothing to do.
+    async fn carry_out<E: From<StoreFault>>(&self, mut decide: impl FnMut() -> Result<Option<Change>, E>) -> Result<bool, E> {
         let turn = self.0.turn.lock().await;
         loop {
-            let Some(ticket) = self.0.store.ticket(number)? else { return Ok(false) };
-            let Some(change) = decide::on_time(&ticket, &policy, self.0.clock.now()) else { return Ok(false) };
+            let Some(change) = decide()? else { return Ok(false) };
             let committed = self.0.store.commit(change).await?;
             match committed.outcome {
-                Outcome::Committed(_) | Outcome::Duplicate(_) => {
+                Outcome::Committed(_) => {
                     // The disk is waited for without the turn.
                     drop(turn);
                     self.wake();
                     committed.receipt.await?;
                     return Ok(true);
                 }
-                Outcome::Stale => {}
+                Outcome::Duplicate(_) | Outcome::Stale => {}
             }
         }
     }
@@ -431,26 +441,17 @@ impl Desk {
     /// The store's.
     pub async fn tell_ops(&self, facts: &OpsFacts) -> Result<DeskState, StoreFault> {
         let policy = self.policy();
-        let turn = self.0.turn.lock().await;
-        loop {
-            let state = self.0.store.desk_state()?;
-            let Some(change) = ops::on_tick(&state, facts, &policy, self.0.clock.now()) else { return Ok(state) };
-            let told: Vec<_> = change.outbox.iter().map(|outbound| (outbound.id, outbound.purpose.word())).collect();
-            let committed = self.0.store.commit(change).await?;
-            match committed.outcome {
-                Outcome::Committed(_) | Outcome::Duplicate(_) => {
-                    // The disk is waited for without the turn.
-                    drop(turn);
-                    self.wake();
-                    for (id, purpose) in told {
-                        tracing::info!(%id, purpose, "ops are told");
-                    }
-                    committed.receipt.await?;
-                    return self.0.store.desk_state();
-                }
-                Outcome::Stale => {}
-            }
+        let mut told = Vec::new();
+        let decided = || {
+            let change = ops::on_tick(&self.0.store.desk_state()?, facts, &policy, self.0.clock.now());
+            told = change.iter().flat_map(|change| &change.outbox).map(|outbound| (outbound.id, outbound.purpose.word())).collect();
+            Ok::<_, StoreFault>(change)
+        };
+        self.carry_out(decided).await?;
+        for (id, purpose) in told {
+            tracing::info!(%id, purpose, "ops are told");
         }
+        self.0.store.desk_state()
     }
 
     /// A mail of a ticket could not be delivered for good.
@@ -465,22 +466,11 @@ impl Desk {
             return Ok(());
         }
         let policy = self.policy();
-        let turn = self.0.turn.lock().await;
-        loop {
-            let Some(ticket) = self.0.store.ticket(entry.outbound.id.ticket)? else { return Ok(()) };
-            let change = decide::on_undelivered(&ticket, entry.outbound.purpose, why, &policy, self.0.clock.now());
-            let committed = self.0.store.commit(change).await?;
-            match committed.outcome {
-                Outcome::Committed(_) | Outcome::Duplicate(_) => {
-                    // The disk is waited for without the turn.
-                    drop(turn);
-                    self.wake();
-                    committed.receipt.await?;
-                    return Ok(());
-                }
-                Outcome::Stale => {}
-            }
-        }
+        let decided = || {
+            let Some(ticket) = self.0.store.ticket(entry.outbound.id.ticket)? else { return Ok(None) };
+            Ok::<_, StoreFault>(Some(decide::on_undelivered(&ticket, entry.outbound.purpose, why, &policy, self.0.clock.now())))
+        };
+        self.carry_out(decided).await.map(|_| ())
     }
 
     fn wake(&self) {

@@ -110,12 +110,7 @@ impl Desk {
     async fn read_again(&self, id: u64, source: Source, raw: BlobRef, cut: Option<u64>) -> Result<Inbound, ReleaseFault> {
         let octets = self.0.store.blob(raw.id).await?.ok_or(ReleaseFault::NothingKept(id))?;
         let unread = fingerprint_of(&[b"unreadable", &octets]);
-        let limits = self.0.limits.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            let parsed = super::read(&octets, cut, &limits);
-            (octets, parsed)
-        });
-        let Ok((octets, mut parsed)) = reading.await else { return Err(ReleaseFault::Unreadable(id)) };
+        let Ok((octets, Some(mut parsed))) = self.parse(octets, cut).await else { return Err(ReleaseFault::Unreadable(id)) };
         let parts = super::parts(octets, &mut parsed);
         let kept = self.0.store.keep(parts).await?;
         let mut inbound = self.assemble(source, parsed, kept, cut);
@@ -157,8 +152,7 @@ impl Desk {
     /// # Errors
     /// It does not wait, there is none, or the store's.
     pub async fn drop_outgoing(&self, id: OutboxId) -> Result<OutboxEntry, DropFault> {
-        let turn = self.0.turn.lock().await;
-        loop {
+        let decided = || {
             let entry = self.0.store.outbox_entry(id)?.ok_or(DropFault::NoSuch(id))?;
             if entry.delivery.is_final() {
                 return Err(DropFault::Settled { id, how: entry.delivery.word() });
@@ -167,17 +161,11 @@ impl Desk {
             if ticket.is_none() && !id.is_desks() {
                 return Err(DropFault::NoSuch(id));
             }
-            let committed = self.0.store.commit(decide::on_dropped(ticket.as_ref(), &entry, self.0.clock.now())).await?;
-            match committed.outcome {
-                Outcome::Committed(_) => {
-                    drop(turn);
-                    committed.receipt.await?;
-                    tracing::info!(%id, "dropped by hand");
-                    return self.0.store.outbox_entry(id)?.ok_or(DropFault::NoSuch(id));
-                }
-                Outcome::Duplicate(_) | Outcome::Stale => {}
-            }
-        }
+            Ok(Some(decide::on_dropped(ticket.as_ref(), &entry, self.0.clock.now())))
+        };
+        self.carry_out(decided).await?;
+        tracing::info!(%id, "dropped by hand");
+        self.0.store.outbox_entry(id)?.ok_or(DropFault::NoSuch(id))
     }
 }
 

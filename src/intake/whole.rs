@@ -1,11 +1,11 @@
 //! What was cut is made whole: a message of which only the start was fetched, since it was too large, gets the rest when a
 //! person asks for it. It keeps its place, its writer and its time; its octets, text and attachments are those of the whole.
 
-use super::{Desk, read};
+use super::Desk;
 use crate::domain::change::{Landing, Need};
 use crate::domain::decide;
 use crate::domain::message::{Author, Defect, Message, Origin, Seq, Source, TOO_LARGE, TicketNumber};
-use crate::store::{Outcome, StoreFault};
+use crate::store::StoreFault;
 
 /// Why a message is not made whole.
 #[derive(Debug, thiserror::Error)]
@@ -57,12 +57,9 @@ impl Desk {
             return Err(another());
         }
         let octets = raw.len() as u64;
-        let limits = self.0.limits.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            let parsed = read(&raw, None, &limits);
-            (raw, parsed)
-        });
-        let Ok((raw, mut parsed)) = reading.await else { return Err(WholeFault::Unreadable { ticket: number, seq }) };
+        let Ok((raw, Some(mut parsed))) = self.parse(raw, None).await else {
+            return Err(WholeFault::Unreadable { ticket: number, seq });
+        };
         let kept = self.0.store.keep(super::parts(raw, &mut parsed)).await?;
         let source = origin.arrivals.into_iter().next().map(|arrival| arrival.source);
         let source = source.unwrap_or(Source::Maildir { mailbox: String::new(), file: String::new() });
@@ -76,26 +73,18 @@ impl Desk {
             defects: std::iter::once(note).chain(inbound.defects).collect(),
             ..message
         };
-        let turn = self.0.turn.lock().await;
-        loop {
+        let decided = || {
             // Somebody may have been faster.
             self.cut_message(number, seq)?;
             let ticket = self.0.store.ticket(number)?.ok_or(WholeFault::NoSuch { ticket: number, seq })?;
             let need = Need { fingerprint: Some(inbound.fingerprint), ..Need::default() };
             let unknown = self.0.store.context(&need)?.seen.is_none();
             let fingerprint = Some(inbound.fingerprint).filter(|_| unknown);
-            let change = decide::on_whole(&ticket, whole.clone(), fingerprint, octets, self.0.clock.now());
-            let committed = self.0.store.commit(change).await?;
-            match committed.outcome {
-                Outcome::Committed(_) => {
-                    drop(turn);
-                    committed.receipt.await?;
-                    tracing::info!(ticket = number.0, seq, octets, "made whole by hand");
-                    return Ok(whole);
-                }
-                Outcome::Duplicate(_) | Outcome::Stale => {}
-            }
-        }
+            Ok::<_, WholeFault>(Some(decide::on_whole(&ticket, whole.clone(), fingerprint, octets, self.0.clock.now())))
+        };
+        self.carry_out(decided).await?;
+        tracing::info!(ticket = number.0, seq, octets, "made whole by hand");
+        Ok(whole)
     }
 
     fn cut_message(&self, number: TicketNumber, seq: Seq) -> Result<(Message, Origin), WholeFault> {

@@ -77,10 +77,8 @@ struct State {
     closing: bool,
     /// The thread waits for a group to begin, and not for one to grow.
     idle: bool,
-    /// A group is being made durable.
-    sinking: bool,
-    /// What waits for that very group, though it wrote nothing in it.
-    waiting: Vec<Answer>,
+    /// While a group is being made durable: who waits for that very group, though he wrote nothing in it.
+    sinking: Option<Vec<Answer>>,
     /// How many want nothing to change for now, and who waits for them.
     pauses: usize,
     paused: Vec<Answer>,
@@ -119,8 +117,7 @@ impl Writer {
             broken: None,
             closing: false,
             idle: false,
-            sinking: false,
-            waiting: Vec::new(),
+            sinking: None,
             pauses: 0,
             paused: Vec::new(),
         };
@@ -249,8 +246,8 @@ impl State {
     fn receipt(&mut self) -> Receipt {
         let waiting = if self.group.writes > 0 {
             &mut self.group.receipts
-        } else if self.sinking {
-            &mut self.waiting
+        } else if let Some(waiting) = &mut self.sinking {
+            waiting
         } else {
             return Receipt::given(Ok(()));
         };
@@ -310,16 +307,15 @@ impl Shared {
             let group = std::mem::take(&mut state.group);
             in_stream = group.commits > 1;
             let shown = if state.broken.is_some() { Ok(()) } else { state.applier.show_places() };
-            state.sinking = true;
+            state.sinking = Some(Vec::new());
             let broken = state.broken.clone();
             drop(state);
 
             let outcome = broken.map_or_else(|| shown.and_then(|()| engine.sink()).and_then(|()| engine.make_durable()), Err);
             let mut state = self.lock();
-            state.sinking = false;
+            let waiting = state.sinking.take().unwrap_or_default();
             let outcome =
                 outcome.map_err(|fault| if let Some(fault) = &state.broken { fault.clone() } else { state.give_up(&fault.to_string()) });
-            let waiting = std::mem::take(&mut state.waiting);
             drop(state);
             for answer in group.receipts.into_iter().chain(waiting) {
                 let _ = answer.send(outcome.clone());
