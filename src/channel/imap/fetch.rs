@@ -81,11 +81,12 @@ pub(super) async fn look(wire: &mut Wire, ledger: &mut Ledger, after: &After, ke
         last = start - 1;
     }
     // `n:*` always holds the last message, whatever its UID; the ledger passes over what it has.
+    let now = Instant::now();
     for uid in &found {
-        ledger.want(*uid);
+        ledger.want(*uid, now);
     }
     if first == 1 {
-        ledger.wants_only(&found, Instant::now());
+        ledger.wants_only(&found, now);
     }
     Ok(())
 }

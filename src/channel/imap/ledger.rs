@@ -177,7 +177,7 @@ impl Ledger {
     }
 
     /// The folder lists it.
-    pub(super) fn want(&mut self, uid: u32) {
+    pub(super) fn want(&mut self, uid: u32, now: Instant) {
         let is_passed_over = if self.by_cursor { uid <= self.floor } else { self.stay.contains(&uid) };
         if uid > 0 && !is_passed_over {
             let fresh = || Entry {
@@ -189,7 +189,7 @@ impl Ledger {
                 suspect: false,
                 cut: false,
                 plain: false,
-                seen: Instant::now(),
+                seen: now,
             };
             self.entries.entry(uid).or_insert_with(fresh);
         }
@@ -357,9 +357,9 @@ impl Ledger {
     }
 
     /// An earlier process had it on disk and elsewhere, and marked it as deleted: it is only to be removed.
-    pub(super) fn marked(&mut self, uid: u32) {
+    pub(super) fn marked(&mut self, uid: u32, now: Instant) {
         if !self.entries.contains_key(&uid) {
-            self.want(uid);
+            self.want(uid, now);
             self.copied(&[uid]);
         }
     }
@@ -444,7 +444,7 @@ mod tests {
         let mut ledger = Ledger::new(DELAYS);
         ledger.opened(7, true, None);
         for uid in wanted {
-            ledger.want(*uid);
+            ledger.want(*uid, Instant::now());
         }
         ledger
     }
@@ -468,8 +468,8 @@ mod tests {
         let mut ledger = ledger(&[1, 2, 3]);
         ledger.settled(&[1, 3]);
         assert_eq!((ledger.floor(), ledger.backlog()), (1, 1));
-        ledger.want(3);
-        ledger.want(1);
+        ledger.want(3, Instant::now());
+        ledger.want(1, Instant::now());
         assert_eq!(uids(&ledger, now), [2], "a listing that still shows them changes nothing");
         ledger.settled(&[2]);
         assert_eq!((ledger.floor(), ledger.entries.len()), (3, 0));
@@ -481,7 +481,7 @@ mod tests {
         let mut ledger = ledger(&[1, 2]);
         ledger.settled(&[1, 2]);
         ledger.opened(8, true, Some((7, 2)));
-        ledger.want(1);
+        ledger.want(1, Instant::now());
         assert_eq!(uids(&ledger, now), [1], "a cursor of another validity says nothing");
         ledger.opened(8, true, Some((8, 5)));
         assert_eq!((ledger.floor(), uids(&ledger, now)), (5, vec![]), "one of this validity does");
@@ -563,16 +563,16 @@ mod tests {
         for (by_cursor, expected) in [(false, vec![1, 2]), (true, vec![])] {
             let mut ledger = Ledger::new(DELAYS);
             ledger.opened(7, by_cursor, None);
-            ledger.want(2);
+            ledger.want(2, Instant::now());
             ledger.settled(&[2]);
             assert_eq!((ledger.floor(), ledger.first_wanted()), (2, if by_cursor { 3 } else { 1 }));
             for uid in [1, 2] {
-                ledger.want(uid);
+                ledger.want(uid, Instant::now());
             }
             assert_eq!(uids(&ledger, now), expected, "1 was hidden before, 2 was settled in vain");
             assert_eq!(ledger.floor(), if by_cursor { 2 } else { 0 }, "the cursor does not pass what has not landed");
             ledger.settled(&[1, 2]);
-            ledger.want(2);
+            ledger.want(2, Instant::now());
             assert_eq!((ledger.floor(), uids(&ledger, now)), (2, vec![]), "in vain again: it stays");
             ledger.wants_only(&BTreeSet::new(), now);
             assert_eq!((ledger.stay.len(), ledger.entries.len(), ledger.backlog()), (0, 0, 0), "nothing is remembered of what is gone");
@@ -599,7 +599,7 @@ mod tests {
         assert_eq!(ledger.highest(), 2, "3 was listed and never given: who knows whether it is there");
         ledger.put_back();
         ledger.opened(7, true, None);
-        ledger.want(1);
+        ledger.want(1, Instant::now());
         assert_eq!((ledger.highest(), uids(&ledger, now)), (0, vec![1]));
     }
 }

@@ -14,6 +14,7 @@ use super::connect::Abilities;
 use super::ledger::Ledger;
 use crate::config::settings::After;
 use crate::fault_plan::{FaultPlan, Place};
+use tokio::time::Instant;
 
 /// Messages that the search for what was left looks at, from the oldest: the parser's time grows with the square of an
 /// answer's length.
@@ -104,11 +105,12 @@ pub(super) async fn find_marked(wire: &mut Wire, after: &After, ledger: &mut Led
     if last == 0 {
         return Ok(());
     }
+    let now = Instant::now();
     let search = format!("UID SEARCH 1:{last} DELETED KEYWORD $guichet");
     let found = wire.run(&search, |answer| {
         if let Answer::Search(uids) = answer {
             for uid in uids {
-                ledger.marked(uid);
+                ledger.marked(uid, now);
             }
         }
     });
