@@ -93,6 +93,7 @@ pub fn explain(desk: &Desk, raw: &[u8]) -> Result<Explained, StoreFault> {
                     Audience::Customer => "customer".to_owned(),
                     Audience::Agent(_) => "agent".to_owned(),
                     Audience::Informed => "informed".to_owned(),
+                    Audience::Asked => "asked".to_owned(),
                 },
                 subject: o.subject.clone(),
                 text: text_of(o),

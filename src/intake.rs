@@ -17,13 +17,14 @@ use crate::channel::chat::hub::Hub;
 use crate::channel::{Handover, HandoverFault, Receipt, Received};
 use crate::clock::Clock;
 use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
+use crate::domain::decide::{self, Further};
 use crate::domain::message::{
     Arrival, Attachment, BlobId, BlobRef, Body, Bounce, Bound, Channel, Defect, Fingerprint, Inbound, Machine, SessionId, Source, TOO_LARGE,
 };
 use crate::domain::ops::{self, DESK_REPORT, DeskState, OpsFacts};
 use crate::domain::outbound::{OutboxEntry, Route};
 use crate::domain::policy::Policy;
-use crate::domain::{decide, threading};
+use crate::domain::subject;
 use crate::fault_plan::Place;
 use crate::mail::authenticity;
 use crate::mail::bounce::{Action, Report};
@@ -249,24 +250,25 @@ impl Desk {
     }
 
     fn decide(&self, inbound: &Inbound, policy: &Policy) -> Result<(Context, Change), StoreFault> {
-        let context = self.facts(inbound, |context| threading::place(inbound, context, policy).ticket().and_then(|t| t.session))?;
         let now = self.0.clock.now();
+        let context = self.facts(inbound, |context| decide::further(inbound, context, policy, now))?;
         let change = catch_unwind(AssertUnwindSafe(|| decide::on_message(inbound, &context, policy, now)))
             .map_err(|_| StoreFault::Unsound("deciding about it panicked"))?;
         Ok((context, change))
     }
 
-    /// All that the decision may see. The chat window of the ticket that a mail belongs to is read in a second step.
-    fn facts(&self, inbound: &Inbound, window: impl FnOnce(&Context) -> Option<SessionId>) -> Result<Context, StoreFault> {
+    /// All that the decision may see. What shows only from what was read is read in a second step.
+    fn facts(&self, inbound: &Inbound, further: impl FnOnce(&Context) -> Further) -> Result<Context, StoreFault> {
         let mut need = need(inbound);
-        let mut context = self.0.store.context(&need)?;
-        if need.session.is_none()
-            && let Some(session) = window(&context)
-        {
-            need.session = Some(session);
-            context = self.0.store.context(&need)?;
+        let context = self.0.store.context(&need)?;
+        let Further { session, tickets, messages } = further(&context);
+        if session.is_none() && tickets.is_empty() && messages.is_empty() {
+            return Ok(context);
         }
-        Ok(context)
+        need.session = need.session.or(session);
+        need.tickets.extend(tickets);
+        need.messages = messages;
+        self.0.store.context(&need)
     }
 
     async fn set_aside(
@@ -583,7 +585,9 @@ fn bounce(report: &Report, signer: &Signer) -> Option<Bounce> {
 pub fn need(inbound: &Inbound) -> Need {
     Need {
         fingerprint: Some(inbound.fingerprint),
-        tickets: inbound.claims.iter().map(|c| c.ticket).collect(),
+        tickets: inbound.claims.iter().map(|c| c.ticket).chain(subject::tags(&inbound.subject)).collect(),
+        own_id: inbound.message_id.clone(),
+        messages: Vec::new(),
         message_ids: inbound.in_reply_to.iter().chain(&inbound.references).cloned().collect(),
         session: inbound.session(),
         sender: inbound.from.as_ref().map(|f| f.address.clone()),

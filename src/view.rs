@@ -2,6 +2,7 @@
 //!
 //! Scripts depend on these names and words. Add to them; change none.
 
+use crate::domain::address::EmailAddress;
 use crate::domain::change::{Actor, History, Landing, Quarantined};
 use crate::domain::message::{Arrival, Attachment, Author, Defect, Message, Origin, Source, SpanKind, TOO_LARGE, Visibility};
 use crate::domain::outbound::{Audience, Delivery, OutboxEntry, Route};
@@ -12,6 +13,7 @@ use crate::intake::is_cut;
 use crate::mail::token::Signer;
 use crate::store::Report;
 use crate::store::{Store, StoreFault};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -28,6 +30,21 @@ pub struct TicketView {
     pub channel: String,
     pub language: String,
     pub requester: RequesterView,
+    /// To whom it is answered, too.
+    #[serde(default)]
+    pub participants: Vec<PersonView>,
+    /// Who else had a word in it; nothing is sent there but what an agent asks.
+    #[serde(default)]
+    pub third_parties: Vec<PersonView>,
+    /// Where its matter goes on.
+    #[serde(default)]
+    pub merged_into: Option<u64>,
+    /// What was merged into it.
+    #[serde(default)]
+    pub holds: Vec<u64>,
+    /// What it was split off.
+    #[serde(default)]
+    pub split_from: Option<u64>,
     pub opened: String,
     pub tags: Vec<String>,
     pub messages: u32,
@@ -38,6 +55,14 @@ pub struct TicketView {
 pub struct RequesterView {
     pub name: String,
     pub address: Option<String>,
+}
+
+/// Somebody beside the requester, with his part: `copied`, `asked`, `unverified`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PersonView {
+    pub name: String,
+    pub address: String,
+    pub role: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,6 +83,12 @@ pub struct WholeTicketView {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MessageView {
+    /// The ticket that it came to, if that was merged into this one.
+    #[serde(default)]
+    pub of: Option<u64>,
+    /// The ticket that was made of it, if it was split off.
+    #[serde(default)]
+    pub moved_to: Option<u64>,
     pub seq: u32,
     pub author: String,
     pub name: String,
@@ -335,6 +366,15 @@ pub fn of_ticket(ticket: &Ticket) -> TicketView {
             name: ticket.requester.name.clone(),
             address: ticket.requester.address.as_ref().map(ToString::to_string),
         },
+        participants: ticket.participants.iter().map(|p| person(&p.name, &p.address, "copied")).collect(),
+        third_parties: ticket
+            .third_parties
+            .iter()
+            .map(|t| person(&t.name, &t.address, if t.asked { "asked" } else { "unverified" }))
+            .collect(),
+        merged_into: ticket.merged.map(|merged| merged.into.0),
+        holds: ticket.absorbed.iter().map(|number| number.0).collect(),
+        split_from: ticket.split_off.as_ref().map(|split| split.from.0),
         opened: ticket.opened.to_string(),
         tags: ticket.tags.iter().cloned().collect(),
         messages: ticket.messages,
@@ -344,6 +384,10 @@ pub fn of_ticket(ticket: &Ticket) -> TicketView {
             .map(|c| ClockView { kind: c.kind.word().to_owned(), due: c.due.to_string(), state: c.state.word().to_owned() })
             .collect(),
     }
+}
+
+fn person(name: &str, address: &EmailAddress, role: &str) -> PersonView {
+    PersonView { name: name.to_owned(), address: address.to_string(), role: role.to_owned() }
 }
 
 /// Lines for `history`.
@@ -375,6 +419,23 @@ pub fn by_urgency(tickets: &mut [Ticket]) {
 /// # Errors
 /// The store's.
 pub fn of_whole(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer) -> Result<WholeTicketView, StoreFault> {
+    let mut thread = thread_of(store, ticket, policy, signer)?;
+    for number in &ticket.absorbed {
+        let Some(merged) = store.ticket(*number)? else { continue };
+        // What was split off a ticket and then merged again has copies in front.
+        let copies = merged.split_off.as_ref().map_or(0, |split| split.messages.len());
+        let own = thread_of(store, &merged, policy, signer)?.into_iter().skip(copies);
+        thread.extend(own.map(|(at, message)| (at, MessageView { of: Some(number.0), ..message })));
+    }
+    if !ticket.absorbed.is_empty() {
+        thread.sort_by_key(|(at, _)| *at);
+    }
+    let thread = thread.into_iter().map(|(_, message)| message).collect();
+    let history = store.history(ticket.number)?.iter().map(of_history).collect();
+    Ok(WholeTicketView { ticket: of_ticket(ticket), thread, history })
+}
+
+fn thread_of(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer) -> Result<Vec<(Timestamp, MessageView)>, StoreFault> {
     let deliveries = store.deliveries(ticket.number)?;
     let domain = policy.mailbox(&ticket.mailbox).map_or("localhost", |m| m.address.domain()).to_owned();
     let mut thread = Vec::new();
@@ -383,10 +444,11 @@ pub fn of_whole(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer
             message.outbox.iter().filter_map(|id| deliveries.iter().find(|d| d.id == *id).map(|d| d.attempts.delivery)).collect();
         let sent_id = message.outbox.first().map(|id| signer.message_id(*id, &Audience::Customer, &domain).to_string());
         let origin = store.origin(Landing::Ticket { number: ticket.number, seq: message.seq })?.unwrap_or_default();
-        thread.push(of_message(&message, &origin, worst(&states), sent_id, &policy.desk.name));
+        let moved_to = ticket.moved.iter().find(|(seq, _)| *seq == message.seq).map(|(_, to)| to.0);
+        let view = of_message(&message, &origin, worst(&states), sent_id, &policy.desk.name);
+        thread.push((message.at, MessageView { moved_to, ..view }));
     }
-    let history = store.history(ticket.number)?.iter().map(of_history).collect();
-    Ok(WholeTicketView { ticket: of_ticket(ticket), thread, history })
+    Ok(thread)
 }
 
 /// Where a message is to be had.
@@ -418,6 +480,8 @@ fn of_message(message: &Message, origin: &Origin, delivery: Option<Delivery>, se
         Author::Desk => ("desk", desk.to_owned(), None),
     };
     MessageView {
+        of: None,
+        moved_to: None,
         seq: message.seq,
         author: author.to_owned(),
         name,
@@ -632,6 +696,18 @@ impl WholeTicketView {
             t.language
         );
         let _ = writeln!(out, "from {} {}", t.requester.name, t.requester.address.as_deref().unwrap_or(""));
+        for person in t.participants.iter().chain(&t.third_parties) {
+            let _ = writeln!(out, "{} {} {}", person.role, person.name, person.address);
+        }
+        if let Some(into) = t.merged_into {
+            let _ = writeln!(out, "merged into #{into}");
+        }
+        if !t.holds.is_empty() {
+            let _ = writeln!(out, "holds {}", t.holds.iter().map(|n| format!("#{n}")).collect::<Vec<_>>().join(", "));
+        }
+        if let Some(from) = t.split_from {
+            let _ = writeln!(out, "split off #{from}");
+        }
         if !t.tags.is_empty() {
             let _ = writeln!(out, "tags {}", t.tags.join(", "));
         }
@@ -644,7 +720,9 @@ impl WholeTicketView {
                 (None, "internal") => " · internal".to_owned(),
                 (None, _) => String::new(),
             };
-            let _ = writeln!(out, "\n[{}] {} {} {} · {}{marks}", m.seq, m.author, m.name, m.address.as_deref().unwrap_or(""), m.at);
+            let marks = m.moved_to.map_or(marks.clone(), |to| format!("{marks} · moved to #{to}"));
+            let place = m.of.map_or_else(|| m.seq.to_string(), |of| format!("#{of} {}", m.seq));
+            let _ = writeln!(out, "\n[{place}] {} {} {} · {}{marks}", m.author, m.name, m.address.as_deref().unwrap_or(""), m.at);
             for line in m.text.lines() {
                 let _ = writeln!(out, "    {line}");
             }

@@ -36,6 +36,8 @@ pub(super) struct Desk {
     pub(super) templates: Option<String>,
     pub(super) first_number: Option<u64>,
     pub(super) close_solved_after: Option<String>,
+    pub(super) reopen_closed_within: Option<String>,
+    pub(super) copied_follow: Option<String>,
     pub(super) review_after: Option<String>,
     pub(super) acks_per_hour_max: Option<u32>,
     pub(super) acks_per_hour_known_max: Option<u32>,

@@ -16,6 +16,10 @@ pub struct Need {
     pub tickets: Vec<TicketNumber>,
     /// Ids whose tickets are wanted.
     pub message_ids: Vec<MessageId>,
+    /// The message's own id: which tickets expect it is wanted.
+    pub own_id: Option<MessageId>,
+    /// Messages that are wanted themselves.
+    pub messages: Vec<(TicketNumber, Seq)>,
     pub session: Option<SessionId>,
     /// Whose earlier tickets and acks are wanted.
     pub sender: Option<EmailAddress>,
@@ -32,10 +36,14 @@ pub struct Context {
     pub seen: Option<Landing>,
     /// The number that a new ticket would get; `None` in an empty store, whose first number the policy gives.
     pub next_number: Option<TicketNumber>,
-    /// Each ticket that was asked for, by number, by id or by session, once, ascending.
+    /// Each ticket that was asked for, by number, by id or by session, with those that they were merged into; once, ascending.
     pub tickets: Vec<Ticket>,
-    /// Which of the ids asked for belong to which ticket.
+    /// Which of the ids asked for belong to which ticket: it has that message, or one that refers to it.
     pub known_ids: Vec<(MessageId, TicketNumber)>,
+    /// Tickets that have a message which refers to this one, but not this one.
+    pub expecting: Vec<TicketNumber>,
+    /// Those that were asked for and are there.
+    pub messages: Vec<Message>,
     pub session: Option<ChatSession>,
     /// The sender's tickets, newest first, at most ten.
     pub earlier: Vec<EarlierTicket>,
@@ -141,6 +149,8 @@ pub struct Change {
     pub outbox: Vec<Outbound>,
     /// Message-IDs by which later mail finds its ticket.
     pub message_ids: Vec<(MessageId, TicketNumber)>,
+    /// Message-IDs that its messages refer to and that nobody has brought yet, so that mail threads alike in any order of arrival.
+    pub expected_ids: Vec<(MessageId, TicketNumber)>,
     /// The session as it is afterwards, with the version that it was read at (0: new).
     pub session: Option<ChatSession>,
     pub quarantine: Option<Quarantined>,

@@ -4,9 +4,9 @@
 
 use super::address::EmailAddress;
 use super::calendar::Calendar;
-use super::message::{Body, Span, SpanKind};
+use super::message::{Body, Seq, Span, SpanKind, TicketNumber};
 use super::policy::Policy;
-use super::ticket::Priority;
+use super::ticket::{Priority, SPLIT_MAX};
 use super::words::nearest;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::{SignedDuration, Timestamp, ToSpan};
@@ -29,6 +29,12 @@ pub enum Command {
     Untag(Vec<String>),
     /// Answers go to this address too from now on.
     Cc(EmailAddress),
+    /// They do no more.
+    Uncc(EmailAddress),
+    /// What follows goes to this address alone, and his answer to agents alone.
+    Ask(EmailAddress),
+    /// What concerns another ticket, too.
+    Arrange(Arrangement),
     /// All that follows is internal.
     Note,
     Spam,
@@ -36,8 +42,21 @@ pub enum Command {
     Help,
 }
 
+/// How tickets are put together or apart; see `domain::arrange`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrangement {
+    /// This matter goes on in that ticket.
+    Merge(TicketNumber),
+    /// That ticket goes its own way again.
+    Unmerge(TicketNumber),
+    /// These messages become a ticket of their own.
+    Split(Vec<Seq>),
+    /// This ticket goes back to where it was split off.
+    Unsplit,
+}
+
 /// The command words with their arguments, for `#help` and for hints.
-pub const WORDS: [(&str, &str); 16] = [
+pub const WORDS: [(&str, &str); 22] = [
     ("solve", ""),
     ("close", ""),
     ("reopen", ""),
@@ -50,6 +69,12 @@ pub const WORDS: [(&str, &str); 16] = [
     ("tag", "a b"),
     ("untag", "a"),
     ("cc", "x@y.example"),
+    ("uncc", "x@y.example"),
+    ("ask", "x@y.example"),
+    ("merge", "1041"),
+    ("unmerge", "1042"),
+    ("split", "3 4"),
+    ("unsplit", ""),
     ("note", ""),
     ("spam", ""),
     ("status", ""),
@@ -150,6 +175,15 @@ fn parse(order: &str, me: &str, policy: &Policy, calendar: &Calendar, now: Times
         "reopen" => Command::Reopen,
         "pending" => Command::Pending,
         "note" => Command::Note,
+        "merge" | "unmerge" => {
+            let number = number(argument).ok_or_else(|| refused("is no ticket's number, such as 1041"))?;
+            Command::Arrange(if word == "merge" { Arrangement::Merge(number) } else { Arrangement::Unmerge(number) })
+        }
+        "split" => {
+            let places = places(argument).ok_or_else(|| refused("are no messages of this ticket, such as 3 or 3 4 or 3-5"))?;
+            Command::Arrange(Arrangement::Split(places))
+        }
+        "unsplit" => Command::Arrange(Arrangement::Unsplit),
         "spam" => Command::Spam,
         "status" => Command::Status,
         "help" => Command::Help,
@@ -174,7 +208,18 @@ fn parse(order: &str, me: &str, policy: &Policy, calendar: &Calendar, now: Times
             )
         }
         "priority" => Command::Priority(Priority::parse(argument).ok_or_else(|| refused("is none of low, medium, high, critical"))?),
-        "cc" => Command::Cc(EmailAddress::parse(argument).map_err(|fault| refused(&fault.to_string()))?),
+        "cc" | "uncc" | "ask" => {
+            let address = EmailAddress::parse(argument.trim_matches(['<', '>'])).map_err(|fault| refused(&fault.to_string()))?;
+            if policy.is_ours(&address) {
+                return Err(refused("is the desk's own address"));
+            }
+            match word.as_str() {
+                "cc" => Command::Cc(address),
+                "uncc" => Command::Uncc(address),
+                _ if policy.agent(&address).is_some() => return Err(refused("is an agent: use #assign or #note")),
+                _ => Command::Ask(address),
+            }
+        }
         "tag" => Command::Tag(tags(argument).map_err(|why| refused(&why))?),
         _ => Command::Untag(tags(argument).map_err(|why| refused(&why))?),
     })
@@ -193,6 +238,27 @@ fn tags(argument: &str) -> Result<Vec<String>, String> {
             }
         })
         .collect()
+}
+
+/// `1041` or `#1041`.
+fn number(text: &str) -> Option<TicketNumber> {
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|n| is_number && *n > 0).map(TicketNumber)
+}
+
+/// `3`, `3 4`, `3,4`, `3-5`: ascending, each once.
+fn places(text: &str) -> Option<Vec<Seq>> {
+    let mut places = std::collections::BTreeSet::new();
+    for word in text.split([' ', ',', '\t']).filter(|w| !w.is_empty()) {
+        let (first, last) = word.split_once('-').unwrap_or((word, word));
+        let (first, last): (Seq, Seq) = (first.parse().ok()?, last.parse().ok()?);
+        if first == 0 || last < first || (last - first) as usize >= SPLIT_MAX {
+            return None;
+        }
+        places.extend(first..=last);
+    }
+    (!places.is_empty() && places.len() <= SPLIT_MAX).then(|| places.into_iter().collect())
 }
 
 /// `30m`, `4h`, `2d`, `1w`, at most a year.

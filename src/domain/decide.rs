@@ -3,20 +3,22 @@
 //! [`on_message`] and [`on_time`] get facts and a time and give back one [`Change`]. The daemon commits it,
 //! `guichet explain` prints it.
 
-use super::address::one_line;
+use super::address::{Contact, EmailAddress, one_line};
+use super::arrange;
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
-use super::command::{self, Command};
+use super::command::{self, Command, Orders};
 use super::lifecycle::{self, Passed};
+use super::merge;
 use super::message::{Attachment, Author, Bounce, Fingerprint, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility};
 use super::notice::{self, Voice};
 use super::ops::DESK_REPORT;
 use super::outbound::{Delivery, OutboxEntry, Purpose};
-use super::policy::{Agent, Policy};
+use super::policy::{Agent, CopiedFollow, Policy};
 use super::route;
 use super::sla::{ClockEvent, ClockKind};
 use super::subject;
 use super::threading::{self, Place};
-use super::ticket::{NAME_OCTETS_MAX, PARTICIPANTS_MAX, Participant, Requester, SUBJECT_OCTETS_MAX, Status, TAGS_MAX, Ticket};
+use super::ticket::{NAME_OCTETS_MAX, Requester, SPAM_TAG, SUBJECT_OCTETS_MAX, Status, TAGS_MAX, Ticket};
 use jiff::{Timestamp, ToSpan};
 
 /// Decides about one message.
@@ -42,7 +44,7 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
             let why = format!("{why}, but an agent's answer needs the agent's own");
             hold(inbound, ticket, agent, &why, vec![fault.to_owned()], policy, now, &mut change);
         }
-        Place::Customer { ticket, why } => customer_writes(inbound, ticket, &why, context, policy, now, &mut change),
+        Place::Customer { ticket, also, why } => customer_writes(inbound, ticket, &also, &why, context, policy, now, &mut change),
         Place::Doubted { ticket, why } => {
             let doubt = format!("its sender is {}", inbound.judgement.sentence());
             aside(
@@ -55,6 +57,11 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
             );
         }
         Place::ThirdParty { ticket, why } => {
+            let mut met = ticket.clone();
+            if let Some(from) = inbound.from.as_ref().filter(|_| inbound.machine.is_none()) {
+                met.meet_third_party(from, false);
+            }
+            let ticket = &met;
             let why = format!("{why}, from an address that has no part in it: agents see it, nothing is sent there until one says #cc");
             aside(inbound, ticket, ("a third party wrote", &why), policy, now, &mut change);
         }
@@ -63,6 +70,34 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
         Place::Opens { continues, why } => opens(inbound, continues, &why, context, policy, now, &mut change),
     }
     change
+}
+
+/// What a decision needs besides what a message itself names, seen from what was read for that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Further {
+    /// The window of the chat that its ticket began in.
+    pub session: Option<SessionId>,
+    /// Tickets that an agent's orders name.
+    pub tickets: Vec<TicketNumber>,
+    /// Messages that they name.
+    pub messages: Vec<(TicketNumber, Seq)>,
+}
+
+/// What [`on_message`] needs to be read besides. Once is enough.
+#[must_use]
+pub fn further(inbound: &Inbound, context: &Context, policy: &Policy, now: Timestamp) -> Further {
+    if context.seen.is_some() {
+        return Further::default();
+    }
+    let place = threading::place(inbound, context, policy);
+    let session = place.ticket().and_then(|t| t.session).filter(|_| inbound.session().is_none());
+    let (mut tickets, mut messages) = (Vec::new(), Vec::new());
+    if let Place::Agent { ticket, agent, .. } = place
+        && let Some(Ok(orders)) = read_orders(inbound, ticket, agent, policy, now)
+    {
+        (tickets, messages) = arrange::needs(&orders.commands, ticket);
+    }
+    Further { session, tickets, messages }
 }
 
 /// Decides once more about a message that a person took out of quarantine: whatever kept it from a ticket, he says that it is
@@ -79,10 +114,10 @@ pub fn on_release(inbound: &Inbound, id: u64, context: &Context, policy: &Policy
     // Our own address is nobody to write to: our answer would come in as his next message.
     let inbound = Inbound { from: inbound.from.clone().filter(|from| !policy.is_ours(&from.address)), ..inbound.clone() };
     match threading::place_released(&inbound, context, policy) {
-        Place::Customer { ticket, why } => {
+        Place::Customer { ticket, why, .. } => {
             // On a known thread nothing is sent to the writer, so that it harms nobody to take a machine for a person.
             let inbound = Inbound { machine: None, ..inbound };
-            customer_writes(&inbound, ticket, &released(&why), context, policy, now, &mut change);
+            customer_writes(&inbound, ticket, &[], &released(&why), context, policy, now, &mut change);
         }
         Place::Opens { continues, why } => opens(&inbound, continues, &released(&why), context, policy, now, &mut change),
         Place::Quarantine { .. }
@@ -171,7 +206,7 @@ pub fn on_undelivered(ticket: &Ticket, purpose: Purpose, why: &str, policy: &Pol
     let mut change = Change { undeliverable: true, ..Change::default() };
     let mut voice = Voice::new(policy, now);
     // Only what a customer should have got: telling agents that telling agents failed would never end.
-    if matches!(purpose, Purpose::Answer | Purpose::Ack) {
+    if matches!(purpose, Purpose::Answer | Purpose::Ack | Purpose::Question) {
         voice.undelivered(&mut ticket, purpose, why);
     }
     let lines = vec![line(now, Actor::Desk, &format!("{} could not be delivered", purpose.word()), &one_line(why, 300))];
@@ -242,6 +277,12 @@ fn opens(
         outbox: 0,
         history: 0,
         last_customer_id: inbound.message_id.clone(),
+        merged: None,
+        third_parties: Vec::new(),
+        absorbed: Vec::new(),
+        split_off: None,
+        moved: Vec::new(),
+        apart: Vec::new(),
     };
 
     let mut lines = vec![line(now, Actor::Customer, &format!("opened by {}", inbound.channel.word()), why)];
@@ -252,14 +293,60 @@ fn opens(
     lines.extend(routing.history);
     lines.extend(lifecycle::opened(&mut ticket, policy, now));
 
+    lines.extend(copies(inbound, &mut ticket, policy, now));
+    expect(inbound, &ticket, context, change);
+
     let mut session = window_of(context, inbound.session());
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
     let mut voice = Voice::new(policy, now);
     lines.push(voice.acknowledge(&mut ticket, inbound, &known, context));
     // The past of whom he claims to be is not his.
     let earlier = if inbound.judgement.has_failed() { &[][..] } else { &context.earlier };
-    voice.notify(&mut ticket, inbound, &message, &known, earlier, None);
+    voice.notify(&mut ticket, Some(inbound), &message, &known, earlier, None);
     finish(change, ticket, message, lines, voice, session);
+}
+
+/// Those whom a customer copies follow from now on, where the desk does not leave that to its agents.
+fn copies(inbound: &Inbound, ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<History> {
+    /// More are a list, not people who take part.
+    const COPIED_MAX: usize = 10;
+    let requester = inbound.from.as_ref().is_some_and(|from| ticket.requester.address.as_ref() == Some(&from.address));
+    let at_once = match policy.desk.copied_follow {
+        CopiedFollow::OnAgentsWord => false,
+        CopiedFollow::Authenticated => inbound.judgement.is_authenticated(),
+    };
+    let copied = notice::to_be_copied(inbound, ticket, policy);
+    if !at_once || !requester || copied.is_empty() || inbound.machine.is_some() {
+        return Vec::new();
+    }
+    if copied.len() > COPIED_MAX {
+        let what = format!("{} copied addresses do not follow", copied.len());
+        return vec![line(now, Actor::Desk, &what, &format!("more than {COPIED_MAX} in one mail: an agent may say #cc"))];
+    }
+    let follows =
+        |contact: &Contact| line(now, Actor::Customer, &format!("copied to {}", contact.address), "named by its authenticated requester");
+    copied.iter().filter(|contact| ticket.copy_to(contact)).map(follows).collect()
+}
+
+/// What a customer's mail refers to and nobody has brought yet belongs to its ticket, too: mail may arrive in any order.
+fn expect(inbound: &Inbound, ticket: &Ticket, context: &Context, change: &mut Change) {
+    /// Besides the first, which all of a thread have in common.
+    const NEWEST: usize = 8;
+    if inbound.judgement.has_failed() || inbound.machine.is_some() {
+        return;
+    }
+    let from = inbound.from.as_ref().map(|f| &f.address);
+    let takes_part =
+        |number: TicketNumber| merge::living(&context.tickets, number).zip(from).is_some_and(|(t, from)| t.is_participant(from));
+    let newest = inbound.in_reply_to.iter().chain(inbound.references.iter().rev()).take(NEWEST);
+    for id in newest.chain(inbound.references.first()) {
+        let own = |number: TicketNumber| number == ticket.number || takes_part(number);
+        let known = context.known_ids.iter().any(|(known, number)| known == id && own(*number));
+        let again = change.expected_ids.iter().any(|(other, _)| other == id);
+        if !known && !again && inbound.message_id.as_ref() != Some(id) {
+            change.expected_ids.push((id.clone(), ticket.number));
+        }
+    }
 }
 
 /// The team and the mailbox that a message's way in belongs to.
@@ -285,7 +372,17 @@ fn subject_of(inbound: &Inbound) -> String {
     if line.len() < first.trim().len() { format!("{line}…") } else { line }
 }
 
-fn customer_writes(inbound: &Inbound, ticket: &Ticket, why: &str, context: &Context, policy: &Policy, now: Timestamp, change: &mut Change) {
+#[expect(clippy::too_many_arguments, reason = "the facts of one decision, each of another kind")]
+fn customer_writes(
+    inbound: &Inbound,
+    ticket: &Ticket,
+    also: &[&Ticket],
+    why: &str,
+    context: &Context,
+    policy: &Policy,
+    now: Timestamp,
+    change: &mut Change,
+) {
     let mut ticket = ticket.clone();
     match inbound.machine {
         // Nothing follows from it for the customer, but people should read it.
@@ -296,7 +393,16 @@ fn customer_writes(inbound: &Inbound, ticket: &Ticket, why: &str, context: &Cont
         None => {}
     }
     let mut lines = vec![line(now, Actor::Customer, "wrote", why)];
+    for other in also {
+        let mut other = (*other).clone();
+        let [there, here] = merge::merge(&mut other, &mut ticket, policy, now, &Actor::Desk, "a mail of their customer belongs to both");
+        lines.extend(here);
+        record(change, &mut other, there);
+        change.tickets.push(other);
+    }
     lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
+    lines.extend(copies(inbound, &mut ticket, policy, now));
+    expect(inbound, &ticket, context, change);
     if let Some(id) = &inbound.message_id {
         ticket.last_customer_id = Some(id.clone());
     }
@@ -308,7 +414,7 @@ fn customer_writes(inbound: &Inbound, ticket: &Ticket, why: &str, context: &Cont
     let mut session = window_of(context, inbound.session().or(ticket.session));
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
     let mut voice = Voice::new(policy, now);
-    voice.notify(&mut ticket, inbound, &message, &known, &context.earlier, None);
+    voice.notify(&mut ticket, Some(inbound), &message, &known, &context.earlier, None);
     finish(change, ticket, message, lines, voice, session);
 }
 
@@ -330,7 +436,7 @@ fn note(inbound: &Inbound, ticket: &mut Ticket, why: &str, policy: &Policy, now:
     let message = file(inbound, ticket, customer(inbound), Visibility::Internal, &mut None, change);
     let known = policy.know_at(ticket.requester.address.as_ref(), now);
     let mut voice = Voice::new(policy, now);
-    voice.notify(ticket, inbound, &message, &known, &[], None);
+    voice.notify(ticket, Some(inbound), &message, &known, &[], None);
     finish(change, ticket.clone(), message, lines, voice, None);
 }
 
@@ -347,7 +453,7 @@ fn report(inbound: &Inbound, ticket: &Ticket, bounce: &Bounce, context: &Context
         change.bounced = Some((bounce.about, now));
         change.undeliverable = !known_already;
         let purpose = context.reported.as_ref().map_or(Purpose::Answer, |e| e.outbound.purpose);
-        if !known_already && matches!(purpose, Purpose::Answer | Purpose::Ack) {
+        if !known_already && matches!(purpose, Purpose::Answer | Purpose::Ack | Purpose::Question) {
             voice.undelivered(&mut ticket, purpose, &bounce.detail);
         }
     }
@@ -371,13 +477,13 @@ fn aside(inbound: &Inbound, ticket: &Ticket, (what, why): (&str, &str), policy: 
     }
     let Some(from) = inbound.from.clone() else { return };
     let mut lines = vec![line(now, Actor::Customer, what, why)];
-    if matches!(ticket.status, Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. }) {
+    if !matches!(ticket.status, Status::New | Status::Open) {
         lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
     }
     let known = policy.know_at(ticket.requester.address.as_ref(), now);
     let message = file(inbound, &mut ticket, Author::ThirdParty(from), Visibility::Internal, &mut None, change);
     let mut voice = Voice::new(policy, now);
-    voice.notify(&mut ticket, inbound, &message, &known, &[], None);
+    voice.notify(&mut ticket, Some(inbound), &message, &known, &[], None);
     finish(change, ticket, message, lines, voice, None);
 }
 
@@ -397,18 +503,32 @@ fn agent_writes(
         // An agent's out-of-office never reaches a customer.
         return quiet_note(inbound, &mut ticket.clone(), why, now, change);
     }
-    let calendar = policy.teams.get(&ticket.team).and_then(|t| policy.calendars.get(&t.calendar)).or(policy.calendars.values().next());
-    let Some(calendar) = calendar else { return };
-    let orders = match command::read(&inbound.body, &agent.handle, policy, calendar, now) {
-        Ok(orders) => orders,
-        Err(faults) => return hold(inbound, ticket, agent, why, faults, policy, now, change),
+    let orders = match read_orders(inbound, ticket, agent, policy, now) {
+        Some(Ok(orders)) => orders,
+        Some(Err(faults)) => return hold(inbound, ticket, agent, why, faults, policy, now, change),
+        None => return,
     };
     let answer = orders.body.new_text();
     let internal = orders.commands.contains(&Command::Note);
+    let asked: Vec<&EmailAddress> =
+        orders.commands.iter().filter_map(|c| if let Command::Ask(whom) = c { Some(whom) } else { None }).collect();
     let says = !answer.trim().is_empty() || !inbound.attachments.is_empty();
-    let answers = says && !internal;
-    if let Some(fault) = unfit(inbound, ticket, &answer, context, answers, says || !orders.commands.is_empty()) {
-        return hold(inbound, ticket, agent, why, vec![fault.to_owned()], policy, now, change);
+    let answers = says && !internal && asked.is_empty();
+    let leaves = answers || !asked.is_empty();
+    let mut faults = arrange::faults(&orders.commands, ticket, context);
+    if !asked.is_empty() && internal {
+        faults.push("#ask sends what follows to somebody, #note to nobody: send them in two mails".to_owned());
+    }
+    if !asked.is_empty() && !says {
+        faults.push("#ask needs the question below it".to_owned());
+    }
+    faults.extend(unfit(inbound, ticket, &answer, leaves, says || !orders.commands.is_empty()).map(str::to_owned));
+    if answers && !is_reachable(ticket, context) {
+        let fault = "there is nobody whom it could go to: the customer gave no address and has no chat window; use #cc or #note";
+        faults.push(fault.to_owned());
+    }
+    if !faults.is_empty() {
+        return hold(inbound, ticket, agent, why, faults, policy, now, change);
     }
 
     let mut ticket = ticket.clone();
@@ -427,32 +547,54 @@ fn agent_writes(
         lines.push(line(now, by(), "answered", why));
         lines.extend(lifecycle::agent_answered(&mut ticket, agent, policy, at, now));
     } else if says {
-        lines.push(line(now, by(), "noted", why));
+        let what = if asked.is_empty() {
+            "noted".to_owned()
+        } else {
+            format!("asked {}", asked.iter().map(|a| a.as_str()).collect::<Vec<_>>().join(", "))
+        };
+        lines.push(line(now, by(), &what, why));
     }
     for order in &orders.commands {
         lines.extend(carry_out(order, &mut ticket, agent, policy, at, now, &mut voice));
     }
     if answers {
         message.outbox = voice.answer(&mut ticket, agent, &message);
+    } else if !asked.is_empty() {
+        for whom in asked {
+            ticket.meet_third_party(&Contact { name: String::new(), address: whom.clone() }, true);
+            message.outbox.push(voice.ask(&mut ticket, agent, &message, whom));
+        }
     } else if says {
         voice.pass_note_on(&mut ticket, agent, &message);
     }
     if ticket.assignee.as_deref().is_some_and(|a| a != agent.handle) && orders.commands.iter().any(|c| matches!(c, Command::Assign(_))) {
         let known = policy.know_at(ticket.requester.address.as_ref(), now);
-        voice.notify(&mut ticket, inbound, &message, &known, &context.earlier, Some(agent));
+        voice.notify(&mut ticket, Some(inbound), &message, &known, &context.earlier, Some(agent));
     }
+    lines.extend(arrange::carry_out(&orders.commands, &mut ticket, context, (policy, now, &by()), &mut voice, change));
     finish(change, ticket, message, lines, voice, session);
 }
 
-/// Why an agent's mail, whose commands are right, is not carried out all the same.
-fn unfit(inbound: &Inbound, ticket: &Ticket, answer: &str, context: &Context, answers: bool, orders: bool) -> Option<&'static str> {
+/// The commands of an agent's mail, or what is wrong with them; `None` if there is no calendar to read times by.
+fn read_orders(inbound: &Inbound, ticket: &Ticket, agent: &Agent, policy: &Policy, now: Timestamp) -> Option<Result<Orders, Vec<String>>> {
+    let calendar = policy.teams.get(&ticket.team).and_then(|t| policy.calendars.get(&t.calendar)).or(policy.calendars.values().next())?;
+    Some(command::read(&inbound.body, &agent.handle, policy, calendar, now))
+}
+
+/// Whether there is anybody whom a public answer could go to.
+fn is_reachable(ticket: &Ticket, context: &Context) -> bool {
+    ticket.requester.address.is_some() || !ticket.participants.is_empty() || window_of(context, ticket.session).is_some()
+}
+
+/// Why an agent's mail, whose commands are right, is not carried out all the same. `leaves`: it would go to somebody outside.
+fn unfit(inbound: &Inbound, ticket: &Ticket, answer: &str, leaves: bool, orders: bool) -> Option<&'static str> {
     if notice::shows_brief(answer) {
         return Some("parts of the desk's own notification stand in what would go to the customer: write above it, or delete it");
     }
     if !orders {
         return Some("there is no new text and no command in it, so there is nothing to send");
     }
-    if !answers {
+    if !leaves {
         return None;
     }
     if notice::shows_agents_token(answer, ticket.number) {
@@ -465,8 +607,7 @@ fn unfit(inbound: &Inbound, ticket: &Ticket, answer: &str, context: &Context, an
              plain text or HTML instead of rich text",
         );
     }
-    let reachable = ticket.requester.address.is_some() || !ticket.participants.is_empty() || window_of(context, ticket.session).is_some();
-    (!reachable).then_some("there is nobody whom it could go to: the customer gave no address and has no chat window; use #cc or #note")
+    None
 }
 
 fn is_tnef(attachment: &Attachment) -> bool {
@@ -514,14 +655,17 @@ fn carry_out(
             vec![line(now, by(), &format!("untag {}", tags.join(" ")), "#untag")]
         }
         Command::Cc(address) => {
-            if !ticket.is_participant(address) && ticket.participants.len() < PARTICIPANTS_MAX && !policy.is_ours(address) {
-                ticket.participants.push(Participant { name: String::new(), address: address.clone() });
-            }
-            vec![line(now, by(), "a further participant", "#cc")]
+            ticket.copy_to(&Contact { name: String::new(), address: address.clone() });
+            vec![line(now, by(), &format!("copied to {address}"), "#cc")]
         }
-        Command::Note => Vec::new(),
+        Command::Uncc(address) => {
+            ticket.participants.retain(|p| p.address != *address);
+            vec![line(now, by(), &format!("no longer copied to {address}"), "#uncc")]
+        }
+        // Carried out with the mail itself, or by `arrange`.
+        Command::Note | Command::Ask(_) | Command::Arrange(_) => Vec::new(),
         Command::Spam => {
-            ticket.tags.insert("spam".to_owned());
+            ticket.tags.insert(SPAM_TAG.to_owned());
             lifecycle::close(ticket, now, by(), "#spam")
         }
         Command::Status => {

@@ -33,7 +33,7 @@ pub fn customer_wrote(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> V
         Status::Pending { .. } | Status::Snoozed { .. } => {
             ticket.status = Status::Open;
             lines.push(line(now, Actor::Customer, "status open", "the customer wrote"));
-            resume(ticket, policy, now);
+            resume(ticket, policy, now, |_| true);
         }
         Status::Solved { .. } | Status::Closed { .. } => {
             lines.push(reopen(ticket, policy, now, Actor::Customer, "the customer wrote after it was solved"));
@@ -100,7 +100,7 @@ pub fn close(ticket: &mut Ticket, now: Timestamp, by: Actor, why: &str) -> Vec<H
 pub fn reopen(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor, why: &str) -> History {
     ticket.status = Status::Open;
     ticket.clocks.retain(|c| !matches!(c.kind, ClockKind::AutoClose | ClockKind::Snooze));
-    resume(ticket, policy, now);
+    resume(ticket, policy, now, |_| true);
     let (sla, policy_words) = policy_of(ticket, policy);
     let resolved = ticket.clocks.iter().any(|c| c.kind == ClockKind::Resolution && !c.is_open());
     if resolved && let Some(target) = sla.resolution {
@@ -113,7 +113,7 @@ pub fn reopen(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor, w
 /// Waits for the customer: the resolution's time stands still. A response that is owed stays owed.
 pub fn pend(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor) -> History {
     ticket.clocks.retain(|c| !matches!(c.kind, ClockKind::AutoClose | ClockKind::Snooze));
-    pause(ticket, policy, now);
+    pause(ticket, policy, now, |kind| kind == ClockKind::Resolution);
     ticket.status = Status::Pending { since: now };
     keep_watch(ticket, policy, now);
     line(now, by, "status pending", "waits for the customer")
@@ -122,7 +122,7 @@ pub fn pend(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor) -> 
 /// Waits for a time.
 pub fn snooze(ticket: &mut Ticket, policy: &Policy, until: Timestamp, now: Timestamp, by: Actor) -> History {
     ticket.clocks.retain(|c| !matches!(c.kind, ClockKind::AutoClose | ClockKind::Snooze | ClockKind::Review));
-    pause(ticket, policy, now);
+    pause(ticket, policy, now, |kind| kind == ClockKind::Resolution);
     ticket.status = Status::Snoozed { until };
     let calendar = team_calendar(ticket, policy);
     put(ticket, Clock { kind: ClockKind::Snooze, calendar, armed: now, due: until, state: ClockState::Running { warn_at: None } });
@@ -136,6 +136,60 @@ pub fn promise(ticket: &mut Ticket, policy: &Policy, due: Timestamp, now: Timest
     put(ticket, Clock { kind: ClockKind::Promise, calendar, armed: now, due, state: ClockState::Running { warn_at: Some(warn_at) } });
     keep_watch(ticket, policy, now);
     line(now, by, "promise", &format!("due {due}"))
+}
+
+/// Its matter goes on in another ticket: nothing runs here any more, and nothing is met.
+pub fn suspend(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
+    ticket.clocks.retain(|c| c.kind.is_target());
+    pause(ticket, policy, now, |_| true);
+}
+
+/// It is taken up again as it was, with the time that its clocks had left.
+pub fn take_up(ticket: &mut Ticket, was: Status, policy: &Policy, now: Timestamp) {
+    ticket.status = match was {
+        Status::Snoozed { until } if until <= now => Status::Open,
+        Status::New | Status::Open | Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. } | Status::Closed { .. } => was,
+    };
+    let waits = matches!(ticket.status, Status::Pending { .. } | Status::Snoozed { .. });
+    if ticket.status.is_active() {
+        resume(ticket, policy, now, |kind| !waits || kind != ClockKind::Resolution);
+    }
+    if let Status::Snoozed { until } = ticket.status {
+        let calendar = team_calendar(ticket, policy);
+        put(ticket, Clock { kind: ClockKind::Snooze, calendar, armed: now, due: until, state: ClockState::Running { warn_at: None } });
+    }
+    keep_watch(ticket, policy, now);
+}
+
+/// The clock by which an answer is owed to the customer; a broken target is owed still.
+#[must_use]
+pub fn response_owed(ticket: &Ticket) -> Option<&Clock> {
+    let response = |c: &&Clock| matches!(c.kind, ClockKind::FirstResponse | ClockKind::NextResponse) && c.is_open();
+    ticket.clocks.iter().find(response).filter(|_| ticket.status.is_active())
+}
+
+/// An answer that is owed elsewhere is owed here, if none is owed sooner.
+pub fn take_over(ticket: &mut Ticket, owed: Clock, policy: &Policy, now: Timestamp) -> Vec<History> {
+    let mut lines = Vec::new();
+    if !ticket.status.is_active() {
+        lines.push(reopen(ticket, policy, now, Actor::Desk, "an answer is owed to what was merged into it"));
+    }
+    let own = response_owed(ticket).map(|c| (c.kind, c.due));
+    if own.is_none_or(|(_, due)| owed.due < due) {
+        let kind = own.map_or(ClockKind::NextResponse, |(kind, _)| kind);
+        lines.push(line(now, Actor::Desk, &format!("{} due {}", kind.word(), owed.due), "taken over from what was merged into it"));
+        put(ticket, Clock { kind, ..owed });
+    }
+    keep_watch(ticket, policy, now);
+    lines
+}
+
+/// What [`take_over`] took goes back with the ticket that it came from.
+pub fn give_back(ticket: &mut Ticket, from: &Ticket, policy: &Policy, now: Timestamp) {
+    let Some(owed) = response_owed(from) else { return };
+    let taken = |c: &Clock| c.kind == ClockKind::NextResponse && c.is_open() && c.armed == owed.armed;
+    ticket.clocks.retain(|c| !taken(c));
+    keep_watch(ticket, policy, now);
 }
 
 /// Another priority or team: the open targets are set anew from when they began.
@@ -200,7 +254,7 @@ pub fn time_passed(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> (Vec
                 ticket.clocks.retain(|c| c.kind != ClockKind::Snooze);
                 ticket.status = Status::Open;
                 lines.push(line(now, Actor::Desk, "status open", "the snooze is over"));
-                resume(ticket, policy, now);
+                resume(ticket, policy, now, |_| true);
             }
             (ClockKind::AutoClose, ClockEvent::Elapsed) => lines.extend(close(ticket, now, Actor::Desk, "solved long enough")),
             (ClockKind::Review, ClockEvent::Elapsed) => ticket.clocks.retain(|c| c.kind != ClockKind::Review),
@@ -269,8 +323,8 @@ fn meet(ticket: &mut Ticket, kind: ClockKind, at: Timestamp) -> bool {
     })
 }
 
-fn pause(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
-    for clock in ticket.clocks.iter_mut().filter(|c| c.kind == ClockKind::Resolution) {
+fn pause(ticket: &mut Ticket, policy: &Policy, now: Timestamp, which: impl Fn(ClockKind) -> bool) {
+    for clock in ticket.clocks.iter_mut().filter(|c| which(c.kind)) {
         let left = |until: Timestamp| {
             policy.calendars.get(&clock.calendar).map_or_else(|| until.duration_since(now), |c| c.between(now, until)).as_secs()
         };
@@ -283,8 +337,8 @@ fn pause(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
     }
 }
 
-fn resume(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
-    for clock in &mut ticket.clocks {
+fn resume(ticket: &mut Ticket, policy: &Policy, now: Timestamp, which: impl Fn(ClockKind) -> bool) {
+    for clock in ticket.clocks.iter_mut().filter(|c| which(c.kind)) {
         if let ClockState::Paused { left_s, warn_left_s } = clock.state {
             let calendar = policy.calendars.get(&clock.calendar);
             let add = |seconds: i64| {

@@ -376,6 +376,8 @@ pub enum Bound {
     Customer,
     /// This agent; the signature covers the address (P8).
     Agent(EmailAddress),
+    /// Somebody whom an agent asked privately: whatever comes with it stays internal.
+    Asked,
 }
 
 /// A message on its way in: parsed, bounded, its long parts already kept.

@@ -3,7 +3,7 @@
 //! Read in this order: what is spoken of (`address`, `message`, `subject`, `verdict`, `ticket`, `customer`), the time in which clocks run
 //! (`calendar`, `sla`), what the configuration says (`policy`), what the store is asked and told (`change`). Then the decision
 //! itself, from `decide` down: where a message belongs (`threading`), who answers (`route`), what becomes of status and clocks
-//! (`lifecycle`), what an agent orders (`command`), what is said to whom (`notice`), and what those who run it hear (`ops`).
+//! (`lifecycle`), how two tickets become one and one two (`merge`), what an agent orders (`command`, `arrange`), what is said to whom (`notice`), and what those who run it hear (`ops`).
 
 pub mod address;
 pub mod message;
@@ -20,6 +20,8 @@ pub mod decide;
 pub mod threading;
 pub mod route;
 pub mod lifecycle;
+pub mod merge;
+pub mod arrange;
 pub mod command;
 pub mod notice;
 pub mod ops;

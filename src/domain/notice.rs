@@ -157,34 +157,39 @@ impl<'a> Voice<'a> {
         .map(|(whose, recent, _)| format!("{recent} automatic mails to unproven senders went out {whose} within an hour"))
     }
 
-    /// Somebody wrote: the assignee hears of it, or else the whole team.
+    /// Somebody wrote: the assignee hears of it, or else the whole team. `heard` is the mail, if it has just come.
     pub fn notify(
         &mut self,
         ticket: &mut Ticket,
-        inbound: &Inbound,
+        heard: Option<&Inbound>,
         message: &Message,
         known: &Known,
         earlier: &[EarlierTicket],
         except: Option<&Agent>,
     ) {
-        let (writer, stranger) = match &message.author {
+        let (writer, address) = match &message.author {
             Author::Customer { name, address } => {
-                (if name.is_empty() { address.as_ref().map_or("?".to_owned(), ToString::to_string) } else { name.clone() }, false)
+                let address = address.as_ref().map(ToString::to_string);
+                (if name.is_empty() { address.clone().unwrap_or_else(|| "?".to_owned()) } else { name.clone() }, address)
             }
-            Author::ThirdParty(contact) => (contact.shown().to_owned(), true),
-            Author::Agent(contact) => (contact.shown().to_owned(), false),
-            Author::Desk => (self.policy.desk.name.clone(), false),
+            Author::ThirdParty(contact) | Author::Agent(contact) => (contact.shown().to_owned(), Some(contact.address.to_string())),
+            Author::Desk => (self.policy.desk.name.clone(), None),
         };
+        let stranger = matches!(message.author, Author::ThirdParty(_));
+        let copied = heard.map(|heard| to_be_copied(heard, ticket, self.policy)).unwrap_or_default();
+        let copied: Vec<String> = copied.iter().map(|c| c.address.to_string()).collect();
         let (attachments, left_out) = self.within_limits(&message.attachments);
         for (contact, audience, language) in self.watchers(ticket, except) {
             let mut facts = self.brief_facts(ticket, known, earlier, language);
-            if inbound.judgement.has_failed() {
-                facts.doubted = inbound.from.as_ref().map(|f| f.address.to_string()).unwrap_or_default();
+            if message.judgement.has_failed() {
+                facts.doubted = address.clone().unwrap_or_default();
             } else if stranger {
-                facts.stranger = inbound.from.as_ref().map(|f| f.address.to_string()).unwrap_or_default();
+                facts.stranger = address.clone().unwrap_or_default();
             }
+            facts.seq = message.seq;
+            facts.copied.clone_from(&copied);
             facts.left_out.clone_from(&left_out);
-            if let Some(whole) = inbound.cut {
+            if let Some(whole) = heard.and_then(|heard| heard.cut) {
                 facts.whole = format!("{} MB", whole.div_ceil(1_000_000));
                 facts.fetch = format!("guichet fetch {} {}", ticket.number.0, message.seq);
             }
@@ -256,6 +261,22 @@ impl<'a> Voice<'a> {
             created: self.now,
         });
         id
+    }
+
+    /// What an agent asks somebody else, who gets nothing of the ticket but these words and its subject.
+    pub fn ask(&mut self, ticket: &mut Ticket, agent: &Agent, message: &Message, whom: &EmailAddress) -> OutboxId {
+        let (attachments, _) = self.within_limits(&message.attachments);
+        let draft = Draft {
+            purpose: Purpose::Question,
+            audience: Audience::Asked,
+            from_name: one_line(&format!("{} ({})", agent.name, self.policy.desk.name), 200),
+            to: Contact { name: String::new(), address: whom.clone() },
+            subject: tagged(ticket, ""),
+            body: vec![Piece::NewTextOf(message.seq)],
+            attachments,
+            automatic: None,
+        };
+        self.send(ticket, draft)
     }
 
     /// A note concerns the assignee, if another wrote it.
@@ -528,6 +549,16 @@ impl<'a> Voice<'a> {
             .render(language, template, facts)
             .unwrap_or_else(|_| Rendered { subject: format!("[{}]", facts.number), text: format!("{}: {}", facts.desk, facts.number) })
     }
+}
+
+/// Whom a mail copies and who hears nothing of its ticket: neither its participants nor agents.
+#[must_use]
+pub fn to_be_copied(inbound: &Inbound, ticket: &Ticket, policy: &Policy) -> Vec<Contact> {
+    let from = inbound.from.as_ref().map(|f| &f.address);
+    let outside = |c: &&Contact| {
+        Some(&c.address) != from && !ticket.is_participant(&c.address) && policy.agent(&c.address).is_none() && !policy.is_ours(&c.address)
+    };
+    inbound.recipients.iter().filter(outside).cloned().collect()
 }
 
 /// The line that a chat window shows before anything was said: who answers and by when (P10).

@@ -60,6 +60,8 @@ pub enum Purpose {
     Recovery,
     /// To ops: the daily report.
     Digest,
+    /// To somebody else: what an agent asks him privately.
+    Question,
 }
 
 impl Purpose {
@@ -78,6 +80,7 @@ impl Purpose {
             Self::Alarm => "alarm",
             Self::Recovery => "recovery",
             Self::Digest => "digest",
+            Self::Question => "question",
         }
     }
 }
@@ -121,6 +124,8 @@ pub enum Audience {
     Agent(EmailAddress),
     /// Told, but without a token: managers who are no agents, ops.
     Informed,
+    /// Asked privately: his answer is for agents only.
+    Asked,
 }
 
 /// One mail (or chat delivery) to one recipient.

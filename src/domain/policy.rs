@@ -42,6 +42,10 @@ pub struct Desk {
     pub first_number: u64,
     /// How long a solved ticket stays reopenable before it closes by itself.
     pub close_solved_after: SignedDuration,
+    /// How long a closed ticket is opened again by its customer; later he gets a new one.
+    pub reopen_closed_within: SignedDuration,
+    /// When those whom a customer copies follow the ticket.
+    pub copied_follow: CopiedFollow,
     /// How long a ticket may rest when no other clock runs, before its team is reminded (P4).
     pub review_after: SignedDuration,
     /// Automatic mails to one address within an hour (P6).
@@ -60,6 +64,15 @@ pub struct Desk {
     pub ops: Vec<EmailAddress>,
     /// When, on the desk's wall ([`super::ops::zone`]), they get their daily report.
     pub digest_at: jiff::civil::Time,
+}
+
+/// When somebody whom a customer copies (To, Cc) gets later public answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopiedFollow {
+    /// Once an agent says `#cc`.
+    OnAgentsWord,
+    /// At once, if the customer is authenticated.
+    Authenticated,
 }
 
 /// `[[mailbox]]`, as far as decisions go.

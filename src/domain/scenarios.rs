@@ -1,5 +1,7 @@
 //! Decisions seen from outside: somebody says something, time passes, and the world is looked at.
 
+mod threads;
+
 use super::change::ChatSession;
 use super::message::{Attachment, BlobId, BlobRef, Bounce, Language, Machine, MessageId, TicketNumber, Visibility};
 use super::outbound::{Audience, OutboxId, Purpose, Route};

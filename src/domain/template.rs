@@ -105,6 +105,10 @@ pub struct NoticeFacts {
     pub stranger: String,
     /// Address of a writer who is known not to be who he claims; empty for all others.
     pub doubted: String,
+    /// The message's place in its ticket; 0 where there is none.
+    pub seq: u32,
+    /// Whom the writer copied and who hears nothing of the ticket.
+    pub copied: Vec<String>,
     /// Attachments that were too large to go along, with their sizes.
     pub left_out: Vec<String>,
     /// The size of a mail of which only the start came, and the command that fetches the rest; empty for any other.
@@ -376,6 +380,8 @@ impl NoticeFacts {
             address: "ana@souza.example".to_owned(),
             stranger: "bia@else.example".to_owned(),
             doubted: "ceo@else.example".to_owned(),
+            seq: 3,
+            copied: vec!["eva@else.example".to_owned()],
             left_out: vec!["plan.pdf (20 MiB)".to_owned()],
             mailboxes: vec![SilenceFacts {
                 mailbox: "support".to_owned(),

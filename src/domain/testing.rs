@@ -2,16 +2,16 @@
 
 use super::address::{Contact, EmailAddress};
 use super::calendar::{Calendar, Shift};
-use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, Landing};
+use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, History, Landing};
 use super::customer::{Customer, Directory};
 use super::message::{Body, Bound, Channel, Claim, Fingerprint, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber};
 use super::outbound::{Audience, Delivery, Outbound, OutboxEntry, Purpose};
-use super::policy::{Agent, ChatDesk, Desk, Mailbox, Policy, Sla, Team, Tier};
+use super::policy::{Agent, ChatDesk, CopiedFollow, Desk, Mailbox, Policy, Sla, Team, Tier};
 use super::tally::Tally;
 use super::template::Templates;
 use super::ticket::{Priority, Status, Ticket};
 use super::verdict::{Basis, Judgement, Verdict};
-use super::{decide, sla::ClockKind, threading};
+use super::{decide, sla::ClockKind, subject};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -109,6 +109,8 @@ pub(crate) fn policy() -> Policy {
             languages: vec![Language::EN, Language::parse("pt").unwrap()],
             first_number: 1,
             close_solved_after: SignedDuration::from_hours(24 * 7),
+            reopen_closed_within: SignedDuration::ZERO,
+            copied_follow: CopiedFollow::OnAgentsWord,
             review_after: SignedDuration::from_hours(24),
             acks_per_hour_max: 3,
             acks_per_hour_known_max: 5,
@@ -202,9 +204,11 @@ pub(crate) struct World {
     pub(crate) tickets: BTreeMap<TicketNumber, Ticket>,
     pub(crate) messages: Vec<Message>,
     pub(crate) sent: Vec<Outbound>,
+    pub(crate) history: Vec<(TicketNumber, History)>,
     pub(crate) quarantined: Vec<String>,
     seen: HashMap<Fingerprint, Landing>,
     ids: Vec<(MessageId, TicketNumber)>,
+    expected: Vec<(MessageId, TicketNumber)>,
     sessions: HashMap<SessionId, ChatSession>,
     acks: Vec<(EmailAddress, Timestamp)>,
     /// By domain, by mailbox, and in all under the empty name.
@@ -220,9 +224,11 @@ impl World {
             tickets: BTreeMap::new(),
             messages: Vec::new(),
             sent: Vec::new(),
+            history: Vec::new(),
             quarantined: Vec::new(),
             seen: HashMap::new(),
             ids: Vec::new(),
+            expected: Vec::new(),
             sessions: HashMap::new(),
             acks: Vec::new(),
             tallies: HashMap::new(),
@@ -231,24 +237,31 @@ impl World {
 
     /// What the store would answer.
     pub(crate) fn context(&self, inbound: &Inbound) -> Context {
-        let known_ids: Vec<_> =
-            self.ids.iter().filter(|(id, _)| inbound.in_reply_to.contains(id) || inbound.references.contains(id)).cloned().collect();
+        let asked = |(id, _): &&(MessageId, TicketNumber)| inbound.in_reply_to.contains(id) || inbound.references.contains(id);
+        let known_ids: BTreeSet<_> = self.ids.iter().chain(&self.expected).filter(asked).cloned().collect();
+        let known_ids: Vec<_> = known_ids.into_iter().collect();
         let mut numbers: BTreeSet<TicketNumber> = inbound
             .claims
             .iter()
             .map(|c| c.ticket)
             .chain(inbound.bounce.iter().map(|b| b.about.ticket))
             .chain(known_ids.iter().map(|(_, n)| *n))
+            .chain(subject::tags(&inbound.subject))
             .collect();
+        let expects = |(id, _): &&(MessageId, TicketNumber)| inbound.message_id.as_ref() == Some(id);
+        let expecting: Vec<_> = self.expected.iter().filter(expects).filter(|row| !self.ids.contains(row)).map(|(_, n)| *n).collect();
+        numbers.extend(&expecting);
         let session = inbound.session().and_then(|s| self.sessions.get(&s).cloned());
         numbers.extend(session.as_ref().and_then(|s| s.ticket));
-        let tickets: Vec<Ticket> = numbers.iter().filter_map(|n| self.tickets.get(n).cloned()).collect();
+        let tickets = self.with_living(numbers.clone());
         let sender = inbound.from.as_ref().map(|f| &f.address);
         let mut context = Context {
             seen: self.seen.get(&inbound.fingerprint).copied(),
             next_number: self.tickets.keys().last().map(|n| TicketNumber(n.0 + 1)),
             tickets,
             known_ids,
+            expecting,
+            messages: Vec::new(),
             session,
             reported: inbound.bounce.as_ref().and_then(|b| self.sent.iter().find(|o| o.id == b.about)).map(|o| OutboxEntry {
                 outbound: o.clone(),
@@ -270,11 +283,24 @@ impl World {
                 desk: self.tally('a', ""),
             },
         };
-        if inbound.session().is_none() {
-            let window = threading::place(inbound, &context, &self.policy).ticket().and_then(|t| t.session);
-            context.session = window.and_then(|id| self.sessions.get(&id).cloned());
+        let further = decide::further(inbound, &context, &self.policy, self.now);
+        if let Some(window) = further.session {
+            context.session = self.sessions.get(&window).cloned();
         }
+        numbers.extend(further.tickets);
+        context.tickets = self.with_living(numbers);
+        context.messages = self.messages.iter().filter(|m| further.messages.contains(&(m.ticket, m.seq))).cloned().collect();
         context
+    }
+
+    fn with_living(&self, mut numbers: BTreeSet<TicketNumber>) -> Vec<Ticket> {
+        let mut tickets = BTreeMap::new();
+        while let Some(number) = numbers.pop_first() {
+            let Some(ticket) = self.tickets.get(&number) else { continue };
+            numbers.extend(ticket.merged.map(|m| m.into).filter(|into| !tickets.contains_key(into)));
+            tickets.insert(number, ticket.clone());
+        }
+        tickets.into_values().collect()
     }
 
     fn tally(&self, kind: char, name: &str) -> Tally {
@@ -333,7 +359,9 @@ impl World {
         }
         self.messages.extend(change.messages.iter().cloned());
         self.sent.extend(change.outbox.iter().cloned());
+        self.history.extend(change.history.iter().cloned());
         self.ids.extend(change.message_ids.iter().cloned());
+        self.expected.extend(change.expected_ids.iter().cloned());
         self.acks.extend(change.acked.iter().cloned());
         if let (Some((address, at)), Some(mailbox)) = (&change.acked, &change.acked_unproven) {
             for (kind, name) in [('d', address.domain()), ('m', mailbox), ('a', "")] {
@@ -364,6 +392,9 @@ impl World {
                 }
                 Audience::Agent(address) => assert_eq!(*address, to.address, "P8: a token goes to its own agent"),
                 Audience::Informed => {}
+                Audience::Asked => {
+                    assert!(ticket.third_parties.iter().any(|t| t.asked && t.address == to.address), "P7: whom an agent asked");
+                }
             }
         }
     }

@@ -11,9 +11,12 @@
 //! | the same, and his mail failed authentication      | quarantine `unproven_agent`                |
 //! | a token or Message-ID of ours, bound to this agent| the agent speaks (P8)                      |
 //! | an agent's reply address, from no agent           | joins as third party                       |
+//! | a token made for somebody whom an agent asked     | joins, for agents only                     |
 //! | a token or Message-ID of ours, customer's side    | joins: as participant, else as third party |
 //! | the chat window's ticket                          | joins                                      |
 //! | a Message-ID that we hold, from a participant     | joins (P7: a stranger's guess does not)    |
+//! | the id that such a message refers to, the same    | joins: mail threads alike in any order     |
+//! | the ticket's tag in the subject, the same         | joins                                      |
 //! | an agent's address without proof                  | quarantine `unproven_agent`                |
 //! | a machine's answer or list mail                   | quarantine `machine`                       |
 //! | anything else                                     | opens a ticket                             |
@@ -22,15 +25,21 @@
 //! join and its sender is known not to be he (verdict `failed`), agents see it beside the thread: it may be a forgery, or a mail that
 //! a forwarder broke.
 //!
-//! A subject tag joins nothing: anybody can write a number.
+//! A subject tag of a stranger joins nothing: anybody can write a number. A ticket that was merged into another stands for that other,
+//! and one that was closed opens again within `reopen_closed_within`; later its customer opens a new one. Where ids lead to several
+//! tickets of one requester, his mail joins them: they are one thread ([`Place::Customer`]`::also`).
 //!
 //! What a person releases from quarantine has a shorter table: [`place_released`].
 
+use super::address::Contact;
 use super::change::Context;
+use super::merge::{self, living};
 use super::message::{Bounce, Bound, Inbound, Machine, TicketNumber};
 use super::ops::DESK_REPORT;
 use super::policy::{Agent, Policy};
-use super::ticket::{Status, Ticket};
+use super::subject;
+use super::ticket::{SPAM_TAG, Status, Ticket};
+use jiff::Timestamp;
 
 /// Where a message belongs.
 #[derive(Clone, Debug)]
@@ -41,8 +50,8 @@ pub enum Place<'a> {
     Agent { ticket: &'a Ticket, agent: &'a Agent, why: String },
     /// An agent's address wrote to the customer's side: a note, never an answer (P8).
     AgentOnCustomerSide { ticket: &'a Ticket, agent: &'a Agent, why: String },
-    /// The requester or a participant goes on.
-    Customer { ticket: &'a Ticket, why: String },
+    /// The requester or a participant goes on. His mail shows that the tickets in `also` are the same matter.
+    Customer { ticket: &'a Ticket, also: Vec<&'a Ticket>, why: String },
     /// Somebody who is known not to be the participant that he claims to be: agents see it, and that is all.
     Doubted { ticket: &'a Ticket, why: String },
     /// Somebody else who holds a token.
@@ -58,11 +67,11 @@ pub enum Place<'a> {
 /// Finds the place.
 #[must_use]
 pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) -> Place<'a> {
-    let ticket = |number: TicketNumber| context.tickets.iter().find(|t| t.number == number);
+    let ticket = |number: TicketNumber| living(&context.tickets, number);
     if inbound.session().is_some() {
         let window = context.session.as_ref().and_then(|s| s.ticket).and_then(ticket);
         return match window {
-            Some(ticket) => joins(inbound, ticket, "the chat window's ticket".to_owned()),
+            Some(ticket) => joins(inbound, ticket, policy, "the chat window's ticket".to_owned()),
             None => Place::Opens { continues: None, why: "a new chat".to_owned() },
         };
     }
@@ -91,7 +100,10 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
 
     for claim in &inbound.claims {
         let Some(ticket) = ticket(claim.ticket) else { continue };
-        let why = format!("signed {} of {}", claim.stood_in, ticket.number);
+        let mut why = format!("signed {} of {}", claim.stood_in, claim.ticket);
+        if claim.ticket != ticket.number {
+            why = format!("{why}, which was merged into {}", ticket.number);
+        }
         match &claim.bound_to {
             Bound::Agent(address) => {
                 if let Some(agent) = policy.agent(address).filter(|a| a.address == from.address) {
@@ -105,13 +117,20 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
                     return Place::ThirdParty { ticket, why: format!("{why}, made for another") };
                 }
             }
+            Bound::Asked => {
+                return match policy.agent(&from.address) {
+                    None => Place::ThirdParty { ticket, why: format!("{why}, made for somebody whom an agent asked") },
+                    Some(_) if !policy.believes_agent(&inbound.judgement) => doubted_agent(inbound, &why),
+                    Some(agent) => Place::AgentOnCustomerSide { ticket, agent, why },
+                };
+            }
             Bound::Customer => {
                 return match policy.agent(&from.address) {
-                    _ if ticket.is_participant(&from.address) => joins(inbound, ticket, why),
+                    _ if ticket.is_participant(&from.address) => joins_all(inbound, ticket, context, policy, why),
                     Some(_) if !policy.believes_agent(&inbound.judgement) => doubted_agent(inbound, &why),
                     Some(agent) => Place::AgentOnCustomerSide { ticket, agent, why },
                     // Nobody looks at a closed ticket any more (P4): his word there would be forgotten.
-                    None if is_closed(ticket) && inbound.machine.is_none() => joins(inbound, ticket, why),
+                    None if ticket.is_closed() && inbound.machine.is_none() => joins(inbound, ticket, policy, why),
                     // RFC 3834 section 4: a machine's answer may come from another address than was written to.
                     None => Place::ThirdParty { ticket, why },
                 };
@@ -119,13 +138,12 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
         }
     }
 
-    // The direct parent first, then the thread from its newest end.
-    for id in inbound.in_reply_to.iter().chain(inbound.references.iter().rev()) {
-        for (_, number) in context.known_ids.iter().filter(|(known, _)| known == id) {
-            if let Some(ticket) = ticket(*number).filter(|t| t.is_participant(&from.address)) {
-                return joins(inbound, ticket, format!("answers a message of {} by one of its participants", ticket.number));
-            }
-        }
+    if let Some((ticket, how)) = by_ids(inbound, context, from).into_iter().next() {
+        return joins_all(inbound, ticket, context, policy, format!("{how} {} by one of its participants", ticket.number));
+    }
+    let tagged = subject::tags(&inbound.subject).into_iter().filter_map(ticket);
+    if let Some(ticket) = tagged.into_iter().find(|t| t.is_participant(&from.address)) {
+        return joins(inbound, ticket, policy, format!("its subject names {}, of which its sender is a participant", ticket.number));
     }
 
     if policy.agent(&from.address).is_some() {
@@ -148,17 +166,17 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
 /// else a new one. Agents' proofs count for nothing here: nobody becomes an agent by being released (P8).
 #[must_use]
 pub fn place_released<'a>(inbound: &Inbound, context: &'a Context, policy: &Policy) -> Place<'a> {
-    let ticket = |number: TicketNumber| context.tickets.iter().find(|t| t.number == number);
+    let ticket = |number: TicketNumber| living(&context.tickets, number);
     let from = inbound.from.as_ref().filter(|from| !policy.is_ours(&from.address));
     let proven = inbound.claims.iter().filter(|c| c.bound_to == Bound::Customer).map(|c| c.ticket);
     let ids = inbound.in_reply_to.iter().chain(inbound.references.iter().rev());
     let known = ids.flat_map(|id| context.known_ids.iter().filter(move |(known, _)| known == id).map(|(_, number)| *number));
     let own = proven.chain(known).filter_map(ticket).find(|t| from.is_some_and(|from| t.is_participant(&from.address)));
     match own {
-        Some(ticket) if is_closed(ticket) => {
+        Some(ticket) if ticket.is_closed() => {
             Place::Opens { continues: Some(ticket.number), why: format!("answers {}, which is closed", ticket.number) }
         }
-        Some(ticket) => Place::Customer { ticket, why: format!("answers {} by one of its participants", ticket.number) },
+        Some(ticket) => Place::Customer { ticket, also: Vec::new(), why: format!("answers {} by one of its participants", ticket.number) },
         None => Place::Opens { continues: None, why: "a new matter".to_owned() },
     }
 }
@@ -180,20 +198,56 @@ fn doubted_agent<'a>(inbound: &Inbound, why: &str) -> Place<'a> {
     Place::Quarantine { reason: "unproven_agent", detail }
 }
 
-fn joins<'a>(inbound: &Inbound, ticket: &'a Ticket, why: String) -> Place<'a> {
+/// The tickets that ids lead to and of which the sender is a participant, each once and with how: the direct parent first, then the
+/// thread from its newest end, then whoever waits for this very message. Of two tickets with one id the newer: it was split off.
+fn by_ids<'a>(inbound: &Inbound, context: &'a Context, from: &Contact) -> Vec<(&'a Ticket, &'static str)> {
+    let answered = inbound.in_reply_to.iter().chain(inbound.references.iter().rev());
+    let answered = answered.flat_map(|id| context.known_ids.iter().rev().filter(move |(known, _)| known == id).map(|(_, number)| *number));
+    let expecting = context.expecting.iter().rev().copied();
+    let mut found: Vec<(&Ticket, &str)> = Vec::new();
+    for (number, how) in answered.map(|n| (n, "answers a message of")).chain(expecting.map(|n| (n, "is answered in"))) {
+        let ticket = living(&context.tickets, number).filter(|t| t.is_participant(&from.address));
+        if let Some(ticket) = ticket.filter(|t| !found.iter().any(|(other, _)| other.number == t.number)) {
+            found.push((ticket, how));
+        }
+    }
+    found
+}
+
+/// Joins a ticket, and with it those that the mail's ids show to be the same thread of the same person.
+fn joins_all<'a>(inbound: &Inbound, ticket: &'a Ticket, context: &'a Context, policy: &Policy, why: String) -> Place<'a> {
+    let from = inbound.from.as_ref().filter(|from| ticket.requester.address.as_ref() == Some(&from.address));
+    let (Some(from), None, false) = (from, &inbound.machine, ticket.is_closed()) else { return joins(inbound, ticket, policy, why) };
+    let mut also: Vec<&Ticket> = by_ids(inbound, context, from).into_iter().map(|(t, _)| t).filter(|t| t.number != ticket.number).collect();
+    also.retain(|other| merge::may_join(ticket, other));
+    // They go on in the oldest: its number is the one that people know longest.
+    let oldest = also.iter().copied().chain([ticket]).min_by_key(|t| t.number).unwrap_or(ticket);
+    if oldest.number != ticket.number {
+        also.retain(|other| other.number != oldest.number && merge::may_join(other, oldest));
+        also.push(ticket);
+    }
+    let mut place = joins(inbound, oldest, policy, why);
+    if let Place::Customer { also: joined, .. } = &mut place {
+        *joined = also;
+    }
+    place
+}
+
+fn joins<'a>(inbound: &Inbound, ticket: &'a Ticket, policy: &Policy, why: String) -> Place<'a> {
     // A machine that answers our last mail opens nothing: each answer with #close would lead to a new ticket (P6).
-    if is_closed(ticket) && machine_alone(inbound).is_none() {
+    if machine_alone(inbound).is_none() && closed_for_good(ticket, inbound.received_at, policy) {
         return Place::Opens { continues: Some(ticket.number), why: format!("{why}, which is closed") };
     }
     if inbound.judgement.has_failed() {
         return Place::Doubted { ticket, why };
     }
-    Place::Customer { ticket, why }
+    Place::Customer { ticket, also: Vec::new(), why }
 }
 
-const fn is_closed(ticket: &Ticket) -> bool {
+/// Closed for longer than it can be opened again by its customer, or because nobody wants to hear of it.
+fn closed_for_good(ticket: &Ticket, now: Timestamp, policy: &Policy) -> bool {
     match ticket.status {
-        Status::Closed { .. } => true,
+        Status::Closed { at } => ticket.tags.contains(SPAM_TAG) || now.duration_since(at) >= policy.desk.reopen_closed_within,
         Status::New | Status::Open | Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. } => false,
     }
 }

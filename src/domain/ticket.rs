@@ -9,10 +9,13 @@
 //!   Solved ─────────────────────┘
 //!    │ auto close, #close
 //!    ▼
-//!   Closed        (a customer who writes to it gets a new ticket that names this one)
+//!   Closed        (a customer who writes to it soon opens it again; later he gets a new ticket that names this one)
 //! ```
+//!
+//! A ticket may be merged into another ([`Merged`]): it is closed then, and whoever writes to it writes to that other. Messages may be
+//! split off into a ticket of their own ([`SplitOff`]). Both are done and undone by `domain::merge`, and delete nothing.
 
-use super::address::EmailAddress;
+use super::address::{Contact, EmailAddress, one_line};
 use super::message::{Channel, Language, MessageId, Seq, SessionId, TicketNumber};
 use super::outbound::OutboxId;
 use super::sla::Clock;
@@ -105,16 +108,49 @@ pub struct Requester {
     pub address: Option<EmailAddress>,
 }
 
-/// A further address that the ticket may be answered to.
+/// A further address that the ticket is answered to: copied, as Cc is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
     pub name: String,
     pub address: EmailAddress,
 }
 
+/// Somebody else who had a word in it. Agents see what he writes; nothing is sent to him but what an agent asks him.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThirdParty {
+    pub name: String,
+    pub address: EmailAddress,
+    /// An agent asked him privately; else he came by himself with a token that was made for another, and is unverified.
+    pub asked: bool,
+}
+
+/// This ticket's matter goes on in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merged {
+    pub into: TicketNumber,
+    pub at: Timestamp,
+    /// Its status before: what an undoing brings back.
+    pub was: Status,
+}
+
+/// This ticket was made of messages of another, copies of which are its first ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitOff {
+    pub from: TicketNumber,
+    /// Their places there, in the order that they have here.
+    pub messages: Vec<Seq>,
+}
+
 /// Bounds of what one ticket's record holds (P11): it is rewritten at each message.
 pub const PARTICIPANTS_MAX: usize = 50;
+/// The tag of a ticket that is not worth an answer.
+pub const SPAM_TAG: &str = "spam";
+pub const THIRD_PARTIES_MAX: usize = 20;
 pub const TAGS_MAX: usize = 50;
+/// How many tickets one may hold that were merged into it, at any remove; so long is the longest chain of redirections.
+pub const MERGED_MAX: usize = 30;
+/// How many messages may be split off a ticket.
+pub const SPLIT_MAX: usize = 50;
 pub const SUBJECT_OCTETS_MAX: usize = 500;
 pub const NAME_OCTETS_MAX: usize = 200;
 
@@ -135,6 +171,7 @@ pub struct Ticket {
     pub language: Language,
     pub requester: Requester,
     pub participants: Vec<Participant>,
+    pub third_parties: Vec<ThirdParty>,
     pub organisation: String,
     /// Name of the mailbox that the customer's answers come from.
     pub mailbox: String,
@@ -151,6 +188,14 @@ pub struct Ticket {
     pub history: u32,
     /// Newest Message-ID of the customer's side: what the next answer replies to.
     pub last_customer_id: Option<MessageId>,
+    pub merged: Option<Merged>,
+    /// Tickets that were merged into this one.
+    pub absorbed: Vec<TicketNumber>,
+    pub split_off: Option<SplitOff>,
+    /// Messages that a ticket of their own was made of, which has copies of them: each with that ticket.
+    pub moved: Vec<(Seq, TicketNumber)>,
+    /// Tickets that a person parted from this one: the desk does not join them again by itself.
+    pub apart: Vec<TicketNumber>,
 }
 
 impl Ticket {
@@ -158,6 +203,32 @@ impl Ticket {
     #[must_use]
     pub fn is_participant(&self, address: &EmailAddress) -> bool {
         self.requester.address.as_ref() == Some(address) || self.participants.iter().any(|p| p.address == *address)
+    }
+
+    /// Notes that somebody who has no part in it wrote, or was asked.
+    pub fn meet_third_party(&mut self, contact: &Contact, asked: bool) {
+        if let Some(known) = self.third_parties.iter_mut().find(|t| t.address == contact.address) {
+            known.asked |= asked;
+        } else if !self.is_participant(&contact.address) && self.third_parties.len() < THIRD_PARTIES_MAX {
+            let name = one_line(&contact.name, NAME_OCTETS_MAX);
+            self.third_parties.push(ThirdParty { name, address: contact.address.clone(), asked });
+        }
+    }
+
+    /// Answers go to this address too from now on. `false`: they do already, or there are too many.
+    pub fn copy_to(&mut self, contact: &Contact) -> bool {
+        if self.is_participant(&contact.address) || self.participants.len() >= PARTICIPANTS_MAX {
+            return false;
+        }
+        self.participants.push(Participant { name: one_line(&contact.name, NAME_OCTETS_MAX), address: contact.address.clone() });
+        self.third_parties.retain(|t| t.address != contact.address);
+        true
+    }
+
+    /// Whether nothing happens in it any more.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.status, Status::Closed { .. })
     }
 
     /// When something happens to it by itself next (P4): the earliest time at which one of its clocks wants attention.

@@ -2,10 +2,11 @@
 
 use super::{Desk, fingerprint_of, unfit, windows_of};
 use crate::domain::change::{Change, Context, Landing, Need};
+use crate::domain::decide::{self, Further};
 use crate::domain::message::{BlobRef, Inbound, Source};
 use crate::domain::outbound::{Delivery, OutboxEntry, OutboxId};
 use crate::domain::policy::Policy;
-use crate::domain::{decide, threading};
+use crate::domain::threading;
 use crate::store::{Outcome, StoreFault};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -125,7 +126,10 @@ impl Desk {
     }
 
     fn decide_release(&self, inbound: &Inbound, id: u64, policy: &Policy) -> Result<Option<Change>, ReleaseFault> {
-        let window = |context: &Context| threading::place_released(inbound, context, policy).ticket().and_then(|t| t.session);
+        let window = |context: &Context| {
+            let session = threading::place_released(inbound, context, policy).ticket().and_then(|t| t.session);
+            Further { session, ..Further::default() }
+        };
         let context = self.facts(inbound, window)?;
         let now = self.0.clock.now();
         let decided = catch_unwind(AssertUnwindSafe(|| decide::on_release(inbound, id, &context, policy, now)));

@@ -53,6 +53,9 @@ pub fn compose(outbound: &Outbound, signer: &Signer, text: &str, attachments: &[
             let root = signer.thread_root(ticket, agent, domain);
             (Some(signer.reply_address(&outbound.from, ticket, &Bound::Agent(agent.clone()))), Some(root.clone()), vec![root])
         }
+        Audience::Asked => {
+            (Some(signer.reply_address(&outbound.from, ticket, &Bound::Asked)), outbound.in_reply_to.clone(), outbound.references.clone())
+        }
         Audience::Informed => (None, outbound.in_reply_to.clone(), outbound.references.clone()),
     };
     let shown_to = if outbound.shown_to.is_empty() { std::slice::from_ref(to) } else { outbound.shown_to.as_slice() };
@@ -97,7 +100,7 @@ fn marks(outbound: &Outbound, signer: &Signer) -> Vec<(&'static str, String)> {
         marks.push(("X-Auto-Response-Suppress", "All".to_owned()));
     }
     let is_answer = match outbound.purpose {
-        Purpose::Answer => true,
+        Purpose::Answer | Purpose::Question => true,
         Purpose::Ack
         | Purpose::Notification
         | Purpose::Held

@@ -6,6 +6,7 @@
 //! <1042.7.c.<mac>@acme.example>                     entry 7 of ticket 1042, sent to a customer
 //! <1042.7.a.<mac><bound>@acme.example>              the same, sent to an agent: <bound> covers his address
 //! <1042.7.i.<mac>@acme.example>                     the same, sent to somebody who is only informed: claims nothing
+//! support+1042t<mac>@acme.example, <1042.7.t.<mac>…> to somebody whom an agent asked privately: what comes back is for agents only
 //! <1042.r.<mac><bound>@acme.example>                root of the ticket's thread in one agent's mail client
 //! ```
 //!
@@ -82,6 +83,7 @@ impl Signer {
         let (side, agent) = match bound {
             Bound::Customer => ('c', ""),
             Bound::Agent(agent) => ('a', agent.as_str()),
+            Bound::Asked => ('t', ""),
         };
         let mac = self.mac(Use::Reply, &[&ticket.0.to_string(), &side.to_string(), agent]);
         let local = format!("{}+{}{side}{mac}", mailbox.local(), ticket.0);
@@ -99,6 +101,7 @@ impl Signer {
             Audience::Customer => ("c", String::new()),
             Audience::Agent(agent) => ("a", self.mac(Use::IdOfAgent, &[&ticket, &n, agent.as_str()])),
             Audience::Informed => ("i", String::new()),
+            Audience::Asked => ("t", String::new()),
         };
         let mac = self.mac(Use::Id, &[&ticket, &n, side, &bound]);
         MessageId::of_sides(&format!("{ticket}.{n}.{side}.{mac}{bound}"), domain)
@@ -158,7 +161,7 @@ impl Signer {
         }
         let (mac, bound) = macs.split_at_checked(MAC_LETTERS)?;
         let is_side = match side {
-            "c" | "i" => bound.is_empty(),
+            "c" | "i" | "t" => bound.is_empty(),
             "a" => bound.len() == MAC_LETTERS,
             _ => false,
         };
@@ -175,6 +178,7 @@ impl Signer {
         let (bound_to, agent) = match side {
             "c" => (Bound::Customer, ""),
             "a" => (Bound::Agent(from?.clone()), from?.as_str()),
+            "t" => (Bound::Asked, ""),
             _ => return None,
         };
         self.verifies(mac, Use::Reply, &[ticket, side, agent]).then_some(Claim {
@@ -192,6 +196,7 @@ impl Signer {
             let (ticket, n, side, macs) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
             return match side {
                 "c" => Some(claim(ours.ticket, Bound::Customer)),
+                "t" => Some(claim(ours.ticket, Bound::Asked)),
                 "a" => {
                     let (agent, bound) = (from?, macs.split_at_checked(MAC_LETTERS)?.1);
                     self.verifies(bound, Use::IdOfAgent, &[ticket, n, agent.as_str()])

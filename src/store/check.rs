@@ -185,6 +185,7 @@ impl Walk<'_> {
             let has = self.engine.has(&keys::due(due, number))?;
             self.report.demand(has, "P4", || format!("ticket {number} is not in the due index"));
         }
+        self.merged(&ticket)?;
         if let Some(address) = &ticket.requester.address {
             let has = self.engine.has(&keys::requester_ticket(address, number))?;
             self.report.demand(has, "index", || format!("ticket {number} is not in its requester's index"));
@@ -201,6 +202,25 @@ impl Walk<'_> {
         ] {
             let holds = (count == 0 || self.engine.has(&key)?) && !self.engine.has(&next)?;
             self.report.demand(holds, "record", || format!("ticket {number} does not have the {count} {what} that it counts"));
+        }
+        Ok(())
+    }
+
+    /// Who writes to a merged ticket must come to the other (P3), and from there back if it is undone.
+    fn merged(&mut self, ticket: &Ticket) -> Result<(), StoreFault> {
+        let number = ticket.number;
+        if let Some(merged) = ticket.merged {
+            let holds = self.engine.ticket(merged.into)?.is_some_and(|into| into.absorbed.contains(&number));
+            let sound = holds && ticket.is_closed() && merged.into != number;
+            self.report.demand(sound, "P3", || format!("ticket {number} was merged into {}, which does not hold it", merged.into));
+        }
+        for other in &ticket.absorbed {
+            let there = self.engine.ticket(*other)?.is_some_and(|other| other.merged.is_some());
+            self.report.demand(there, "P3", || format!("ticket {number} holds {other}, which was not merged"));
+        }
+        for (seq, to) in &ticket.moved {
+            let has = self.engine.has(&keys::ticket(*to))?;
+            self.report.demand(has, "P3", || format!("message {number}.{seq} is in ticket {to} now, which is not there"));
         }
         Ok(())
     }

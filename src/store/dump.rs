@@ -205,6 +205,12 @@ impl Dump<'_> {
             outbox,
             history,
             last_customer_id,
+            third_parties,
+            merged,
+            absorbed,
+            split_off,
+            moved,
+            apart,
         } = ticket;
         let since = match status {
             Status::New | Status::Open => "-".to_owned(),
@@ -215,7 +221,8 @@ impl Dump<'_> {
         format!(
             "ticket {number} version={version} status={}@{since} priority={} tier={tier} team={team} assignee={} channel={} language={language} \
              mailbox={mailbox} opened={} subject={} requester={} participants={} organisation={} session={} tags={} clocks={} \
-             messages={messages} outbox={outbox} history={history} last_customer_id={}",
+             messages={messages} outbox={outbox} history={history} last_customer_id={} third_parties={} merged={} absorbed={} split_off={} \
+             moved={} apart={}",
             status.word(),
             priority.word(),
             assignee.as_deref().unwrap_or("-"),
@@ -229,6 +236,12 @@ impl Dump<'_> {
             list(&tags.iter().cloned().collect::<Vec<_>>()),
             list(&clocks),
             self.id(last_customer_id.as_ref()),
+            list(&third_parties.iter().map(|t| format!("{}:{}", self.person(&t.name, Some(&t.address)), t.asked)).collect::<Vec<_>>()),
+            merged.as_ref().map_or_else(|| "-".to_owned(), |m| format!("{}@{}:{}", m.into, self.time(m.at), m.was.word())),
+            list(&absorbed.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            split_off.as_ref().map_or_else(|| "-".to_owned(), |s| format!("{}:{:?}", s.from, s.messages)),
+            list(&moved.iter().map(|(seq, to)| format!("{seq}:{to}")).collect::<Vec<_>>()),
+            list(&apart.iter().map(ToString::to_string).collect::<Vec<_>>()),
         )
     }
 
@@ -348,6 +361,7 @@ impl Dump<'_> {
             Audience::Customer => "customer".to_owned(),
             Audience::Agent(address) => format!("agent:{}", self.hash(address.as_str().as_bytes())),
             Audience::Informed => "informed".to_owned(),
+            Audience::Asked => "asked".to_owned(),
         };
         let pieces: Vec<String> = body
             .iter()

@@ -7,4 +7,4 @@ mod durability;
 mod measure;
 mod own;
 mod packs;
-mod support;
+pub(crate) mod support;

@@ -28,4 +28,5 @@ mod page;
 mod sign_in;
 mod smtp;
 mod spine;
+mod threads;
 mod verbs;

@@ -16,7 +16,7 @@ use super::written::{Desk as WrittenDesk, Limits as WrittenLimits, OneOrMany, Wr
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Calendar;
 use crate::domain::message::Language;
-use crate::domain::policy::{Agent, Desk, Policy, Sla, Team, Tier, WARN_AT_ELSE};
+use crate::domain::policy::{Agent, CopiedFollow, Desk, Policy, Sla, Team, Tier, WARN_AT_ELSE};
 use crate::domain::ticket::Priority;
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -275,6 +275,10 @@ impl Check<'_> {
             languages,
             first_number: self.number("desk.first_number", desk.first_number, 1..=1_000_000_000),
             close_solved_after: self.duration("desk.close_solved_after", desk.close_solved_after.as_ref(), SECOND..=YEAR).unwrap_or(YEAR),
+            reopen_closed_within: self
+                .duration("desk.reopen_closed_within", desk.reopen_closed_within.as_ref(), SignedDuration::ZERO..=YEAR)
+                .unwrap_or(YEAR),
+            copied_follow: self.copied_follow(desk.copied_follow.as_deref()),
             review_after: self.duration("desk.review_after", desk.review_after.as_ref(), SECOND..=YEAR).unwrap_or(YEAR),
             acks_per_hour_max: self.acks("desk.acks_per_hour_max", desk.acks_per_hour_max),
             acks_per_hour_known_max: self.acks("desk.acks_per_hour_known_max", desk.acks_per_hour_known_max),
@@ -285,6 +289,17 @@ impl Check<'_> {
             attached_octets_max: self.number("desk.attached_octets_max", desk.attached_octets_max, 0..=200_000_000),
             ops: self.ops(desk.ops.as_ref().map(|words| words.0.as_slice()).unwrap_or_default(), mailboxes),
             digest_at: self.digest_at(desk.digest_at.as_deref()),
+        }
+    }
+
+    fn copied_follow(&mut self, written: Option<&str>) -> CopiedFollow {
+        match written {
+            Some("authenticated") => CopiedFollow::Authenticated,
+            Some("agent") | None => CopiedFollow::OnAgentsWord,
+            Some(other) => {
+                self.fault("desk.copied_follow", format!("'{other}' is neither \"agent\" nor \"authenticated\""));
+                CopiedFollow::OnAgentsWord
+            }
         }
     }
 

@@ -90,6 +90,12 @@ impl Applier {
         for (id, number) in &change.message_ids {
             rows.mark(keys::message_id_ticket(id, *number));
         }
+        for (id, number) in &change.expected_ids {
+            let key = keys::message_id_ticket(id, *number);
+            if !self.engine.has(&key)? {
+                rows.expect(key);
+            }
+        }
         if let Some(session) = &change.session {
             self.put(&mut rows, keys::session(session.id), &SessionRecord::next(session))?;
         }
@@ -385,6 +391,11 @@ impl Rows {
     /// A row that is all key.
     fn mark(&mut self, key: Key) {
         self.rows.insert(key.into(), Some(IVec::default()));
+    }
+
+    /// A Message-ID whose message is not there yet; [`Rows::mark`] says that it has come.
+    fn expect(&mut self, key: Key) {
+        self.rows.insert(key.into(), Some(IVec::from(&keys::EXPECTED)));
     }
 
     fn remove(&mut self, key: impl Into<IVec>) {

@@ -171,6 +171,9 @@ pub(in crate::store) fn fingerprint(fingerprint: Fingerprint) -> Key {
     Key::of(Kind::Fingerprint).octets(&fingerprint.0)
 }
 
+/// The value of a Message-ID whose message has not come; one that has come has none.
+pub(in crate::store) const EXPECTED: [u8; 1] = [1];
+
 pub(in crate::store) fn message_id(id: &MessageId) -> Key {
     Key::of(Kind::MessageId).hash(id.as_str())
 }

@@ -17,7 +17,7 @@ use crate::store::fault::StoreFault;
 use crate::store::outbox::{Attempts, DeliveryState, OutboxFilter};
 use crate::store::{Counts, TicketFilter};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 /// How many earlier tickets of a sender a decision sees.
@@ -35,15 +35,17 @@ impl Engine {
         let session = need.session.map(|id| self.session(id)).transpose()?.flatten();
         let mut known_ids = Vec::new();
         for id in &need.message_ids {
-            known_ids.extend(self.tickets_of_id(id)?.into_iter().map(|number| (id.clone(), number)));
+            known_ids.extend(self.tickets_of_id(id)?.into_iter().map(|(number, _)| (id.clone(), number)));
         }
+        let own = need.own_id.as_ref().map(|id| self.tickets_of_id(id)).transpose()?.unwrap_or_default();
+        let expecting: Vec<TicketNumber> = own.into_iter().filter(|(_, expected)| *expected).map(|(number, _)| number).collect();
         let mut numbers: BTreeSet<TicketNumber> = need.tickets.iter().copied().chain(need.report.map(|id| id.ticket)).collect();
         numbers.extend(known_ids.iter().map(|(_, number)| *number));
+        numbers.extend(&expecting);
         numbers.extend(session.as_ref().and_then(|session| session.ticket));
-        let mut tickets = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            tickets.extend(self.ticket(number)?);
-        }
+        let tickets = self.with_living(numbers)?;
+        let messages = need.messages.iter().filter_map(|(number, seq)| self.message(*number, *seq).transpose());
+        let messages = messages.collect::<Result<_, _>>()?;
         let (mut earlier, mut acks) = (Vec::new(), Vec::new());
         if let Some(sender) = &need.sender {
             for row in self.scan(&keys::requester(sender)).rev().take(EARLIER_MAX) {
@@ -60,7 +62,19 @@ impl Engine {
             (Some(_) | None, _) => AckTallies::default(),
         };
         let reported = need.report.map(|id| self.outbox_entry(id)).transpose()?.flatten();
-        Ok(Context { seen, next_number: self.next_number()?, tickets, known_ids, session, earlier, reported, acks, unproven_acks })
+        let next_number = self.next_number()?;
+        Ok(Context { seen, next_number, tickets, known_ids, expecting, messages, session, earlier, reported, acks, unproven_acks })
+    }
+
+    /// These tickets, and those that they were merged into.
+    fn with_living(&self, mut numbers: BTreeSet<TicketNumber>) -> Result<Vec<Ticket>, StoreFault> {
+        let mut tickets = BTreeMap::new();
+        while let Some(number) = numbers.pop_first() {
+            let Some(ticket) = self.ticket(number)? else { continue };
+            numbers.extend(ticket.merged.map(|merged| merged.into).filter(|into| !tickets.contains_key(into)));
+            tickets.insert(number, ticket);
+        }
+        Ok(tickets.into_values().collect())
     }
 
     pub(in crate::store) fn landing(&self, key: &Key) -> Result<Option<Landing>, StoreFault> {
@@ -81,11 +95,13 @@ impl Engine {
         Ok(Some(TicketNumber(last.saturating_add(1))))
     }
 
-    fn tickets_of_id(&self, id: &MessageId) -> Result<Vec<TicketNumber>, StoreFault> {
-        self.scan(&keys::message_id(id))
-            .take(TICKETS_PER_ID_MAX)
-            .map(|row| keys::read_hashed(&row?.0).ok_or_else(|| bad_key("Message-ID")))
-            .collect()
+    /// The tickets of a Message-ID, each with whether the message is only expected there.
+    fn tickets_of_id(&self, id: &MessageId) -> Result<Vec<(TicketNumber, bool)>, StoreFault> {
+        let read = |(key, value): Row| {
+            let number = keys::read_hashed(&key).ok_or_else(|| bad_key("Message-ID"))?;
+            Ok((number, value.as_ref() == keys::EXPECTED))
+        };
+        self.scan(&keys::message_id(id)).take(TICKETS_PER_ID_MAX).map(|row| read(row?)).collect()
     }
 
     pub(in crate::store) fn ticket(&self, number: TicketNumber) -> Result<Option<Ticket>, StoreFault> {

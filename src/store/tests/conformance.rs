@@ -27,6 +27,8 @@ async fn what_was_committed_is_read() {
     let number = TicketNumber(1000);
     let need = Need {
         report: None,
+        own_id: MessageId::parse("late@customer.example"),
+        messages: vec![(number, 1), (number, 9)],
         fingerprint: Some(fingerprint(1000)),
         tickets: vec![TicketNumber(7), number],
         message_ids: vec![MessageId::parse("m1000@customer.example").unwrap(), MessageId::parse("other@x.example").unwrap()],
@@ -36,6 +38,7 @@ async fn what_was_committed_is_read() {
     };
     let context = store.context(&need).unwrap();
     assert_eq!(context.seen, Some(landing));
+    assert_eq!((context.messages.len(), context.expecting.as_slice()), (1, [number].as_slice()), "who waits for the message");
     assert_eq!(context.next_number, Some(TicketNumber(1001)));
     assert_eq!(context.tickets.len(), 1, "asked for twice, there once");
     let stored = Ticket { version: 1, history: 1, ..ticket(1000) };

@@ -45,7 +45,7 @@ pub(super) fn fingerprint(n: u64) -> Fingerprint {
 }
 
 /// A ticket with its first message, due an hour after it was opened.
-pub(super) fn ticket(n: u64) -> Ticket {
+pub(crate) fn ticket(n: u64) -> Ticket {
     Ticket {
         number: TicketNumber(n),
         version: 0,
@@ -75,6 +75,12 @@ pub(super) fn ticket(n: u64) -> Ticket {
         outbox: 1,
         history: 0,
         last_customer_id: MessageId::parse(&format!("m{n}@customer.example")),
+        merged: None,
+        third_parties: Vec::new(),
+        absorbed: Vec::new(),
+        split_off: None,
+        moved: Vec::new(),
+        apart: Vec::new(),
     }
 }
 
@@ -142,6 +148,7 @@ pub(super) fn arrival(n: u64) -> Change {
         history: vec![(number, line("team billing"))],
         outbox: vec![outbound(n, 1)],
         message_ids: vec![(MessageId::parse(&format!("m{n}@customer.example")).unwrap(), number)],
+        expected_ids: vec![(MessageId::parse("late@customer.example").unwrap(), number)],
         session: None,
         quarantine: None,
         releases: None,

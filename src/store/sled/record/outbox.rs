@@ -9,7 +9,7 @@ use crate::domain::outbound::{Audience, Automatic, Delivery, Outbound, OutboxId,
 use crate::store::outbox::Attempts;
 use serde::{Deserialize, Serialize};
 
-twin!(PurposeRecord = Purpose { Ack, Answer, Notification, Held, Reply, Warning, Breach, Review, Alarm, Recovery, Digest });
+twin!(PurposeRecord = Purpose { Ack, Answer, Notification, Held, Reply, Warning, Breach, Review, Alarm, Recovery, Digest, Question });
 twin!(AutomaticRecord = Automatic { Replied, Generated });
 twin!(DeliveryRecord = Delivery { Queued, Deferred, Uncertain, Sent, Bounced, Failed });
 
@@ -44,6 +44,7 @@ enum AudienceRecord {
     Customer,
     Agent(String),
     Informed,
+    Asked,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,6 +89,7 @@ impl From<&Outbound> for OutboxRecord {
                 Audience::Customer => AudienceRecord::Customer,
                 Audience::Agent(address) => AudienceRecord::Agent(address.as_str().to_owned()),
                 Audience::Informed => AudienceRecord::Informed,
+                Audience::Asked => AudienceRecord::Asked,
             },
             from: from.as_str().to_owned(),
             from_name: from_name.clone(),
@@ -124,6 +126,7 @@ impl OutboxRecord {
                 AudienceRecord::Customer => Audience::Customer,
                 AudienceRecord::Agent(text) => Audience::Agent(address(&text)?),
                 AudienceRecord::Informed => Audience::Informed,
+                AudienceRecord::Asked => Audience::Asked,
             },
             from: address(&self.from)?,
             from_name: self.from_name,

@@ -5,7 +5,7 @@ use crate::domain::message::*;
 use crate::domain::ops::{DeskState, Silence};
 use crate::domain::outbound::*;
 use crate::domain::sla::{Clock, ClockKind, ClockState};
-use crate::domain::ticket::{Participant, Priority, Requester, Status, Ticket};
+use crate::domain::ticket::{Merged, Participant, Priority, Requester, SplitOff, Status, ThirdParty, Ticket};
 use crate::domain::verdict::{Basis, Judgement, Verdict};
 use crate::store::outbox::Attempts;
 use proptest::collection::vec;
@@ -90,8 +90,16 @@ fn ticket() -> impl Strategy<Value = Ticket> {
         (option::of("[a-z]{1,9}"), channel(), "[a-z]{2}", ".{0,40}", option::of(address()), vec(contact(), 0..6), ".{0,30}"),
         (option::of(any::<[u8; 16]>()), time(), proptest::collection::btree_set("[a-z]{1,9}", 0..6), vec(clock(), 0..5)),
         (any::<u32>(), any::<u32>(), any::<u32>(), option::of(message_id())),
+        (
+            vec((contact(), any::<bool>()), 0..4),
+            option::of((any::<u64>(), time(), status())),
+            vec(any::<u64>(), 0..4),
+            option::of((any::<u64>(), vec(any::<u32>(), 0..4))),
+            vec((any::<u32>(), any::<u64>()), 0..4),
+            vec(any::<u64>(), 0..4),
+        ),
     )
-        .prop_map(|(a, b, c, d)| Ticket {
+        .prop_map(|(a, b, c, d, e)| Ticket {
             number: TicketNumber(a.0),
             version: a.1,
             subject: a.2,
@@ -114,6 +122,12 @@ fn ticket() -> impl Strategy<Value = Ticket> {
             outbox: d.1,
             history: d.2,
             last_customer_id: d.3,
+            third_parties: e.0.into_iter().map(|(c, asked)| ThirdParty { name: c.name, address: c.address, asked }).collect(),
+            merged: e.1.map(|(into, at, was)| Merged { into: TicketNumber(into), at, was }),
+            absorbed: e.2.into_iter().map(TicketNumber).collect(),
+            split_off: e.3.map(|(from, messages)| SplitOff { from: TicketNumber(from), messages }),
+            moved: e.4.into_iter().map(|(seq, to)| (seq, TicketNumber(to))).collect(),
+            apart: e.5.into_iter().map(TicketNumber).collect(),
         })
 }
 

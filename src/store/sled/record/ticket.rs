@@ -1,20 +1,33 @@
 //! The ticket and its history.
 
-use super::{Ms, Record, Unreadable, twin};
+use super::{Ms, Record, Unreadable, damaged, from_postcard, twin};
 use crate::domain::address::EmailAddress;
 use crate::domain::change::{Actor, History};
 use crate::domain::message::{Channel, Language, MessageId, SessionId, TicketNumber};
 use crate::domain::sla::{Clock, ClockKind, ClockState};
-use crate::domain::ticket::{Participant, Priority, Requester, Status, Ticket};
+use crate::domain::ticket::{Merged, Participant, Priority, Requester, SplitOff, Status, ThirdParty, Ticket};
+use crate::store::fault::StoreFault;
 use serde::{Deserialize, Serialize};
 
 twin!(ChannelRecord = Channel { Mail, Chat, Phone });
 twin!(PriorityRecord = Priority { Low, Medium, High, Critical });
 twin!(ClockKindRecord = ClockKind { FirstResponse, NextResponse, Resolution, Promise, Snooze, AutoClose, Review });
 
-/// A [`Ticket`]; its number is the key.
+/// A [`Ticket`]; its number is the key. First as it was before tickets could be merged and split.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::store) struct TicketRecord {
+    first: TicketRecordV1,
+    /// Name, address, whether he was asked.
+    third_parties: Vec<(String, String, bool)>,
+    merged: Option<(u64, Ms, StatusRecord)>,
+    absorbed: Vec<u64>,
+    split_off: Option<(u64, Vec<u32>)>,
+    moved: Vec<(u32, u64)>,
+    apart: Vec<u64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct TicketRecordV1 {
     version: u64,
     subject: String,
     status: StatusRecord,
@@ -40,7 +53,22 @@ pub(in crate::store) struct TicketRecord {
 
 impl Record for TicketRecord {
     const KIND: &'static str = "ticket";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn read_older(version: u8, plain: &[u8]) -> Result<Self, StoreFault> {
+        if version != 1 {
+            return Err(damaged(Self::KIND, format!("has version {version}, which was never written")));
+        }
+        Ok(Self {
+            first: from_postcard(Self::KIND, plain)?,
+            third_parties: Vec::new(),
+            merged: None,
+            absorbed: Vec::new(),
+            split_off: None,
+            moved: Vec::new(),
+            apart: Vec::new(),
+        })
+    }
 }
 
 impl From<&Ticket> for TicketRecord {
@@ -59,6 +87,7 @@ impl From<&Ticket> for TicketRecord {
             language,
             requester,
             participants,
+            third_parties,
             organisation,
             mailbox,
             session,
@@ -69,29 +98,42 @@ impl From<&Ticket> for TicketRecord {
             outbox,
             history,
             last_customer_id,
+            merged,
+            absorbed,
+            split_off,
+            moved,
+            apart,
         } = ticket;
         Self {
-            version: *version,
-            subject: subject.clone(),
-            status: (*status).into(),
-            priority: (*priority).into(),
-            tier: tier.clone(),
-            team: team.clone(),
-            assignee: assignee.clone(),
-            channel: (*channel).into(),
-            language: language.as_str().to_owned(),
-            requester: (requester.name.clone(), requester.address.as_ref().map(|address| address.as_str().to_owned())),
-            participants: participants.iter().map(|p| (p.name.clone(), p.address.as_str().to_owned())).collect(),
-            organisation: organisation.clone(),
-            mailbox: mailbox.clone(),
-            session: session.map(|session| session.0),
-            opened: (*opened).into(),
-            tags: tags.iter().cloned().collect(),
-            clocks: clocks.iter().map(ClockRecord::from).collect(),
-            messages: *messages,
-            outbox: *outbox,
-            history: *history,
-            last_customer_id: last_customer_id.as_ref().map(|id| id.as_str().to_owned()),
+            first: TicketRecordV1 {
+                version: *version,
+                subject: subject.clone(),
+                status: (*status).into(),
+                priority: (*priority).into(),
+                tier: tier.clone(),
+                team: team.clone(),
+                assignee: assignee.clone(),
+                channel: (*channel).into(),
+                language: language.as_str().to_owned(),
+                requester: (requester.name.clone(), requester.address.as_ref().map(|address| address.as_str().to_owned())),
+                participants: participants.iter().map(|p| (p.name.clone(), p.address.as_str().to_owned())).collect(),
+                organisation: organisation.clone(),
+                mailbox: mailbox.clone(),
+                session: session.map(|session| session.0),
+                opened: (*opened).into(),
+                tags: tags.iter().cloned().collect(),
+                clocks: clocks.iter().map(ClockRecord::from).collect(),
+                messages: *messages,
+                outbox: *outbox,
+                history: *history,
+                last_customer_id: last_customer_id.as_ref().map(|id| id.as_str().to_owned()),
+            },
+            third_parties: third_parties.iter().map(|t| (t.name.clone(), t.address.as_str().to_owned(), t.asked)).collect(),
+            merged: merged.map(|Merged { into, at, was }| (into.0, at.into(), was.into())),
+            absorbed: absorbed.iter().map(|number| number.0).collect(),
+            split_off: split_off.as_ref().map(|SplitOff { from, messages }| (from.0, messages.clone())),
+            moved: moved.iter().map(|(seq, number)| (*seq, number.0)).collect(),
+            apart: apart.iter().map(|number| number.0).collect(),
         }
     }
 }
@@ -99,37 +141,52 @@ impl From<&Ticket> for TicketRecord {
 impl TicketRecord {
     /// As it is stored: one version on, with the history lines that are stored with it.
     pub(in crate::store) fn next(ticket: &Ticket, history: u32) -> Self {
-        Self { version: ticket.version.saturating_add(1), history, ..Self::from(ticket) }
+        let record = Self::from(ticket);
+        Self { first: TicketRecordV1 { version: ticket.version.saturating_add(1), history, ..record.first }, ..record }
     }
 
     pub(in crate::store) fn ticket(self, number: TicketNumber) -> Result<Ticket, Unreadable> {
+        let first = self.first;
         Ok(Ticket {
             number,
-            version: self.version,
-            subject: self.subject,
-            status: self.status.try_into()?,
-            priority: self.priority.into(),
-            tier: self.tier,
-            team: self.team,
-            assignee: self.assignee,
-            channel: self.channel.into(),
-            language: Language::parse(&self.language).ok_or(Unreadable("language"))?,
-            requester: Requester { name: self.requester.0, address: self.requester.1.as_deref().map(address).transpose()? },
-            participants: self
+            version: first.version,
+            subject: first.subject,
+            status: first.status.try_into()?,
+            priority: first.priority.into(),
+            tier: first.tier,
+            team: first.team,
+            assignee: first.assignee,
+            channel: first.channel.into(),
+            language: Language::parse(&first.language).ok_or(Unreadable("language"))?,
+            requester: Requester { name: first.requester.0, address: first.requester.1.as_deref().map(address).transpose()? },
+            participants: first
                 .participants
                 .into_iter()
                 .map(|(name, text)| Ok(Participant { name, address: address(&text)? }))
                 .collect::<Result<_, Unreadable>>()?,
-            organisation: self.organisation,
-            mailbox: self.mailbox,
-            session: self.session.map(SessionId),
-            opened: self.opened.try_into()?,
-            tags: self.tags.into_iter().collect(),
-            clocks: self.clocks.into_iter().map(Clock::try_from).collect::<Result<_, _>>()?,
-            messages: self.messages,
-            outbox: self.outbox,
-            history: self.history,
-            last_customer_id: self.last_customer_id.as_deref().map(message_id).transpose()?,
+            third_parties: self
+                .third_parties
+                .into_iter()
+                .map(|(name, text, asked)| Ok(ThirdParty { name, address: address(&text)?, asked }))
+                .collect::<Result<_, Unreadable>>()?,
+            organisation: first.organisation,
+            mailbox: first.mailbox,
+            session: first.session.map(SessionId),
+            opened: first.opened.try_into()?,
+            tags: first.tags.into_iter().collect(),
+            clocks: first.clocks.into_iter().map(Clock::try_from).collect::<Result<_, _>>()?,
+            messages: first.messages,
+            outbox: first.outbox,
+            history: first.history,
+            last_customer_id: first.last_customer_id.as_deref().map(message_id).transpose()?,
+            merged: self
+                .merged
+                .map(|(into, at, was)| Ok::<_, Unreadable>(Merged { into: TicketNumber(into), at: at.try_into()?, was: was.try_into()? }))
+                .transpose()?,
+            absorbed: self.absorbed.into_iter().map(TicketNumber).collect(),
+            split_off: self.split_off.map(|(from, messages)| SplitOff { from: TicketNumber(from), messages }),
+            moved: self.moved.into_iter().map(|(seq, number)| (seq, TicketNumber(number))).collect(),
+            apart: self.apart.into_iter().map(TicketNumber).collect(),
         })
     }
 }
@@ -291,5 +348,18 @@ impl TryFrom<HistoryRecord> for History {
             what: record.what,
             why: record.why,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_of_before_merges_is_still_read() {
+        let now = TicketRecord::from(&crate::store::tests::support::ticket(7));
+        let plain = postcard::to_stdvec(&now.first).unwrap();
+        let read = TicketRecord::read_older(1, &plain).unwrap().ticket(TicketNumber(7)).unwrap();
+        assert_eq!(read, crate::store::tests::support::ticket(7));
     }
 }
