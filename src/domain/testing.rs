@@ -1,6 +1,7 @@
 //! A small world for tests of decisions: a policy, and a model of the store that applies changes as the real one does.
 
 use super::address::{Contact, EmailAddress};
+use super::bounce::Mark;
 use super::calendar::{Calendar, Shift};
 use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, Landing};
 use super::customer::{Customer, Directory};
@@ -116,6 +117,7 @@ pub(crate) fn policy() -> Policy {
             acks_per_hour_mailbox_max: 100,
             acks_per_hour_desk_max: 100,
             agents_must_authenticate: None,
+            undeliverable_for: SignedDuration::from_hours(24 * 30),
             attached_octets_max: 1000,
             ops: Vec::new(),
             digest_at: jiff::civil::time(8, 0, 0, 0),
@@ -207,6 +209,7 @@ pub(crate) struct World {
     ids: Vec<(MessageId, TicketNumber)>,
     sessions: HashMap<SessionId, ChatSession>,
     acks: Vec<(EmailAddress, Timestamp)>,
+    pub(crate) marks: BTreeMap<EmailAddress, Mark>,
     /// By domain, by mailbox, and in all under the empty name.
     tallies: HashMap<(char, String), Tally>,
 }
@@ -225,6 +228,7 @@ impl World {
             ids: Vec::new(),
             sessions: HashMap::new(),
             acks: Vec::new(),
+            marks: BTreeMap::new(),
             tallies: HashMap::new(),
         }
     }
@@ -269,6 +273,7 @@ impl World {
                 mailbox: self.tally('m', inbound.source.mailbox()),
                 desk: self.tally('a', ""),
             },
+            marks: self.marks.values().cloned().collect(),
         };
         if inbound.session().is_none() {
             let window = threading::place(inbound, &context, &self.policy).ticket().and_then(|t| t.session);
@@ -334,6 +339,10 @@ impl World {
         self.messages.extend(change.messages.iter().cloned());
         self.sent.extend(change.outbox.iter().cloned());
         self.ids.extend(change.message_ids.iter().cloned());
+        if let Some(address) = &change.unmarked {
+            self.marks.remove(address);
+        }
+        self.marks.extend(change.marked.iter().map(|mark| (mark.address.clone(), mark.clone())));
         self.acks.extend(change.acked.iter().cloned());
         if let (Some((address, at)), Some(mailbox)) = (&change.acked, &change.acked_unproven) {
             for (kind, name) in [('d', address.domain()), ('m', mailbox), ('a', "")] {
