@@ -226,7 +226,11 @@ impl Outbox {
                         let plain = Envelope { from: envelope.from_else, from_else: None, to: envelope.to };
                         relay.send(&plain, &octets).await
                     }
-                    made => made,
+                    made @ (Attempt::Done
+                    | Attempt::Offline
+                    | Attempt::GiveUp { .. }
+                    | Attempt::Retry { .. }
+                    | Attempt::Uncertain { .. }) => made,
                 }
             }
             Relay::Maildir(folder) => {

@@ -86,6 +86,36 @@ impl Bounce {
     }
 }
 
+/// What servers say, by what it means.
+const WORDS: [(&str, Hint); 26] = [
+    ("user unknown", Hint::NoMailbox),
+    ("unknown user", Hint::NoMailbox),
+    ("no such user", Hint::NoMailbox),
+    ("no such recipient", Hint::NoMailbox),
+    ("does not exist", Hint::NoMailbox),
+    ("doesn't exist", Hint::NoMailbox),
+    ("no mailbox", Hint::NoMailbox),
+    ("mailbox unavailable", Hint::NoMailbox),
+    ("mailbox not found", Hint::NoMailbox),
+    ("invalid recipient", Hint::NoMailbox),
+    ("recipient rejected", Hint::NoMailbox),
+    ("not listed in", Hint::NoMailbox),
+    ("account has been disabled", Hint::NoMailbox),
+    ("quota", Hint::Full),
+    ("mailbox full", Hint::Full),
+    ("mailbox is full", Hint::Full),
+    ("domain name not found", Hint::NoDomain),
+    ("host not found", Hint::NoDomain),
+    ("no mx", Hint::NoDomain),
+    ("nxdomain", Hint::NoDomain),
+    ("too large", Hint::TooLarge),
+    ("spam", Hint::Refused),
+    ("block", Hint::Refused),
+    ("policy", Hint::Refused),
+    ("denied", Hint::Refused),
+    ("loop", Hint::Route),
+];
+
 /// What people can do about a mail that did not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hint {
@@ -138,35 +168,6 @@ impl Hint {
             _ => {}
         }
         let words = diagnostic.to_lowercase();
-        /// What servers say, by what it means.
-        const WORDS: [(&str, Hint); 26] = [
-            ("user unknown", Hint::NoMailbox),
-            ("unknown user", Hint::NoMailbox),
-            ("no such user", Hint::NoMailbox),
-            ("no such recipient", Hint::NoMailbox),
-            ("does not exist", Hint::NoMailbox),
-            ("doesn't exist", Hint::NoMailbox),
-            ("no mailbox", Hint::NoMailbox),
-            ("mailbox unavailable", Hint::NoMailbox),
-            ("mailbox not found", Hint::NoMailbox),
-            ("invalid recipient", Hint::NoMailbox),
-            ("recipient rejected", Hint::NoMailbox),
-            ("not listed in", Hint::NoMailbox),
-            ("account has been disabled", Hint::NoMailbox),
-            ("quota", Hint::Full),
-            ("mailbox full", Hint::Full),
-            ("mailbox is full", Hint::Full),
-            ("domain name not found", Hint::NoDomain),
-            ("host not found", Hint::NoDomain),
-            ("no mx", Hint::NoDomain),
-            ("nxdomain", Hint::NoDomain),
-            ("too large", Hint::TooLarge),
-            ("spam", Hint::Refused),
-            ("block", Hint::Refused),
-            ("policy", Hint::Refused),
-            ("denied", Hint::Refused),
-            ("loop", Hint::Route),
-        ];
         WORDS.into_iter().find(|(word, _)| words.contains(word)).map_or(Self::Else, |(_, hint)| hint)
     }
 }
@@ -236,6 +237,98 @@ impl Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::address::Contact;
+    use crate::domain::message::{Machine, TicketNumber};
+    use crate::domain::outbound::Purpose;
+    use crate::domain::testing::{World, address, authenticated, judged, mail, proven};
+
+    fn told(recipient: &str, original: &str, news: News) -> Told {
+        let read = |text: &str| EmailAddress::parse(text).ok();
+        Told { recipient: read(recipient), original: read(original), news, status: "5.1.1".to_owned(), diagnostic: "no".to_owned() }
+    }
+
+    const JOAO: &str = "joao@padaria.example";
+
+    /// A ticket of João's, answered by Ana, in a mail of which a report says this.
+    fn reported(said: Vec<Told>, mentioned: &[&str]) -> (World, crate::domain::change::Change) {
+        let mut world = World::new();
+        world.hears(mail(1, JOAO, "x", "y"));
+        world.hears(proven(mail(2, "ana@acme.example", "Re: x", "#assign me\nHello."), 1, true));
+        let answer = world.sent.iter_mut().find(|o| o.purpose == Purpose::Answer).unwrap();
+        // It went to several, each with a mail of his own.
+        answer.shown_to = [JOAO, "mari@padaria.example"].map(|a| Contact { name: String::new(), address: address(a) }).to_vec();
+        let about = answer.id;
+        let mut report = mail(3, "mailer-daemon@relay.example", "Undelivered", "x");
+        report.machine = Some((Machine::Bounce, "report".to_owned()));
+        report.bounce = Some(Bounce { about, told: said, mentioned: mentioned.iter().map(|a| address(a)).collect() });
+        let change = world.hears(report);
+        (world, change)
+    }
+
+    #[test]
+    fn p7_a_report_marks_whom_the_mail_went_to_and_nobody_else() {
+        use News::{Complained, Delayed, Delivered, Failed};
+        let mari = "mari@padaria.example";
+        for (said, mentioned, noted, marked, agents, why) in [
+            (vec![told(JOAO, "", Failed)], vec![], true, true, 1, "given up"),
+            (vec![told(JOAO, "", Delayed)], vec![], true, false, 0, "a delay is noted"),
+            (vec![told(JOAO, "", Delivered)], vec![], true, false, 0, "so is that it arrived"),
+            (vec![told(JOAO, "", Complained)], vec![], true, true, 1, "a complaint"),
+            (vec![told("", "", Complained)], vec![], true, true, 1, "a complaint that hides him: the mail went to him alone"),
+            (vec![told("", "", Failed)], vec![JOAO, "help@isp.example"], true, true, 1, "words that mention him"),
+            (vec![told("", "", Failed)], vec!["else@b.example"], false, false, 0, "words that mention another"),
+            (vec![told("j@private.example", JOAO, Failed)], vec![], true, true, 1, "behind his alias"),
+            (
+                vec![told("j@private.example", JOAO, Failed), told("k@private.example", JOAO, Delivered)],
+                vec![],
+                true,
+                false,
+                0,
+                "half of an alias",
+            ),
+            (vec![told(JOAO, "", Failed), told(mari, "", Failed)], vec![], true, true, 1, "one of those who are shown in it"),
+            (vec![told(mari, "", Failed)], vec![], false, false, 0, "only another of them"),
+            (vec![told(JOAO, "", Failed), told("victim@b.example", "", Failed)], vec![], false, false, 0, "it never went to one of them"),
+        ] {
+            let (world, change) = reported(said, &mentioned);
+            assert_eq!(change.quarantine.is_none(), noted, "{why}");
+            assert_eq!(change.marked.as_ref().map(|mark| mark.address.as_str()), marked.then_some(JOAO), "{why}");
+            assert_eq!(world.told(Purpose::Held).len(), agents, "{why}");
+            assert_eq!(change.tickets.is_empty(), !noted, "{why}: no note on any ticket");
+        }
+    }
+
+    #[test]
+    fn p6_a_marked_address_gets_no_acknowledgement_until_its_mark_ends() {
+        let days = |n: i64| SignedDuration::from_hours(24 * n);
+        for (after, sender, acked, unmarked, why) in [
+            (days(1), None, false, false, "it is held"),
+            (days(29), None, false, false, "until its time is over"),
+            (days(31), None, true, true, "its time is over"),
+            (days(1), Some(authenticated("padaria.example")), true, true, "a mail from there is authenticated"),
+        ] {
+            let (mut world, _) = reported(vec![told(JOAO, "", News::Failed)], &[]);
+            world.waits(after);
+            let inbound = mail(7, JOAO, "Another", "z");
+            let before = world.told(Purpose::Ack).len();
+            let change = world.hears(match sender {
+                Some(verdict) => judged(inbound, verdict),
+                None => inbound,
+            });
+            assert_eq!(world.told(Purpose::Ack).len() - before, usize::from(acked), "{why}");
+            assert_eq!((change.unmarked.is_some(), world.marks.is_empty()), (unmarked, unmarked), "{why}");
+            let held = change.history.iter().find(|(_, line)| line.what == "no acknowledgement");
+            assert_eq!(held.is_some_and(|(_, line)| line.why.starts_with("mail to it came back on 2026-11-23")), !acked, "{why}");
+        }
+    }
+
+    #[test]
+    fn an_agents_answer_goes_to_a_marked_address() {
+        let (mut world, _) = reported(vec![told(JOAO, "", News::Failed)], &[]);
+        let before = world.told(Purpose::Answer).len();
+        world.hears(proven(mail(8, "ana@acme.example", "Re: x", "I try again."), 1, true));
+        assert_eq!(world.told(Purpose::Answer).len(), before + 1, "a person's decision");
+    }
 
     #[test]
     fn statuses_are_told_from_other_numbers() {

@@ -403,7 +403,6 @@ fn report(
     let purpose = entry.map_or(Purpose::Answer, |e| e.outbound.purpose);
     let is_told = !known_already && matches!(purpose, Purpose::Answer | Purpose::Ack);
     match fate.news {
-        News::Delivered | News::Delayed => {}
         News::Failed => {
             change.bounced = Some((about, now));
             change.undeliverable = !known_already;
@@ -412,7 +411,7 @@ fn report(
             }
         }
         News::Complained if is_told => voice.undelivered(&mut ticket, purpose, &fate.reason, fate.hint),
-        News::Complained => {}
+        News::Complained | News::Delivered | News::Delayed => {}
     }
     finish(change, ticket, message, lines, voice, None);
 }

@@ -53,7 +53,7 @@ const CASES: &[Case] = &[
     ("[desk]\n", "[desk]\ndigest_at = '24:00'\n", &["2: desk.digest_at: '24:00' is no time of the day; write one such as 08:00"], "no such time"),
     ("[desk]\n", "[desk]\ntrusted_authserv_ids = ['mx.acme.example', 'mx acme', 'm\u{fc}x']\n", &["2: desk.trusted_authserv_ids: 'mx acme' is no name of a mail server; write what stands before the first ';' there, such as mx.acme.example", "2: desk.trusted_authserv_ids: 'm\u{fc}x' is no name of a mail server; write what stands before the first ';' there, such as mx.acme.example"], "no names"),
     ("[desk]\n", "[desk]\nagents_must_authenticate = true\n", &["2: desk.agents_must_authenticate: no agent could answer through mailbox 'support', which has no trusted_authserv_ids; write the name of the mail server that takes its mail in, or leave this out"], "nobody could be believed"),
-    ("[desk]\n", "[desk]\nundeliverable_for = \"400d\"\n", &["2: desk.undeliverable_for: XX"], "bounds"),
+    ("[desk]\n", "[desk]\nundeliverable_for = \"400d\"\n", &["2: desk.undeliverable_for: is too long; the most is 366d"], "bounds"),
     ("[desk]\n", "[desk]\nacks_per_hour_desk_max = 1000001\n", &["2: desk.acks_per_hour_desk_max: is 1000001; it has to be from 0 to 1000000"], "bounds"),
     ("maildir = 'in'", "maildir = 'in'\nsilent_after = '15'", &["7: mailbox.silent_after: '15' has no unit; write 15s, 15m, 15h or 15d"], "no unit"),
     ("maildir = 'in'", "imap = { host = 'localhost', user = 'a', password = 'b' }\npoll_every = '10m'\nsilent_after = '15m'", &["8: mailbox.silent_after: is too short for a mailbox that is asked every 10m; the least is 20m"], "it would be told of while all is well"),

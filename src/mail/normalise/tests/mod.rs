@@ -231,7 +231,7 @@ fn p6_machines_are_seen() {
         ("M07-dsn-mass-recipients", Some(Bounce)),
         ("M08-dsn-xss-diagnostic", Some(Bounce)),
         ("M10-dsn-global", Some(Bounce)),
-        ("M11-arf-abuse", Some(Bulk)),
+        ("M11-arf-abuse", Some(Bounce)),
         ("M13-mdn-deleted-forged", Some(AutoReply)),
         ("M14-dsn-nested-report", Some(Bounce)),
         ("N01-agent-genuine", None),
