@@ -238,7 +238,7 @@ impl Mark {
 mod tests {
     use super::*;
     use crate::domain::address::Contact;
-    use crate::domain::message::{Machine, TicketNumber};
+    use crate::domain::message::Machine;
     use crate::domain::outbound::Purpose;
     use crate::domain::testing::{World, address, authenticated, judged, mail, proven};
 

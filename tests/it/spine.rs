@@ -258,7 +258,7 @@ async fn p6_an_address_that_bounced_gets_nothing_automatic_until_it_is_lifted() 
     desk.ticket_when(1, "the answer to bounce", |t| t["thread"][2]["delivery"] == "bounced").await;
     let notice = desk.nth_mail("ana", 2).await;
     assert!(text(&notice).contains("no such mailbox"), "a hint what to do: {}", text(&notice));
-    let marked = desk.daemon.json_lines(&["suppressions", "list", "--json"]).await;
+    let marked = desk.daemon.json_lines(&["suppressions", "list"]).await;
     assert_eq!(marked.len(), 1);
     assert_eq!(marked[0]["address"], "gone@nowhere.example");
 
@@ -271,9 +271,9 @@ async fn p6_an_address_that_bounced_gets_nothing_automatic_until_it_is_lifted() 
     let brief = desk.nth_mail("ana", 3).await;
     assert!(text(&brief).contains("came back on"), "whoever answers knows: {}", text(&brief));
 
-    let lifted = desk.daemon.json(&["suppressions", "lift", "gone@nowhere.example", "--json"]).await;
+    let lifted = desk.daemon.json(&["suppressions", "lift", "gone@nowhere.example"]).await;
     assert_eq!(lifted["address"], "gone@nowhere.example");
-    assert!(desk.daemon.json_lines(&["suppressions", "list", "--json"]).await.is_empty());
+    assert!(desk.daemon.json_lines(&["suppressions", "list"]).await.is_empty());
     desk.write("Gone <gone@nowhere.example>", "And again", "Three?").await;
     let told = |t: &serde_json::Value| t["history"].as_array().unwrap().iter().any(|h| h["what"] == "acknowledged in en");
     desk.ticket_when(3, "an acknowledgement", told).await;
@@ -300,14 +300,14 @@ async fn p5_a_bounce_that_returns_nothing_is_known_by_its_return_path() {
     desk.send("", &path, &other).await;
     desk.send("", &path, &report("452 4.2.2 mailbox full, will be retried")(&path)).await;
     desk.ticket_when(1, "the delay", |t| t["history"].as_array().unwrap().iter().any(|h| h["what"] == "a mail is delayed")).await;
-    assert!(desk.daemon.json_lines(&["suppressions", "list", "--json"]).await.is_empty(), "none of them marks her");
+    assert!(desk.daemon.json_lines(&["suppressions", "list"]).await.is_empty(), "none of them marks her");
     desk.send("", &path, &report("552 5.2.2 mailbox full")(&path)).await;
     let ticket = desk.ticket_when(1, "the answer to bounce", |t| t["thread"][2]["delivery"] == "bounced").await;
     let reports = ticket["history"].as_array().unwrap().iter().filter(|h| h["why"].as_str().unwrap().contains("report about")).count();
     assert_eq!(reports, 2, "the forgeries left no note: {ticket}");
     let notice = desk.nth_mail("ana", 2).await;
     assert!(text(&notice).contains("the mailbox is full"), "{}", text(&notice));
-    assert_eq!(desk.daemon.json_lines(&["quarantine", "list", "--json"]).await.len(), 2);
-    assert_eq!(desk.daemon.json_lines(&["suppressions", "list", "--json"]).await[0]["address"], "mary@shop.example");
+    assert_eq!(desk.daemon.json_lines(&["quarantine", "list"]).await.len(), 2);
+    assert_eq!(desk.daemon.json_lines(&["suppressions", "list"]).await[0]["address"], "mary@shop.example");
     desk.verify().await;
 }
