@@ -10,7 +10,7 @@
 mod by_hand;
 mod whole;
 
-pub use by_hand::{DropFault, ReleaseFault, RetryFault};
+pub use by_hand::{DropFault, LiftFault, ReleaseFault, RetryFault};
 pub use whole::{WholeFault, is_cut};
 
 use crate::channel::chat::hub::Hub;
@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
 use crate::domain::decide::{self, Further};
 use crate::domain::message::{
-    Arrival, Attachment, BlobId, BlobRef, Body, Bounce, Bound, Channel, Defect, Fingerprint, Inbound, Machine, SessionId, Source, TOO_LARGE,
+    Arrival, Attachment, BlobId, BlobRef, Body, Bound, Channel, Defect, Fingerprint, Inbound, Machine, SessionId, Source, TOO_LARGE,
 };
 use crate::domain::ops::{self, DESK_REPORT, DeskState, OpsFacts};
 use crate::domain::outbound::{OutboxEntry, Route};
@@ -27,7 +27,6 @@ use crate::domain::policy::Policy;
 use crate::domain::subject;
 use crate::fault_plan::Place;
 use crate::mail::authenticity;
-use crate::mail::bounce::{Action, Report};
 use crate::mail::normalise::{NormaliseLimits, Parsed, normalise, normalise_start};
 use crate::mail::token::Signer;
 use crate::mail::visible;
@@ -365,7 +364,7 @@ impl Desk {
         }
         // Our own id on a mail that comes in: it was sent by us and has come back (RFC 3834 section 3).
         let signer = &self.0.signer;
-        let bounce = parsed.report.as_ref().and_then(|report| bounce(report, signer));
+        let bounce = parsed.report.as_ref().and_then(|report| report.tie(signer, &parsed.addressed));
         let own_id = parsed.message_id.as_ref().is_some_and(|id| signer.is_ours(id).is_some());
         let own = own_id || parsed.loop_marks.contains(&signer.loop_mark());
         let machine = if own { Some((Machine::Ourselves, "it bears a mark of ours".to_owned())) } else { parsed.machine };
@@ -562,22 +561,6 @@ fn parts(raw: Vec<u8>, parsed: &mut Parsed) -> Vec<Vec<u8>> {
     }
     parts.extend(parsed.attachments.iter_mut().map(|a| std::mem::take(&mut a.content)));
     parts
-}
-
-/// A report about exactly one recipient of a mail of ours; what names more than the mail had is a forgery.
-fn bounce(report: &Report, signer: &Signer) -> Option<Bounce> {
-    let about = signer.is_ours(report.original_message_id.as_ref()?)?;
-    let [recipient] = report.recipients.as_slice() else { return None };
-    if report.recipients_named != 1 {
-        return None;
-    }
-    let permanent = match recipient.action {
-        Action::Failed => true,
-        Action::Delayed => false,
-        Action::Delivered | Action::Relayed | Action::Expanded => return None,
-    };
-    let detail = format!("{} {}", recipient.status, recipient.diagnostic);
-    Some(Bounce { about, recipient: recipient.final_recipient.clone(), permanent, detail })
 }
 
 /// What the decision about a message asks of the store.

@@ -217,8 +217,21 @@ impl Outbox {
     async fn send(&self, mail: Composed) -> Attempt {
         match &self.relay {
             Relay::Smtp(relay) => {
-                let envelope = Envelope { from: mail.envelope_from, to: mail.envelope_to };
-                relay.send(&envelope, &mail.octets).await
+                let Composed { envelope_from: from, envelope_from_else: from_else, envelope_to: to, octets, .. } = mail;
+                let envelope = Envelope { from, to, from_else };
+                let made = relay.send(&envelope, &octets).await;
+                match made {
+                    // Some providers refuse only once they have all of it; from the plain address they may take it.
+                    Attempt::GiveUp { .. } if envelope.from != envelope.from_else => {
+                        let plain = Envelope { from: envelope.from_else, from_else: None, to: envelope.to };
+                        relay.send(&plain, &octets).await
+                    }
+                    made @ (Attempt::Done
+                    | Attempt::Offline
+                    | Attempt::GiveUp { .. }
+                    | Attempt::Retry { .. }
+                    | Attempt::Uncertain { .. }) => made,
+                }
             }
             Relay::Maildir(folder) => {
                 let folder = folder.clone();

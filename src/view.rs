@@ -3,6 +3,7 @@
 //! Scripts depend on these names and words. Add to them; change none.
 
 use crate::domain::address::EmailAddress;
+use crate::domain::bounce::Mark;
 use crate::domain::change::{Actor, History, Landing, Quarantined};
 use crate::domain::message::{Arrival, Attachment, Author, Defect, Message, Origin, Source, SpanKind, TOO_LARGE, Visibility};
 use crate::domain::outbound::{Audience, Delivery, OutboxEntry, Route};
@@ -176,6 +177,43 @@ pub struct QuarantinedView {
     pub cut: Option<u64>,
     /// Where it went; `null` while it is in quarantine.
     pub released: Option<LandedView>,
+}
+
+/// One line of `guichet suppressions list`, and what `lift` prints.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SuppressionView {
+    pub address: String,
+    pub since: String,
+    /// When it ends by itself.
+    pub until: String,
+    /// Somebody there complained; else mail came back.
+    pub complained: bool,
+    /// In the words of the mail system that said so.
+    pub reason: String,
+    /// The outgoing mail that it is known by, such as `1042.7`.
+    pub mail: String,
+}
+
+impl SuppressionView {
+    /// For people.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let what = if self.complained { "complained" } else { "came back" };
+        format!("{}  {what} {}, until {}  mail {}: {}", self.address, self.since, self.until, self.mail, self.reason)
+    }
+}
+
+/// A mark and until when it holds.
+#[must_use]
+pub fn of_mark(mark: &Mark, policy: &Policy) -> SuppressionView {
+    SuppressionView {
+        address: mark.address.to_string(),
+        since: mark.since.to_string(),
+        until: mark.until(policy.desk.undeliverable_for).to_string(),
+        complained: mark.complained,
+        reason: mark.reason.clone(),
+        mail: mark.about.to_string(),
+    }
 }
 
 /// A message's place: what `guichet quarantine release` prints.

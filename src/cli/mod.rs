@@ -15,6 +15,7 @@ mod quarantine;
 mod import;
 mod run;
 mod status;
+mod suppressions;
 mod ticket;
 mod tickets;
 mod verify;
@@ -103,6 +104,9 @@ enum Verb {
     /// What is to be sent and waits.
     #[command(subcommand)]
     Outbox(outbox::Verb),
+    /// Addresses to which no automatic mail goes, since mail there came back or was complained about.
+    #[command(subcommand)]
+    Suppressions(suppressions::Verb),
     /// Takes in mail of the past: mbox files, Maildirs, .eml files and folders of them, in their order. What was taken
     /// in before stays as it is, so that the same import can be run again and goes on where it ended.
     Import {
@@ -185,6 +189,7 @@ impl Arguments {
             Verb::Fetch { number, seq, output, json } => fetch::fetch(&config, (number, seq), output.as_deref(), json),
             Verb::Quarantine(verb) => quarantine::quarantine(&config, &verb),
             Verb::Outbox(verb) => outbox::outbox(&config, &verb),
+            Verb::Suppressions(verb) => suppressions::suppressions(&config, &verb),
             Verb::Import { no_notices, mailbox, paths } => import::import(&config, mailbox.as_deref(), &paths, no_notices),
             Verb::Status { json } => status::status(&config, json),
             Verb::Doctor => doctor::doctor(&config),

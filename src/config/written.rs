@@ -46,6 +46,7 @@ pub(super) struct Desk {
     pub(super) acks_per_hour_desk_max: Option<u32>,
     pub(super) trusted_authserv_ids: Option<Words>,
     pub(super) agents_must_authenticate: Option<bool>,
+    pub(super) undeliverable_for: Option<String>,
     pub(super) attached_octets_max: Option<u64>,
     pub(super) ops: Option<Words>,
     pub(super) digest_at: Option<String>,

@@ -1,6 +1,7 @@
 //! The unit of the store: what a decision must see, and what it changes.
 
 use super::address::EmailAddress;
+use super::bounce::Mark;
 use super::message::{Arrival, BlobRef, Fingerprint, Message, MessageId, Seq, SessionId, Source, TicketNumber};
 use super::ops::DeskState;
 use super::outbound::{Outbound, OutboxEntry, OutboxId};
@@ -53,6 +54,8 @@ pub struct Context {
     pub acks: Vec<Timestamp>,
     /// How many senders who could not prove themselves got automatic mail lately.
     pub unproven_acks: AckTallies,
+    /// Which of the sender's address and of the requesters' of `tickets` are marked, be it in force or not.
+    pub marks: Vec<Mark>,
 }
 
 /// Automatic mail to senders who could not prove themselves, counted three times.
@@ -160,6 +163,10 @@ pub struct Change {
     pub dropped: Option<(OutboxId, String)>,
     /// A mail that was sent and has come back as undeliverable, and when that was learned.
     pub bounced: Option<(OutboxId, Timestamp)>,
+    /// An address to which nothing automatic goes from now on.
+    pub marked: Option<Mark>,
+    /// An address that is marked no more.
+    pub unmarked: Option<EmailAddress>,
     /// Automatic mail to an address, counted against its cap.
     pub acked: Option<(EmailAddress, Timestamp)>,
     /// The mailbox through which the one who was `acked` came, if he could not prove himself: it counts against the caps of his

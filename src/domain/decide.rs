@@ -5,14 +5,15 @@
 
 use super::address::{Contact, EmailAddress, one_line};
 use super::arrange;
+use super::bounce::{Fate, Hint, Mark, News};
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command, Orders};
 use super::lifecycle::{self, Passed};
 use super::merge;
-use super::message::{Attachment, Author, Bounce, Fingerprint, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility};
+use super::message::{Attachment, Author, Channel, Fingerprint, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility};
 use super::notice::{self, Voice};
 use super::ops::DESK_REPORT;
-use super::outbound::{Delivery, OutboxEntry, Purpose};
+use super::outbound::{Audience, Delivery, OutboxEntry, OutboxId, Purpose};
 use super::policy::{Agent, CopiedFollow, Policy};
 use super::route;
 use super::sla::{ClockEvent, ClockKind};
@@ -35,6 +36,7 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
         // P2: nothing of it is done again; only its route is noted, and the mailbox's cursor moves past this copy.
         return change;
     }
+    change.unmarked = unmarked(inbound, context, policy, now);
     match threading::place(inbound, context, policy) {
         Place::Quarantine { reason, detail } => quarantine(inbound, reason, &detail, &mut change),
         Place::Agent { ticket, agent, why } => agent_writes(inbound, ticket, agent, &why, context, policy, now, &mut change),
@@ -65,9 +67,16 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
             let why = format!("{why}, from an address that has no part in it: agents see it, nothing is sent there until one says #cc");
             aside(inbound, ticket, ("a third party wrote", &why), policy, now, &mut change);
         }
-        Place::Report { ticket, bounce } => report(inbound, ticket, &bounce, context, policy, now, &mut change),
-        Place::DeskReport { bounce } => desk_report(inbound, &bounce, now, &mut change),
+        Place::Report { ticket, about, fate } => report(inbound, ticket, (about, &fate), context, policy, now, &mut change),
+        Place::DeskReport { about, fate } => desk_report(inbound, (about, &fate), now, &mut change),
         Place::Opens { continues, why } => opens(inbound, continues, &why, context, policy, now, &mut change),
+    }
+    if change.unmarked.is_some()
+        && let Some(mut ticket) = change.tickets.pop()
+    {
+        let why = "mail to it had come back; now a mail from there is authenticated, or the time of its mark is over";
+        record(&mut change, &mut ticket, vec![line(now, Actor::Desk, "address no longer marked", why)]);
+        change.tickets.push(ticket);
     }
     change
 }
@@ -157,6 +166,16 @@ pub fn on_dropped(ticket: Option<&Ticket>, entry: &OutboxEntry, now: Timestamp) 
     change
 }
 
+/// Decides about an address that a person takes the mark from: the ticket by which it was marked tells of it.
+#[must_use]
+pub fn on_lifted(address: &EmailAddress, ticket: Option<&Ticket>, now: Timestamp) -> Change {
+    let mut change = Change { unmarked: Some(address.clone()), ..Change::default() };
+    let Some(mut ticket) = ticket.cloned() else { return change };
+    record(&mut change, &mut ticket, vec![line(now, Actor::Desk, "address no longer marked", "lifted by hand")]);
+    change.tickets.push(ticket);
+    change
+}
+
 /// The same decision for a message of the past: nobody is told of it, and the thread does not say that somebody was.
 /// Tickets, clocks and places stay as they were decided.
 #[must_use]
@@ -207,7 +226,7 @@ pub fn on_undelivered(ticket: &Ticket, purpose: Purpose, why: &str, policy: &Pol
     let mut voice = Voice::new(policy, now);
     // Only what a customer should have got: telling agents that telling agents failed would never end.
     if matches!(purpose, Purpose::Answer | Purpose::Ack | Purpose::Question) {
-        voice.undelivered(&mut ticket, purpose, why);
+        voice.undelivered(&mut ticket, purpose, why, Hint::of(News::Failed, "", why));
     }
     let lines = vec![line(now, Actor::Desk, &format!("{} could not be delivered", purpose.word()), &one_line(why, 300))];
     change.outbox.extend(voice.said);
@@ -299,6 +318,7 @@ fn opens(
     let mut session = window_of(context, inbound.session());
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
     let mut voice = Voice::new(policy, now);
+    voice.marks = marks(context, change);
     lines.push(voice.acknowledge(&mut ticket, inbound, &known, context));
     // The past of whom he claims to be is not his.
     let earlier = if inbound.judgement.has_failed() { &[][..] } else { &context.earlier };
@@ -347,6 +367,20 @@ fn expect(inbound: &Inbound, ticket: &Ticket, context: &Context, change: &mut Ch
             change.expected_ids.push((id.clone(), ticket.number));
         }
     }
+}
+
+/// The marks that are left.
+fn marks<'a>(context: &'a Context, change: &Change) -> Vec<&'a Mark> {
+    context.marks.iter().filter(|mark| change.unmarked.as_ref() != Some(&mark.address)).collect()
+}
+
+/// The sender's address, if its mark ends now: its time is over, or a mail from there proves that somebody uses it.
+fn unmarked(inbound: &Inbound, context: &Context, policy: &Policy, now: Timestamp) -> Option<EmailAddress> {
+    let from = &inbound.from.as_ref()?.address;
+    let mark = context.marks.iter().find(|mark| mark.address == *from)?;
+    let is_over = !policy.holds(mark, now);
+    let proves = inbound.judgement.is_authenticated() && inbound.channel == Channel::Mail && inbound.bounce.is_none();
+    (is_over || proves).then(|| from.clone())
 }
 
 /// The team and the mailbox that a message's way in belongs to.
@@ -414,6 +448,7 @@ fn customer_writes(
     let mut session = window_of(context, inbound.session().or(ticket.session));
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
     let mut voice = Voice::new(policy, now);
+    voice.marks = marks(context, change);
     voice.notify(&mut ticket, Some(inbound), &message, &known, &context.earlier, None);
     finish(change, ticket, message, lines, voice, session);
 }
@@ -440,32 +475,65 @@ fn note(inbound: &Inbound, ticket: &mut Ticket, why: &str, policy: &Policy, now:
     finish(change, ticket.clone(), message, lines, voice, None);
 }
 
-/// A mail of ours did not arrive: noted on its ticket; whoever looks after it hears of what is final.
-fn report(inbound: &Inbound, ticket: &Ticket, bounce: &Bounce, context: &Context, policy: &Policy, now: Timestamp, change: &mut Change) {
+/// What became of a mail of ours: noted on its ticket; whoever looks after it hears of what is final, and a customer's address gets
+/// nothing automatic from then on.
+fn report(
+    inbound: &Inbound,
+    ticket: &Ticket,
+    (about, fate): (OutboxId, &Fate),
+    context: &Context,
+    policy: &Policy,
+    now: Timestamp,
+    change: &mut Change,
+) {
     let mut ticket = ticket.clone();
-    let what = if bounce.permanent { "a mail came back" } else { "a mail is delayed" };
-    let lines = vec![line(now, Actor::Desk, what, &format!("report about {}: {}", bounce.about, one_line(&bounce.detail, 300)))];
+    let what = match fate.news {
+        News::Delivered => "a mail arrived",
+        News::Delayed => "a mail is delayed",
+        News::Failed => "a mail came back",
+        News::Complained => "its recipient complained about a mail",
+    };
+    let mut lines = vec![line(now, Actor::Desk, what, &format!("report about {about}: {}", fate.reason))];
     let author = inbound.from.clone().map_or(Author::Desk, Author::ThirdParty);
     let message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
     let mut voice = Voice::new(policy, now);
-    let known_already = context.reported.as_ref().is_some_and(|e| e.delivery == Delivery::Bounced);
-    if bounce.permanent {
-        change.bounced = Some((bounce.about, now));
-        change.undeliverable = !known_already;
-        let purpose = context.reported.as_ref().map_or(Purpose::Answer, |e| e.outbound.purpose);
-        if !known_already && matches!(purpose, Purpose::Answer | Purpose::Ack | Purpose::Question) {
-            voice.undelivered(&mut ticket, purpose, &bounce.detail);
+    let entry = context.reported.as_ref();
+    let is_customers = entry.is_some_and(|e| e.outbound.audience == Audience::Customer);
+    let complained = fate.news == News::Complained;
+    if is_customers && (complained || fate.news == News::Failed) {
+        let until = format!("no automatic mail goes to {} until it is lifted or authenticated, or its time is over", fate.recipient);
+        lines.push(line(now, Actor::Desk, "address marked", &until));
+        change.marked = Some(Mark { address: fate.recipient.clone(), since: now, complained, reason: fate.reason.clone(), about });
+    }
+    // A complaint is told of once, too: of what came back nobody can complain any more.
+    let known_already = entry.is_some_and(|e| e.delivery == Delivery::Bounced);
+    let purpose = entry.map_or(Purpose::Answer, |e| e.outbound.purpose);
+    let is_told = !known_already && matches!(purpose, Purpose::Answer | Purpose::Ack | Purpose::Question);
+    match fate.news {
+        News::Failed => {
+            change.bounced = Some((about, now));
+            change.undeliverable = !known_already;
+            if is_told {
+                voice.undelivered(&mut ticket, purpose, &fate.reason, fate.hint);
+            }
         }
+        News::Complained if is_told => voice.undelivered(&mut ticket, purpose, &fate.reason, fate.hint),
+        News::Complained | News::Delivered | News::Delayed => {}
     }
     finish(change, ticket, message, lines, voice, None);
 }
 
 /// A mail to ops did not arrive. It is written down, and that is all: a mail about it would not arrive either.
-fn desk_report(inbound: &Inbound, bounce: &Bounce, now: Timestamp, change: &mut Change) {
-    let what = if bounce.permanent { "came back" } else { "is delayed" };
-    quarantine(inbound, DESK_REPORT, &format!("a mail to ops {what}: report about {}: {}", bounce.about, bounce.detail), change);
-    if bounce.permanent {
-        change.bounced = Some((bounce.about, now));
+fn desk_report(inbound: &Inbound, (about, fate): (OutboxId, &Fate), now: Timestamp, change: &mut Change) {
+    let what = match fate.news {
+        News::Delivered => "arrived",
+        News::Delayed => "is delayed",
+        News::Failed => "came back",
+        News::Complained => "was complained about",
+    };
+    quarantine(inbound, DESK_REPORT, &format!("a mail to ops {what}: report about {about}: {}", fate.reason), change);
+    if fate.news == News::Failed {
+        change.bounced = Some((about, now));
     }
 }
 
@@ -534,6 +602,7 @@ fn agent_writes(
     let mut ticket = ticket.clone();
     let mut lines = Vec::new();
     let mut voice = Voice::new(policy, now);
+    voice.marks = marks(context, change);
     let by = || Actor::Agent(agent.handle.clone());
     // He answered when he sent it; a date from before the ticket or from the future is not believed.
     let at = inbound.sent_at.map_or(now, |at| at.clamp(ticket.opened, now));

@@ -1,6 +1,7 @@
 //! What somebody said: [`Inbound`] on its way in, [`Message`] once it belongs to a ticket.
 
 use super::address::{Contact, EmailAddress};
+use super::bounce::Bounce;
 use super::verdict::Judgement;
 use jiff::Timestamp;
 use std::fmt;
@@ -310,18 +311,6 @@ pub enum Machine {
     Generated,
     /// Our own mail come back.
     Ourselves,
-}
-
-/// A mail system's report about one mail of ours to one recipient (RFC 3464), tied to it by the signed Message-ID.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bounce {
-    pub about: super::outbound::OutboxId,
-    /// Who did not get it; believed only if that very mail went there.
-    pub recipient: EmailAddress,
-    /// Given up, as against put off.
-    pub permanent: bool,
-    /// Status and diagnostic on one line.
-    pub detail: String,
 }
 
 /// Two-letter language code, lower case (ISO 639-1).

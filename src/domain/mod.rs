@@ -26,6 +26,7 @@ pub mod command;
 pub mod notice;
 pub mod ops;
 pub mod outbound;
+pub mod bounce;
 pub mod template;
 pub mod dates;
 pub mod words;

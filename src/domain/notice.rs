@@ -5,6 +5,7 @@
 //! because of a machine (P6), and within a cap.
 
 use super::address::{Contact, EmailAddress, one_line};
+use super::bounce::{Hint, Mark};
 use super::change::{Actor, Context, EarlierTicket, History};
 use super::customer::Known;
 use super::dates;
@@ -22,6 +23,8 @@ use jiff::{SignedDuration, Timestamp};
 pub struct Voice<'a> {
     policy: &'a Policy,
     now: Timestamp,
+    /// Addresses that may be marked, among them the requester's.
+    pub marks: Vec<&'a Mark>,
     /// To be queued in the same commit (P5).
     pub said: Vec<Outbound>,
     /// The desk's own words in the thread.
@@ -57,7 +60,7 @@ impl<'a> Voice<'a> {
     /// Nothing said yet.
     #[must_use]
     pub const fn new(policy: &'a Policy, now: Timestamp) -> Self {
-        Self { policy, now, said: Vec::new(), messages: Vec::new(), acked: None, acked_unproven: None }
+        Self { policy, now, marks: Vec::new(), said: Vec::new(), messages: Vec::new(), acked: None, acked_unproven: None }
     }
 
     /// The first automatic answer to the customer, or the reason for silence.
@@ -72,6 +75,9 @@ impl<'a> Voice<'a> {
         let Some(from) = &inbound.from else { return silent("nobody to send it to") };
         if inbound.judgement.has_failed() {
             return silent(&format!("its sender is {}: an answer would go to whom it was forged from", inbound.judgement.sentence()));
+        }
+        if let Some(mark) = self.mark(&from.address) {
+            return silent(&mark.sentence());
         }
         // Where nobody is asked about senders, those of the customers' file are believed.
         let in_file = inbound.judgement.is_believed() && self.policy.customers.find(&from.address).is_some();
@@ -141,6 +147,11 @@ impl<'a> Voice<'a> {
             what: format!("{ACKNOWLEDGED} {language}"),
             why: format!("template {template}, {due}{judged}"),
         }
+    }
+
+    /// The mark of an address, where it is in force.
+    fn mark(&self, address: &EmailAddress) -> Option<&'a Mark> {
+        self.marks.iter().find(|mark| mark.address == *address && self.policy.holds(mark, self.now)).copied()
     }
 
     /// Which of the caps on automatic mail to senders who could not prove themselves is reached.
@@ -307,10 +318,11 @@ impl<'a> Voice<'a> {
     }
 
     /// A mail of the ticket could not be delivered for good: whoever looks after it hears of it.
-    pub fn undelivered(&mut self, ticket: &mut Ticket, purpose: Purpose, why: &str) {
+    pub fn undelivered(&mut self, ticket: &mut Ticket, purpose: Purpose, why: &str, hint: Hint) {
         let fault = format!("{}: {}", purpose.word(), one_line(why, 300));
         for (to, audience, language) in self.watchers(ticket, None) {
-            let facts = NoticeFacts { faults: vec![fault.clone()], ..self.facts(ticket, language) };
+            let hint = hint.word().to_owned();
+            let facts = NoticeFacts { faults: vec![fault.clone()], hint, ..self.facts(ticket, language) };
             self.of_its_own(ticket, Purpose::Held, self.render(language, "undelivered", &facts), to, audience);
         }
     }
@@ -521,6 +533,7 @@ impl<'a> Voice<'a> {
             opened_text: self.when(e.opened, &self.team_calendar(ticket), language),
         });
         NoticeFacts {
+            suppressed: ticket.requester.address.as_ref().and_then(|a| self.mark(a)).map(Mark::sentence).unwrap_or_default(),
             address: ticket.requester.address.as_ref().map(ToString::to_string).unwrap_or_default(),
             organisation: ticket.organisation.clone(),
             plan: known.plan.clone(),

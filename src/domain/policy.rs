@@ -3,13 +3,14 @@
 //! `config/` builds it; nothing in it names a host, a port or a file.
 
 use super::address::EmailAddress;
+use super::bounce::Mark;
 use super::calendar::Calendar;
 use super::customer::Directory;
 use super::message::{Channel, Language};
 use super::template::Templates;
 use super::ticket::Priority;
 use super::verdict::{Judgement, Verdict};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use regex::Regex;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -58,6 +59,8 @@ pub struct Desk {
     pub acks_per_hour_desk_max: u32,
     /// Whether an agent's token counts only if his mail is authenticated; `None`: where it is judged at all.
     pub agents_must_authenticate: Option<bool>,
+    /// How long an address gets nothing automatic after mail to it came back.
+    pub undeliverable_for: SignedDuration,
     /// Attachments of a notification or an answer together, in octets.
     pub attached_octets_max: u64,
     /// Who is told of what goes wrong with the desk itself.
@@ -247,6 +250,12 @@ impl Policy {
             Verdict::Failed => false,
             Verdict::Unknown => !self.desk.agents_must_authenticate.unwrap_or(judgement.is_judged()),
         }
+    }
+
+    /// Whether a mark still keeps automatic mail from its address.
+    #[must_use]
+    pub fn holds(&self, mark: &Mark, now: Timestamp) -> bool {
+        now < mark.until(self.desk.undeliverable_for)
     }
 
     /// Whether an address is one of the desk's own, with or without a token behind a `+`.

@@ -2,8 +2,9 @@
 
 mod threads;
 
+use super::bounce::{Bounce, News, Told};
 use super::change::ChatSession;
-use super::message::{Attachment, BlobId, BlobRef, Bounce, Language, Machine, MessageId, TicketNumber, Visibility};
+use super::message::{Attachment, BlobId, BlobRef, Language, Machine, MessageId, TicketNumber, Visibility};
 use super::outbound::{Audience, OutboxId, Purpose, Route};
 use super::sla::ClockKind;
 use super::testing::{World, address, authenticated, chat, judged, mail, proven};
@@ -336,6 +337,11 @@ fn p5_a_clock_that_slept_through_its_warning_still_warns_with_the_breach() {
     assert_eq!(purposes, [Purpose::Warning, Purpose::Warning, Purpose::Breach]);
 }
 
+fn told_of(recipient: &str, news: News) -> Told {
+    let recipient = Some(address(recipient)).filter(|_| !recipient.is_empty());
+    Told { recipient, original: None, news, status: "5.1.1".to_owned(), diagnostic: "no such user".to_owned() }
+}
+
 #[test]
 fn a_bounce_is_told_of_only_if_that_very_mail_went_there() {
     for (recipient, about, permanent, told, noted, why) in [
@@ -351,9 +357,8 @@ fn a_bounce_is_told_of_only_if_that_very_mail_went_there() {
         report.machine = Some((Machine::Bounce, "report".to_owned()));
         report.bounce = Some(Bounce {
             about: OutboxId { ticket: world.ticket(1).number, n: about },
-            recipient: address(recipient),
-            permanent,
-            detail: "5.1.1 no such user".to_owned(),
+            told: vec![told_of(recipient, if permanent { News::Failed } else { News::Delayed })],
+            mentioned: Vec::new(),
         });
         // As Exchange writes them: from nobody, and as if they answered.
         report.from = report.from.filter(|_| permanent);

@@ -114,6 +114,10 @@ pub struct NoticeFacts {
     /// The size of a mail of which only the start came, and the command that fetches the rest; empty for any other.
     pub whole: String,
     pub fetch: String,
+    /// What can be done about a mail that did not arrive; to be shown through `word`. Empty where nothing is known.
+    pub hint: String,
+    /// Why nothing automatic goes to the customer's address; empty if it does.
+    pub suppressed: String,
     /// To ops: the mailboxes that this is about.
     pub mailboxes: Vec<SilenceFacts>,
     /// To ops: what is in quarantine, by reason; all of it together; what of it is new since the last report; the ids of a few of
@@ -397,6 +401,8 @@ impl NoticeFacts {
             undeliverable: 1,
             whole: "60 MB".to_owned(),
             fetch: "guichet fetch 1042 1".to_owned(),
+            hint: "undelivered_full".to_owned(),
+            suppressed: "mail to it came back on 2026-11-23 (5.2.2)".to_owned(),
         };
         [full.clone(), Self { in_hours: false, ..full }, Self { number: "#1".to_owned(), desk: "Acme".to_owned(), ..Self::default() }]
     }

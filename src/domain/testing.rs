@@ -1,6 +1,7 @@
 //! A small world for tests of decisions: a policy, and a model of the store that applies changes as the real one does.
 
 use super::address::{Contact, EmailAddress};
+use super::bounce::Mark;
 use super::calendar::{Calendar, Shift};
 use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, History, Landing};
 use super::customer::{Customer, Directory};
@@ -118,6 +119,7 @@ pub(crate) fn policy() -> Policy {
             acks_per_hour_mailbox_max: 100,
             acks_per_hour_desk_max: 100,
             agents_must_authenticate: None,
+            undeliverable_for: SignedDuration::from_hours(24 * 30),
             attached_octets_max: 1000,
             ops: Vec::new(),
             digest_at: jiff::civil::time(8, 0, 0, 0),
@@ -211,6 +213,7 @@ pub(crate) struct World {
     expected: Vec<(MessageId, TicketNumber)>,
     sessions: HashMap<SessionId, ChatSession>,
     acks: Vec<(EmailAddress, Timestamp)>,
+    pub(crate) marks: BTreeMap<EmailAddress, Mark>,
     /// By domain, by mailbox, and in all under the empty name.
     tallies: HashMap<(char, String), Tally>,
 }
@@ -231,6 +234,7 @@ impl World {
             expected: Vec::new(),
             sessions: HashMap::new(),
             acks: Vec::new(),
+            marks: BTreeMap::new(),
             tallies: HashMap::new(),
         }
     }
@@ -282,6 +286,7 @@ impl World {
                 mailbox: self.tally('m', inbound.source.mailbox()),
                 desk: self.tally('a', ""),
             },
+            marks: self.marks.values().cloned().collect(),
         };
         let further = decide::further(inbound, &context, &self.policy, self.now);
         if let Some(window) = further.session {
@@ -362,6 +367,10 @@ impl World {
         self.history.extend(change.history.iter().cloned());
         self.ids.extend(change.message_ids.iter().cloned());
         self.expected.extend(change.expected_ids.iter().cloned());
+        if let Some(address) = &change.unmarked {
+            self.marks.remove(address);
+        }
+        self.marks.extend(change.marked.iter().map(|mark| (mark.address.clone(), mark.clone())));
         self.acks.extend(change.acked.iter().cloned());
         if let (Some((address, at)), Some(mailbox)) = (&change.acked, &change.acked_unproven) {
             for (kind, name) in [('d', address.domain()), ('m', mailbox), ('a', "")] {

@@ -6,6 +6,7 @@
 //! |---------------------------------------------------|--------------------------------------------|
 //! | a report about a mail of ours, to whom it went    | noted; agents are told of what is final    |
 //! | the same about a mail to ops, a machine of theirs | quarantine `desk_report`, of which none hear|
+//! | a report about a mail of ours, to others          | quarantine `machine`                       |
 //! | no single usable sender                           | quarantine `no_sender`                     |
 //! | our own address, our own mail come back           | quarantine `own_mail`                      |
 //! | the same, and his mail failed authentication      | quarantine `unproven_agent`                |
@@ -32,10 +33,12 @@
 //! What a person releases from quarantine has a shorter table: [`place_released`].
 
 use super::address::Contact;
+use super::bounce::Fate;
 use super::change::Context;
 use super::merge::{self, living};
-use super::message::{Bounce, Bound, Inbound, Machine, TicketNumber};
+use super::message::{Bound, Inbound, Machine, TicketNumber};
 use super::ops::DESK_REPORT;
+use super::outbound::OutboxId;
 use super::policy::{Agent, Policy};
 use super::subject;
 use super::ticket::{SPAM_TAG, Status, Ticket};
@@ -57,9 +60,9 @@ pub enum Place<'a> {
     /// Somebody else who holds a token.
     ThirdParty { ticket: &'a Ticket, why: String },
     /// A mail system reports about a mail of ours.
-    Report { ticket: &'a Ticket, bounce: Bounce },
+    Report { ticket: &'a Ticket, about: OutboxId, fate: Fate },
     /// The same about a mail that the desk wrote to its ops: kept apart, and nobody is written to because of it (P6).
-    DeskReport { bounce: Bounce },
+    DeskReport { about: OutboxId, fate: Fate },
     /// A new matter; `continues` names the closed ticket that it was meant for.
     Opens { continues: Option<TicketNumber>, why: String },
 }
@@ -77,14 +80,16 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
     }
     // Before all else: some reports name nobody as their sender, some refer to what they are about as an answer would.
     if let (Some(bounce), Some(entry)) = (&inbound.bounce, &context.reported) {
-        // Both must fit: a Message-ID alone is known to everybody who got the mail.
-        let went_there = entry.outbound.to.as_ref().is_some_and(|to| to.address == bounce.recipient);
-        if went_there && entry.outbound.id == bounce.about && bounce.about.is_desks() {
-            return Place::DeskReport { bounce: bounce.clone() };
+        match (bounce.of(entry), ticket(bounce.about.ticket)) {
+            (Some(fate), _) if bounce.about.is_desks() => return Place::DeskReport { about: bounce.about, fate },
+            (Some(fate), Some(ticket)) => return Place::Report { ticket, about: bounce.about, fate },
+            (Some(_) | None, _) => {}
         }
-        if let Some(ticket) = ticket(bounce.about.ticket).filter(|_| went_there && entry.outbound.id == bounce.about) {
-            return Place::Report { ticket, bounce: bounce.clone() };
-        }
+    }
+    if let Some(bounce) = &inbound.bounce {
+        // Whatever it refers to beside: what is a report would only be noted there, and this one is none.
+        let detail = format!("a report about mail {} that names somebody whom it did not go to", bounce.about);
+        return Place::Quarantine { reason: "machine", detail };
     }
     let Some(from) = &inbound.from else {
         let detail = inbound.defects.iter().find(|d| d.name.contains("from") || d.name.contains("header"));

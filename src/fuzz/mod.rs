@@ -18,12 +18,14 @@ use crate::channel::mbox::{PIECE_OCTETS_MAX, Splitter, is_mbox};
 use crate::config;
 use crate::config::settings::Settings;
 use crate::domain::address::{EmailAddress, one_line};
+use crate::domain::bounce::{REASON_OCTETS_MAX, is_status};
 use crate::domain::command;
 use crate::domain::message::{Body, Language, MessageId, RECIPIENTS_MAX, REFERENCES_MAX, SessionId, Span};
 use crate::domain::outbound::OutboxId;
 use crate::domain::ticket::SUBJECT_OCTETS_MAX;
 use crate::domain::verdict::Judgement;
 use crate::mail::authenticity;
+use crate::mail::bounce::{ORIGINALS_MAX, REPORT_RECIPIENTS_MAX};
 use crate::mail::html;
 use crate::mail::normalise::{ADDRESSED_MAX, NormaliseLimits, Parsed, normalise};
 use crate::mail::token::Signer;
@@ -36,8 +38,9 @@ use std::sync::OnceLock;
 pub type Door = fn(&[u8]);
 
 /// All of them, by name.
-pub const DOORS: [(&str, Door); 9] = [
+pub const DOORS: [(&str, Door); 10] = [
     ("mail", mail),
+    ("report", report),
     ("page", page),
     ("text", text),
     ("imap", server),
@@ -79,6 +82,23 @@ pub fn mail(octets: &[u8]) {
         let wire: Vec<u8> = octets.split(|b| *b == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]);
         let limits = NormaliseLimits::default();
         assert_eq!(normalise(octets, &limits).fingerprint, normalise(&wire, &limits).fingerprint, "line ends do not count");
+    }
+}
+
+/// What a mail system says of our mail, in words of its own or of a standard.
+pub fn report(octets: &[u8]) {
+    for kind in ["text/plain", "message/delivery-status", "message/feedback-report"] {
+        let head = format!("Return-Path: <>\nFrom: MAILER-DAEMON@mx.example\nSubject: Undelivered\nContent-Type: {kind}\n\n");
+        let mail = [head.as_bytes(), octets].concat();
+        let parsed = normalise(&mail, &NormaliseLimits::default());
+        let Some(report) = parsed.report else { continue };
+        assert!(!report.told.is_empty() && report.told.len() <= REPORT_RECIPIENTS_MAX, "recipients are bounded");
+        assert!(report.mentioned.len() <= REPORT_RECIPIENTS_MAX + 1 && report.originals.len() <= ORIGINALS_MAX, "what it names is bounded");
+        for told in &report.told {
+            assert!(told.diagnostic.len() <= REASON_OCTETS_MAX && !told.diagnostic.contains('\n'), "its words are a line");
+            assert!(told.status.is_empty() || is_status(&told.status), "a status is one");
+        }
+        assert!(report.tie(&Signer::new(&[7; 32]), &parsed.addressed).is_none(), "nobody guesses what was signed");
     }
 }
 

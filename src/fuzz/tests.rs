@@ -62,6 +62,12 @@ fn seeds(door: &str) -> Vec<Vec<u8>> {
             r#"{"type":"end"}"#,
         ]),
         "configuration" => owned(&[crate::config::DEFAULTS, CONFIGURATION]),
+        "report" => owned(&[
+            "Your message could not be delivered.\n\n<ana@x.example>: 550 5.1.1 no\n\nMessage-ID: <42.7.c.abcdefghijklmnop@help.example>\n",
+            "Final-Recipient: rfc822; ana@x.example\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 no\n\n",
+            "Feedback-Type: abuse\nOriginal-Rcpt-To: <ana@x.example>\n",
+            "Hi. This is the qmail-send program.\nana@x.example, ben@y.example\n--- Below this line is a copy of the message.\n",
+        ]),
         "customers" => owned(&[
             "address,name,organisation,plan,tier,language,valid_until\nana@x.example,Ana,X,,,pt,2026-12-31\n@y.example,\"Y, Ltd\",Y,,,en,\n",
             "\u{feff}address;name\r\nana@x.example;\"An\"\"a\"\r\n",
@@ -122,6 +128,11 @@ fn try_at(open: Door, octets: &[u8], name: &str, broken: &mut Vec<PathBuf>) {
 #[test]
 fn p11_mail_breaks_nothing() {
     run("mail", 1500);
+}
+
+#[test]
+fn p11_reports_break_nothing() {
+    run("report", 3000);
 }
 
 #[test]

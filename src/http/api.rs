@@ -3,12 +3,13 @@
 
 use crate::channel::spool::Spool;
 use crate::channel::{HandoverFault, Received};
+use crate::domain::address::EmailAddress;
 use crate::domain::change::Landing;
 use crate::domain::message::{Source, TicketNumber};
 use crate::domain::outbound::OutboxId;
 use crate::explain;
 use crate::health::Board;
-use crate::intake::{Desk, DropFault, Imported, Notices, ReleaseFault, RetryFault, WholeFault};
+use crate::intake::{Desk, DropFault, Imported, LiftFault, Notices, ReleaseFault, RetryFault, WholeFault};
 use crate::mail::token::Signer;
 use crate::store::{DumpOptions, OutboxFilter, StoreFault, TicketFilter};
 use crate::view;
@@ -40,7 +41,9 @@ pub struct Filter {
 
 /// The route of `guichet dump`.
 pub const DUMP: &str = "/api/v1/dump";
-/// Octets of it that are written at once, and how many such pieces wait for a slow reader.
+/// The route of `guichet suppressions list`.
+pub const SUPPRESSIONS: &str = "/api/v1/suppressions";
+/// Octets of a dump that are written at once, and how many such pieces wait for a slow reader.
 const DUMP_PIECE_OCTETS: usize = 64 * 1024;
 const DUMP_PIECES_MAX: usize = 4;
 
@@ -78,6 +81,8 @@ pub fn router(desk: Desk, signer: Signer, mail_octets_max: usize, large: Large) 
         .route("/api/v1/outbox", get(outbox))
         .route("/api/v1/outbox/{id}/retry", post(retry))
         .route("/api/v1/outbox/{id}/drop", post(drop_entry))
+        .route(SUPPRESSIONS, get(suppressions))
+        .route("/api/v1/suppressions/{address}/lift", post(lift))
         .route("/api/v1/explain", post(explain).layer(DefaultBodyLimit::max(mail_octets_max)))
         .route("/api/v1/import", post(import).layer(DefaultBodyLimit::max(mail_octets_max)))
         .with_state(Api { desk, signer, large })
@@ -308,6 +313,28 @@ async fn drop_entry(State(api): State<Api>, Path(id): Path<String>) -> Response 
         Err(fault @ DropFault::NoSuch(_)) => missing(&fault),
         Err(fault @ DropFault::Settled { .. }) => refused(&fault),
         Err(DropFault::Store(fault)) => failed(&fault),
+    }
+}
+
+async fn suppressions(State(api): State<Api>) -> Response {
+    answer(suppressed(&api.desk))
+}
+
+/// The lines of `guichet suppressions list`, the newest first.
+///
+/// # Errors
+/// The store's.
+pub fn suppressed(desk: &Desk) -> Result<Vec<view::SuppressionView>, StoreFault> {
+    let policy = desk.policy();
+    Ok(desk.marks()?.iter().map(|mark| view::of_mark(mark, &policy)).collect())
+}
+
+async fn lift(State(api): State<Api>, Path(address): Path<String>) -> Response {
+    let Ok(address) = EmailAddress::parse(&address) else { return missing(&LiftFault::NoSuch) };
+    match api.desk.lift(&address).await {
+        Ok(mark) => Json(view::of_mark(&mark, &api.desk.policy())).into_response(),
+        Err(fault @ LiftFault::NoSuch) => missing(&fault),
+        Err(LiftFault::Store(fault)) => failed(&fault),
     }
 }
 

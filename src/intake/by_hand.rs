@@ -1,6 +1,8 @@
 //! What people order: to take a message out of quarantine, to send a mail again or not at all.
 
 use super::{Desk, fingerprint_of, unfit, windows_of};
+use crate::domain::address::EmailAddress;
+use crate::domain::bounce::Mark;
 use crate::domain::change::{Change, Context, Landing, Need};
 use crate::domain::decide::{self, Further};
 use crate::domain::message::{BlobRef, Inbound, Source};
@@ -9,6 +11,15 @@ use crate::domain::policy::Policy;
 use crate::domain::threading;
 use crate::store::{Outcome, StoreFault};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Why a mark is not lifted.
+#[derive(Debug, thiserror::Error)]
+pub enum LiftFault {
+    #[error("nothing keeps automatic mail from that address")]
+    NoSuch,
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
 
 /// Why a message stays in quarantine.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +145,35 @@ impl Desk {
         let now = self.0.clock.now();
         let decided = catch_unwind(AssertUnwindSafe(|| decide::on_release(inbound, id, &context, policy, now)));
         decided.map_err(|_| ReleaseFault::Unreadable(id))
+    }
+
+    /// The marked addresses whose time is not over, the newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn marks(&self) -> Result<Vec<Mark>, StoreFault> {
+        let (policy, now) = (self.policy(), self.0.clock.now());
+        let mut marks = self.0.store.marks()?;
+        marks.retain(|mark| policy.holds(mark, now));
+        marks.sort_by(|a, b| b.since.cmp(&a.since).then_with(|| a.address.cmp(&b.address)));
+        Ok(marks)
+    }
+
+    /// Lets automatic mail go to an address again; on disk on return.
+    ///
+    /// # Errors
+    /// It is not marked, or the store's.
+    pub async fn lift(&self, address: &EmailAddress) -> Result<Mark, LiftFault> {
+        let mut lifted = None;
+        let decided = || {
+            let mark = self.0.store.mark(address)?.ok_or(LiftFault::NoSuch)?;
+            let ticket = self.0.store.ticket(mark.about.ticket)?;
+            lifted = Some(mark);
+            Ok::<_, LiftFault>(Some(decide::on_lifted(address, ticket.as_ref(), self.0.clock.now())))
+        };
+        self.carry_out(decided).await?;
+        tracing::info!("an address gets automatic mail again, by hand");
+        lifted.ok_or(LiftFault::NoSuch)
     }
 
     /// Makes an outgoing mail due now, whether it waits or was given up; on disk on return.

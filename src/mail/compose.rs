@@ -20,6 +20,8 @@ const REFERENCES_MAX: usize = 20;
 pub struct Composed {
     /// `None` is the null return path of automatic mail (RFC 3834 section 3.3).
     pub envelope_from: Option<EmailAddress>,
+    /// Where a server takes nothing from `envelope_from`: the mailbox's own address.
+    pub envelope_from_else: Option<EmailAddress>,
     pub envelope_to: EmailAddress,
     pub message_id: MessageId,
     /// CRLF line ends, no line over 998 octets, no dot stuffing.
@@ -81,7 +83,8 @@ pub fn compose(outbound: &Outbound, signer: &Signer, text: &str, attachments: &[
     }
     let octets = mail.body(body(&message_id, text, attachments)).write_to_vec().unwrap_or_default();
     Ok(Composed {
-        envelope_from: outbound.automatic.is_none().then(|| outbound.from.clone()),
+        envelope_from: outbound.automatic.is_none().then(|| signer.return_path(&outbound.from, outbound.id)),
+        envelope_from_else: outbound.automatic.is_none().then(|| outbound.from.clone()),
         envelope_to: to.address.clone(),
         message_id,
         octets,

@@ -3,6 +3,7 @@
 //! ```text
 //! support+1042ck7qx2mtz9w4lh3rb@acme.example        ticket 1042, customer's side
 //! support+1042a<mac>@acme.example                   ticket 1042, one agent's: the MAC covers his address
+//! support+1042b7<mac>@acme.example                  return path of entry 7 of ticket 1042: where its bounces go
 //! <1042.7.c.<mac>@acme.example>                     entry 7 of ticket 1042, sent to a customer
 //! <1042.7.a.<mac><bound>@acme.example>              the same, sent to an agent: <bound> covers his address
 //! <1042.7.i.<mac>@acme.example>                     the same, sent to somebody who is only informed: claims nothing
@@ -51,6 +52,7 @@ enum Use {
     Root,
     RootOfAgent,
     LoopMark,
+    ReturnPath,
 }
 
 impl Use {
@@ -62,6 +64,7 @@ impl Use {
             Self::Root => "root 1",
             Self::RootOfAgent => "root of agent 1",
             Self::LoopMark => "loop mark 1",
+            Self::ReturnPath => "return path 1",
         }
     }
 }
@@ -91,6 +94,28 @@ impl Signer {
             return mailbox.clone();
         }
         EmailAddress::parse(&format!("{local}@{}", mailbox.domain())).unwrap_or_else(|_| mailbox.clone())
+    }
+
+    /// Where the bounces of an outbox entry's mail go: a report that returns nothing of the mail is known by it. The mailbox's own
+    /// address if the local part would become too long.
+    #[must_use]
+    pub fn return_path(&self, mailbox: &EmailAddress, id: OutboxId) -> EmailAddress {
+        let mac = self.mac(Use::ReturnPath, &[&id.ticket.0.to_string(), &id.n.to_string()]);
+        let local = format!("{}+{}b{}{mac}", mailbox.local(), id.ticket.0, id.n);
+        if local.len() > LOCAL_OCTETS_MAX {
+            return mailbox.clone();
+        }
+        EmailAddress::parse(&format!("{local}@{}", mailbox.domain())).unwrap_or_else(|_| mailbox.clone())
+    }
+
+    /// Which outbox entry this return path was made for, if it is one of this desk's.
+    #[must_use]
+    pub fn is_our_return_path(&self, address: &EmailAddress) -> Option<OutboxId> {
+        let (_, token) = address.local().rsplit_once('+')?;
+        let (ids, mac) = token.split_at_checked(token.len().checked_sub(MAC_LETTERS)?)?;
+        let (ticket, n) = ids.split_once('b')?;
+        let id = OutboxId { ticket: TicketNumber(number(ticket)?), n: u32::try_from(number(n)?).ok()? };
+        self.verifies(mac, Use::ReturnPath, &[ticket, n]).then_some(id)
     }
 
     /// The Message-ID of an outbox entry. Always the same for the same entry and audience.
@@ -179,6 +204,11 @@ impl Signer {
             "c" => (Bound::Customer, ""),
             "a" => (Bound::Agent(from?.clone()), from?.as_str()),
             "t" => (Bound::Asked, ""),
+            // Machines answer there (RFC 3834 section 4): only what goes to customers has a return path.
+            "b" => {
+                let id = self.is_our_return_path(address)?;
+                return Some(Claim { ticket: id.ticket, bound_to: Bound::Customer, stood_in: "return path" });
+            }
             _ => return None,
         };
         self.verifies(mac, Use::Reply, &[ticket, side, agent]).then_some(Claim {

@@ -10,7 +10,7 @@ use super::sled::apply::{blobs_of, due_ms};
 use super::sled::engine::{Engine, Row};
 use super::sled::keys::{self, Kind, NEVER_MS, Parts};
 use super::sled::open::META_QUARANTINE;
-use super::sled::read::{bad_key, outbox_id};
+use super::sled::read::{bad_key, mark_of, outbox_id};
 use super::sled::record::{
     AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, OriginRecord,
     Record, TallyRecord, spilled_blob,
@@ -161,6 +161,7 @@ impl Walk<'_> {
             Kind::OutboxDue => self.outbox_due(key)?,
             Kind::Acks => drop(self.engine.read::<AcksRecord>(value)?.times().map_err(|word| word.of(AcksRecord::KIND))?),
             Kind::AckTally => drop(self.engine.read::<TallyRecord>(value)?),
+            Kind::Mark => self.mark(key, value)?,
             Kind::Cursor => drop(self.engine.read::<CursorRecord>(value)?),
             Kind::Session => self.session(key)?,
             Kind::ChatEvent => self.chat_event(key, value)?,
@@ -305,6 +306,15 @@ impl Walk<'_> {
         let mut once = Origin::default();
         let sound = origin.arrivals.iter().all(|arrival| once.add(arrival));
         self.report.demand(sound, "P2", || format!("a route of {landing:?} is there twice, or there are too many"));
+        Ok(())
+    }
+
+    fn mark(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreFault> {
+        let mark = mark_of(self.engine.read(value)?)?;
+        let own = keys::mark(&mark.address);
+        self.report.demand(own.as_ref() == key, "index", || "a mark does not stand under its address".to_owned());
+        let has = self.engine.has(&keys::outbox(mark.about))?;
+        self.report.demand(has, "record", || format!("an address is marked because of mail {}, which is not there", mark.about));
         Ok(())
     }
 

@@ -10,13 +10,14 @@ use super::fault::StoreFault;
 use super::sled::engine::{Engine, Row};
 use super::sled::keys::{self, Kind, NEVER_MS, Parts};
 use super::sled::open::{META_DESK, META_INDEXED};
-use super::sled::read::{bad_key, outbox_id};
+use super::sled::read::{bad_key, mark_of, outbox_id};
 use super::sled::record::{
     AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, QuarantineRecord,
     Record,
 };
 use super::sled::record::{OriginRecord, TallyRecord};
 use crate::domain::address::{Contact, EmailAddress};
+use crate::domain::bounce::Mark;
 use crate::domain::change::{Actor, ChatSession, History, Landing, Quarantined};
 use crate::domain::message::Origin;
 use crate::domain::message::{
@@ -115,6 +116,11 @@ impl Dump<'_> {
                 } else {
                     format!("ack-tally {whose} {together} steps={:?} last={}", tally.counts, tally.last)
                 }
+            }
+            Kind::Mark => {
+                let Mark { address, since, complained, reason, about } = mark_of(self.engine.read(value)?)?;
+                let (address, reason) = (self.hash(address.as_str().as_bytes()), self.hash(reason.as_bytes()));
+                format!("mark {address} since={} complained={complained} about={about} reason={reason}", self.time(since))
             }
             Kind::Cursor => return self.cursor(key, value),
             Kind::Session => {

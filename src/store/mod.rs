@@ -35,6 +35,8 @@ pub use outbox::{Attempts, DeliveryState, OutboxFilter, Settled};
 
 use self::sled::engine::Engine;
 use self::sled::writer::{Claim, News, Update, Writer};
+use crate::domain::address::EmailAddress;
+use crate::domain::bounce::Mark;
 use crate::domain::change::{Change, ChatSession, Context, History, Landing, Need, Quarantined};
 use crate::domain::message::{BlobId, BlobRef, Message, Origin, Seq, SessionId, TicketNumber};
 use crate::domain::ops::{DeskState, DigestFacts};
@@ -328,6 +330,16 @@ impl Store {
     /// Where a quarantined message landed when it was released; `None` while it is kept apart.
     pub fn released(&self, id: u64) -> Result<Option<Landing>, StoreFault> {
         self.0.engine.released(id)
+    }
+
+    /// The mark of an address, be its time over or not.
+    pub fn mark(&self, address: &EmailAddress) -> Result<Option<Mark>, StoreFault> {
+        self.0.engine.mark(address)
+    }
+
+    /// All marked addresses, in no order.
+    pub fn marks(&self) -> Result<Vec<Mark>, StoreFault> {
+        self.0.engine.marks()
     }
 
     /// What the desk has told its ops; nothing in a new store.

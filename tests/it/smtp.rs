@@ -43,7 +43,11 @@ fn with_password(account: SmtpAccount, user: &str, password: &str) -> SmtpAccoun
 }
 
 fn to(address: &str) -> Envelope {
-    Envelope { from: Some(EmailAddress::parse("support@acme.example").unwrap()), to: EmailAddress::parse(address).unwrap() }
+    Envelope {
+        from: Some(EmailAddress::parse("support@acme.example").unwrap()),
+        to: EmailAddress::parse(address).unwrap(),
+        from_else: None,
+    }
 }
 
 fn kai() -> Envelope {

@@ -248,3 +248,66 @@ async fn p5_a_bounced_answer_is_told_of() {
     assert!(subject(&notice).contains("[#1]"));
     desk.verify().await;
 }
+
+#[tokio::test]
+async fn p6_an_address_that_bounced_gets_nothing_automatic_until_it_is_lifted() {
+    let mut desk = Desk::start(Setup::default()).await;
+    desk.write("Gone <gone@nowhere.example>", "Question", "One?").await;
+    let told = desk.nth_mail("ana", 1).await;
+    desk.answer("Ana Souza <ana@acme.example>", &told, "#assign me\n\nHere is the answer.\n").await;
+    desk.ticket_when(1, "the answer to bounce", |t| t["thread"][2]["delivery"] == "bounced").await;
+    let notice = desk.nth_mail("ana", 2).await;
+    assert!(text(&notice).contains("no such mailbox"), "a hint what to do: {}", text(&notice));
+    let marked = desk.daemon.json_lines(&["suppressions", "list"]).await;
+    assert_eq!(marked.len(), 1);
+    assert_eq!(marked[0]["address"], "gone@nowhere.example");
+
+    desk.daemon.kill9();
+    desk.daemon.run().await;
+    desk.write("Gone <gone@nowhere.example>", "Once more", "Two?").await;
+    let held = desk.ticket_when(2, "the second ticket", |_| true).await;
+    let line = held["history"].as_array().unwrap().iter().find(|h| h["what"] == "no acknowledgement").expect("it is held").clone();
+    assert!(line["why"].as_str().unwrap().contains("mail to it came back on"), "{line}");
+    let brief = desk.nth_mail("ana", 3).await;
+    assert!(text(&brief).contains("came back on"), "whoever answers knows: {}", text(&brief));
+
+    let lifted = desk.daemon.json(&["suppressions", "lift", "gone@nowhere.example"]).await;
+    assert_eq!(lifted["address"], "gone@nowhere.example");
+    assert!(desk.daemon.json_lines(&["suppressions", "list"]).await.is_empty());
+    desk.write("Gone <gone@nowhere.example>", "And again", "Three?").await;
+    let told = |t: &serde_json::Value| t["history"].as_array().unwrap().iter().any(|h| h["what"] == "acknowledged in en");
+    desk.ticket_when(3, "an acknowledgement", told).await;
+    desk.verify().await;
+}
+
+#[tokio::test]
+async fn p5_a_bounce_that_returns_nothing_is_known_by_its_return_path() {
+    let desk = Desk::start(Setup::default()).await;
+    desk.write("Mary <mary@shop.example>", "Question", "One?").await;
+    let told = desk.nth_mail("ana", 1).await;
+    desk.answer("Ana Souza <ana@acme.example>", &told, "#assign me\n\nHere is the answer.\n").await;
+    let answer = desk.nth_mail("mary", 2).await;
+    let path = crate::support::mail::header(&answer, "Return-Path").unwrap().trim_matches(['<', '>']).to_owned();
+    assert!(path.starts_with("support+1b"), "{path}");
+    let report = |words: &str| {
+        let text = format!("Your message could not be delivered.\n\n<mary@shop.example>: {words}\n");
+        move |path: &str| MailText::new("MAILER-DAEMON@isp.example", path).subject("Undelivered").text(&text)
+    };
+    // A token that was guessed, and somebody to whom it did not go.
+    let guessed = path.replacen("+1b", "+2b", 1);
+    desk.send("", &guessed, &report("550 5.1.1 no")(&guessed)).await;
+    let other = MailText::new("MAILER-DAEMON@isp.example", &path).subject("Undelivered").text("<else@shop.example>: 550 5.1.1 no\n");
+    desk.send("", &path, &other).await;
+    desk.send("", &path, &report("452 4.2.2 mailbox full, will be retried")(&path)).await;
+    desk.ticket_when(1, "the delay", |t| t["history"].as_array().unwrap().iter().any(|h| h["what"] == "a mail is delayed")).await;
+    assert!(desk.daemon.json_lines(&["suppressions", "list"]).await.is_empty(), "none of them marks her");
+    desk.send("", &path, &report("552 5.2.2 mailbox full")(&path)).await;
+    let ticket = desk.ticket_when(1, "the answer to bounce", |t| t["thread"][2]["delivery"] == "bounced").await;
+    let reports = ticket["history"].as_array().unwrap().iter().filter(|h| h["why"].as_str().unwrap().contains("report about")).count();
+    assert_eq!(reports, 2, "the forgeries left no note: {ticket}");
+    let notice = desk.nth_mail("ana", 2).await;
+    assert!(text(&notice).contains("the mailbox is full"), "{}", text(&notice));
+    assert_eq!(desk.daemon.json_lines(&["quarantine", "list"]).await.len(), 2);
+    assert_eq!(desk.daemon.json_lines(&["suppressions", "list"]).await[0]["address"], "mary@shop.example");
+    desk.verify().await;
+}

@@ -35,6 +35,8 @@ pub struct Envelope {
     /// Gets the bounces; `None` is the null sender `<>`, for what is automatic (RFC 3834 section 3.3).
     pub from: Option<EmailAddress>,
     pub to: EmailAddress,
+    /// Where the server takes nothing from `from`, as some providers do that let an account write from its own address only.
+    pub from_else: Option<EmailAddress>,
 }
 
 /// The way to one SMTP server.
@@ -149,8 +151,15 @@ async fn exchange(connection: &mut Connection, mail: &Mail<'_>, step: &mut Step)
         connection.expect(Step::Sender, "RSET\r\n", 250).await?;
     }
     let parameters = mail_parameters(connection, mail)?;
-    let from = mail.envelope.from.as_ref().map_or("", EmailAddress::as_str);
-    connection.expect(Step::Sender, format!("MAIL FROM:<{from}>{parameters}\r\n"), 250).await?;
+    let envelope = mail.envelope;
+    let from = envelope.from.as_ref().map_or("", EmailAddress::as_str);
+    let begun = connection.expect(Step::Sender, format!("MAIL FROM:<{from}>{parameters}\r\n"), 250).await;
+    match (begun, envelope.from_else.as_ref().filter(|plain| envelope.from.as_ref() != Some(*plain))) {
+        (Err(What::Reply { code: 500..=599, .. }), Some(plain)) => {
+            connection.expect(Step::Sender, format!("MAIL FROM:<{plain}>{parameters}\r\n"), 250).await?;
+        }
+        (begun, _) => drop(begun?),
+    }
     *step = Step::Recipient;
     // 251: the server will forward (RFC 5321 section 3.4); 252 is for VRFY, but some send it.
     connection.expect_2xx(Step::Recipient, format!("RCPT TO:<{}>\r\n", mail.envelope.to)).await?;
@@ -162,7 +171,7 @@ async fn exchange(connection: &mut Connection, mail: &Mail<'_>, step: &mut Step)
 
 /// Only what this mail needs, and only from a server that offers it.
 fn mail_parameters(connection: &Connection, mail: &Mail<'_>) -> Result<String, What> {
-    let Envelope { from, to } = mail.envelope;
+    let Envelope { from, to, from_else: _ } = mail.envelope;
     let utf8_address = !to.as_str().is_ascii() || from.as_ref().is_some_and(|from| !from.as_str().is_ascii());
     let mut parameters = String::new();
     if utf8_address || content::has_utf8_header(&mail.lines) {

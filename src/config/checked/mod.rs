@@ -286,6 +286,7 @@ impl Check<'_> {
             acks_per_hour_mailbox_max: self.acks_in_all("desk.acks_per_hour_mailbox_max", desk.acks_per_hour_mailbox_max),
             acks_per_hour_desk_max: self.acks_in_all("desk.acks_per_hour_desk_max", desk.acks_per_hour_desk_max),
             agents_must_authenticate: self.agents_must_authenticate(desk.agents_must_authenticate, mailboxes),
+            undeliverable_for: self.duration("desk.undeliverable_for", desk.undeliverable_for.as_ref(), SECOND..=YEAR).unwrap_or(YEAR),
             attached_octets_max: self.number("desk.attached_octets_max", desk.attached_octets_max, 0..=200_000_000),
             ops: self.ops(desk.ops.as_ref().map(|words| words.0.as_slice()).unwrap_or_default(), mailboxes),
             digest_at: self.digest_at(desk.digest_at.as_deref()),

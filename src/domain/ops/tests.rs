@@ -1,5 +1,6 @@
 use super::*;
-use crate::domain::message::{Bounce, Inbound, Machine};
+use crate::domain::bounce::{Bounce, News, Told};
+use crate::domain::message::{Inbound, Machine};
 use crate::domain::policy::Mailbox;
 use crate::domain::testing::{World, address, mail, policy as base};
 
@@ -318,9 +319,14 @@ fn p6_what_comes_back_from_ops_is_kept_apart_and_answered_by_nobody() {
         machine: Some((Machine::Bounce, "a report".to_owned())),
         bounce: Some(Bounce {
             about: OutboxId { ticket: TicketNumber::DESK, n: 1 },
-            recipient: address(recipient),
-            permanent,
-            detail: "5.1.1".to_owned(),
+            told: vec![Told {
+                recipient: Some(address(recipient)),
+                original: None,
+                news: if permanent { News::Failed } else { News::Delayed },
+                status: "5.1.1".to_owned(),
+                diagnostic: String::new(),
+            }],
+            mentioned: Vec::new(),
         }),
         ..mail(n, "mailer-daemon@acme.example", "Undelivered", "It did not arrive.")
     };

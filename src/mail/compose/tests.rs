@@ -57,7 +57,12 @@ fn field<'a>(parsed: &'a Parsed, name: &str) -> Option<&'a str> {
 #[test]
 fn an_answer_to_a_customer() {
     let (composed, parsed) = written(&outbound(), "Olá João,\n\nestá pago.\n", &[]);
-    assert_eq!(composed.envelope_from, Some(address("support@acme.example")));
+    assert_eq!(
+        composed.envelope_from,
+        Some(signer().return_path(&address("support@acme.example"), outbound().id)),
+        "its bounces are known"
+    );
+    assert_eq!(composed.envelope_from_else, Some(address("support@acme.example")));
     assert_eq!(composed.envelope_to, address("joao@customer.example"));
     assert_eq!(
         parsed.from.as_ref().map(|c| (c.name.as_str(), c.address.as_str())),

@@ -8,7 +8,7 @@ use super::structure::{self, Media, Part, Tree, fields, split_head, unfold};
 use super::tidy::{cut, tidy, unflow};
 use super::{NormaliseLimits, ParsedAttachment, armor, embedded, flag, names, sealed, words};
 use crate::domain::address::one_line;
-use crate::domain::message::Defect;
+use crate::domain::message::{Defect, MessageId};
 use crate::mail::{bounce, html};
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
@@ -24,6 +24,8 @@ pub(super) struct Content {
     pub is_borrowed: bool,
     pub attachments: Vec<ParsedAttachment>,
     pub report: Option<bounce::Report>,
+    /// Message-IDs of mails that came with it as files.
+    pub originals: Vec<MessageId>,
 }
 
 /// Reads the content of `octets`, whose header is its first `head_len` octets.
@@ -36,6 +38,7 @@ pub(super) fn read(octets: &[u8], head_len: usize, has_fields: bool, limits: &No
             is_borrowed: false,
             attachments: Vec::new(),
             report: None,
+            originals: Vec::new(),
         };
     }
     let tree = structure::tree(octets, 0..head_len, limits, media);
@@ -43,13 +46,15 @@ pub(super) fn read(octets: &[u8], head_len: usize, has_fields: bool, limits: &No
     mail.flag_structure(&tree);
     let mut reader = Reader::new(octets, &tree, 0, &mut mail);
     let own = reader.walk(0).text;
-    let report = reader.report();
+    let parts = reader.report_parts();
+    let originals = parts.originals.clone();
+    let report = bounce::read(parts);
     let says_nothing = |text: &str| text.trim().is_empty();
     let text = if says_nothing(&own) { mail.packed_text().unwrap_or(own) } else { own };
     let borrowed = if says_nothing(&text) && mail.files.lines.is_empty() { mail.text_of_mails() } else { None };
     let is_borrowed = borrowed.is_some();
     let text = cut(borrowed.unwrap_or(text), limits, mail.defects);
-    Content { text, added: mail.files.lines.join("\n"), is_borrowed, attachments: mail.files.kept, report }
+    Content { text, added: mail.files.lines.join("\n"), is_borrowed, attachments: mail.files.kept, report, originals }
 }
 
 /// Content-Type as far as structure depends on it.
@@ -476,34 +481,44 @@ impl<'a, 'm> Reader<'a, 'm> {
         }
     }
 
-    /// The delivery report of the outermost multipart/report, where it has one.
-    fn report(&self) -> Option<bounce::Report> {
-        /// Of a report, and of the mail that it is about.
+    /// What of the mail may be a report: the parts of the outermost multipart/report, or, where there is none, those of the mail itself.
+    fn report_parts(&self) -> bounce::Parts {
+        /// Of a report, of all of its parts together, and of a mail that came back.
         const OCTETS_MAX: usize = 1024 * 1024;
-        let outer = self.tree.parts.iter().find(|p| p.is_multipart && p.media.name == "multipart/report")?;
-        let mut status = None;
-        let mut original = None;
-        for child in outer.children.iter().map(|at| &self.tree.parts[*at]).filter(|p| !p.is_multipart) {
-            let octets = || {
+        const ORIGINAL_OCTETS_MAX: usize = 64 * 1024;
+        let mut found = bounce::Parts::default();
+        let outer = self.tree.parts.iter().position(|p| p.is_multipart && p.media.name == "multipart/report").unwrap_or(0);
+        let children = self.tree.parts[outer].children.iter().copied().chain((!self.tree.parts[outer].is_multipart).then_some(outer));
+        for child in children.map(|at| &self.tree.parts[at]).filter(|p| !p.is_multipart && p.media.name.len() > "message/".len()) {
+            let octets = |octets_max: usize| {
                 let transfer = Transfer::parse(&self.about(child).transfer);
-                transfer.decode(&self.octets[child.body.clone()], OCTETS_MAX).0.into_owned()
+                let body = &self.octets[child.body.clone()];
+                transfer.decode(&body[..body.len().min(2 * octets_max)], octets_max).0
             };
             match child.media.name.as_str() {
-                "message/delivery-status" | "message/global-delivery-status" if status.is_none() => status = Some(octets()),
-                "text/rfc822-headers" | "message/rfc822" | "message/global" | "message/global-headers" | "message/rfc822-headers"
-                    if original.is_none() =>
+                "message/delivery-status" | "message/global-delivery-status" if found.status.len() < OCTETS_MAX => {
+                    found.status.extend_from_slice(&octets(OCTETS_MAX));
+                    found.status.extend_from_slice(b"\n\n");
+                }
+                "message/feedback-report" if found.feedback.is_empty() => found.feedback.extend_from_slice(&octets(OCTETS_MAX)),
+                "text/rfc822-headers"
+                | "text/rfc822-header"
+                | "message/rfc822"
+                | "message/global"
+                | "message/global-headers"
+                | "message/rfc822-headers"
+                    if found.originals.is_empty() =>
                 {
-                    original = Some(octets());
+                    let octets = octets(ORIGINAL_OCTETS_MAX);
+                    let head = split_head(&octets).0;
+                    let ids = fields(head).filter(|f| f.name.eq_ignore_ascii_case("message-id"));
+                    let ids = ids.take(1).flat_map(|field| message_ids(&String::from_utf8_lossy(&unfold(field.value))));
+                    found.originals.extend(ids.take(bounce::ORIGINALS_MAX));
                 }
                 _ => {}
             }
         }
-        let original_id = original.as_deref().and_then(|octets| {
-            let head = split_head(octets).0;
-            let field = fields(head).find(|f| f.name.eq_ignore_ascii_case("message-id"))?;
-            message_ids(&String::from_utf8_lossy(&unfold(field.value))).into_iter().next()
-        });
-        bounce::read(&status?, original_id)
+        found
     }
 }
 

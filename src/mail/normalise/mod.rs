@@ -160,8 +160,19 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
     let sent_at = headers::sent_at(&fields, &mut defects);
     let content = content::read(octets, head.len(), has_fields, limits, &mut defects);
     let return_path = fields.first("return-path");
-    let machine = if content.report.is_some() {
-        Some((Machine::Bounce, "delivery report (RFC 3464)".to_owned()))
+    let addressed = headers::addressed(&fields);
+    let report = content.report.or_else(|| {
+        bounce::plain::read(bounce::plain::Facts {
+            headers: &fields.all,
+            from: from.as_ref().map(|c| &c.address),
+            addressed: &addressed,
+            subject: &subject,
+            text: &content.text,
+            originals: content.originals,
+        })
+    });
+    let machine = if let Some(report) = &report {
+        Some((Machine::Bounce, format!("delivery report ({})", report.shape)))
     } else {
         automatic::machine(
             &fields.all,
@@ -186,13 +197,13 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
         from,
         reply_to: headers::reply_to(&fields, &mut defects),
         recipients,
-        addressed: headers::addressed(&fields),
+        addressed,
         subject,
         sent_at,
         body,
         attachments: content.attachments,
         machine,
-        report: content.report,
+        report,
         language,
         fingerprint,
         loop_marks: headers::loop_marks(&fields),

@@ -8,7 +8,8 @@ use super::open::{META_DESK, META_INDEXED, META_QUARANTINE, META_UNDELIVERABLE};
 use super::overlay;
 use super::record::{
     self, AttemptsRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, DeskRecord, Encoded, Encoder, HistoryRecord,
-    IndexedRecord, LandingRecord, MessageRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TallyRecord, TicketRecord,
+    IndexedRecord, LandingRecord, MarkRecord, MessageRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TallyRecord,
+    TicketRecord,
 };
 use super::writer::{Claim, News, Update};
 use crate::domain::change::{Change, Landing};
@@ -98,6 +99,12 @@ impl Applier {
         }
         if let Some(session) = &change.session {
             self.put(&mut rows, keys::session(session.id), &SessionRecord::next(session))?;
+        }
+        if let Some(address) = &change.unmarked {
+            rows.remove(keys::mark(address));
+        }
+        if let Some(mark) = &change.marked {
+            self.put(&mut rows, keys::mark(&mark.address), &MarkRecord::from(mark))?;
         }
         if let Some((address, at)) = &change.acked {
             let key = keys::acks(address);

@@ -16,6 +16,7 @@
 //! | `o` | time of the next attempt, ticket, n | – |
 //! | `a` | hash of an address | when it got automatic mail |
 //! | `A` | hash of what is counted | how many unproven senders got automatic mail |
+//! | `u` | hash of an address | that nothing automatic goes there, and why |
 //! | `c` | mailbox | the cursor |
 //! | `S` | session | the chat session |
 //! | `x` | session, chat seq | which message that is |
@@ -48,6 +49,7 @@ pub(in crate::store) enum Kind {
     OutboxDue = b'o',
     Acks = b'a',
     AckTally = b'A',
+    Mark = b'u',
     Cursor = b'c',
     Session = b'S',
     ChatEvent = b'x',
@@ -59,7 +61,7 @@ pub(in crate::store) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Meta,
         Self::Ticket,
         Self::Message,
@@ -73,6 +75,7 @@ impl Kind {
         Self::OutboxDue,
         Self::Acks,
         Self::AckTally,
+        Self::Mark,
         Self::Cursor,
         Self::Session,
         Self::ChatEvent,
@@ -216,6 +219,10 @@ pub(in crate::store) fn outbox_due(at: Timestamp, id: OutboxId) -> Key {
 
 pub(in crate::store) fn acks(address: &EmailAddress) -> Key {
     Key::of(Kind::Acks).hash(&address.untagged())
+}
+
+pub(in crate::store) fn mark(address: &EmailAddress) -> Key {
+    Key::of(Kind::Mark).hash(address.as_str())
 }
 
 /// The three counts of acks to unproven senders: of a domain, of a mailbox, of all.

@@ -4,9 +4,11 @@ use super::engine::{Engine, Row};
 use super::keys::{self, Key, Kind, NEVER_MS};
 use super::open::{META_DESK, META_UNDELIVERABLE};
 use super::record::{
-    AcksRecord, AttemptsRecord, ChatEventRecord, CounterRecord, CursorRecord, DeskRecord, HistoryRecord, LandingRecord, MessageRecord,
-    OriginRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TallyRecord, TicketRecord,
+    AcksRecord, AttemptsRecord, ChatEventRecord, CounterRecord, CursorRecord, DeskRecord, HistoryRecord, LandingRecord, MarkRecord,
+    MessageRecord, OriginRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TallyRecord, TicketRecord,
 };
+use crate::domain::address::EmailAddress;
+use crate::domain::bounce::Mark;
 use crate::domain::change::{AckTallies, ChatSession, Context, EarlierTicket, History, Landing, Need, Quarantined};
 use crate::domain::message::{Message, MessageId, Origin, Seq, SessionId, TicketNumber};
 use crate::domain::ops::{DeskState, DigestFacts};
@@ -62,8 +64,14 @@ impl Engine {
             (Some(_) | None, _) => AckTallies::default(),
         };
         let reported = need.report.map(|id| self.outbox_entry(id)).transpose()?.flatten();
+        let requesters = tickets.iter().filter_map(|ticket| ticket.requester.address.as_ref());
+        let addresses: BTreeSet<&EmailAddress> = need.sender.iter().chain(requesters).collect();
+        let mut marks = Vec::new();
+        for address in addresses {
+            marks.extend(self.mark(address)?);
+        }
         let next_number = self.next_number()?;
-        Ok(Context { seen, next_number, tickets, known_ids, expecting, messages, session, earlier, reported, acks, unproven_acks })
+        Ok(Context { seen, next_number, tickets, known_ids, expecting, messages, session, earlier, reported, acks, unproven_acks, marks })
     }
 
     /// These tickets, and those that they were merged into.
@@ -83,6 +91,15 @@ impl Engine {
 
     pub(in crate::store) fn acks(&self, key: &Key) -> Result<AcksRecord, StoreFault> {
         Ok(self.load::<AcksRecord>(key)?.unwrap_or_default())
+    }
+
+    pub(in crate::store) fn mark(&self, address: &EmailAddress) -> Result<Option<Mark>, StoreFault> {
+        self.load::<MarkRecord>(&keys::mark(address))?.map(mark_of).transpose()
+    }
+
+    pub(in crate::store) fn marks(&self) -> Result<Vec<Mark>, StoreFault> {
+        let rows = self.scan(&Key::of(Kind::Mark));
+        rows.map(|row| mark_of(self.read(&row?.1)?)).collect()
     }
 
     pub(in crate::store) fn tally(&self, key: &Key) -> Result<Tally, StoreFault> {
@@ -293,6 +310,10 @@ impl Engine {
         let (at, _) = keys::read_outbox_due(&key).ok_or_else(|| bad_key("outbox"))?;
         Timestamp::from_millisecond(at).map(Some).map_err(|_| bad_key("outbox"))
     }
+}
+
+pub(in crate::store) fn mark_of(record: MarkRecord) -> Result<Mark, StoreFault> {
+    Mark::try_from(record).map_err(|word| word.of(MarkRecord::KIND))
 }
 
 pub(super) fn attempts_of(record: AttemptsRecord) -> Result<Attempts, StoreFault> {

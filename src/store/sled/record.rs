@@ -13,8 +13,11 @@ pub(in crate::store) use message::{LandingRecord, MessageRecord, OriginRecord, Q
 pub(in crate::store) use outbox::{AttemptsRecord, OutboxRecord};
 pub(in crate::store) use ticket::{HistoryRecord, TicketRecord};
 
+use crate::domain::address::EmailAddress;
+use crate::domain::bounce::Mark;
 use crate::domain::change::ChatSession;
 use crate::domain::message::{BlobId, BlobRef, SessionId, TicketNumber};
+use crate::domain::outbound::OutboxId;
 use crate::domain::tally::Tally;
 use crate::store::blobs::Location;
 use crate::store::fault::StoreFault;
@@ -302,6 +305,50 @@ impl From<&Tally> for TallyRecord {
 impl From<TallyRecord> for Tally {
     fn from(record: TallyRecord) -> Self {
         Self { last: record.last, counts: record.counts }
+    }
+}
+
+/// A [`Mark`]; the hash of its address is the key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::store) struct MarkRecord {
+    address: String,
+    since: Ms,
+    complained: bool,
+    reason: String,
+    ticket: u64,
+    n: u32,
+}
+
+impl Record for MarkRecord {
+    const KIND: &'static str = "mark of an address";
+    const VERSION: u8 = 1;
+}
+
+impl From<&Mark> for MarkRecord {
+    fn from(mark: &Mark) -> Self {
+        let Mark { address, since, complained, reason, about } = mark;
+        Self {
+            address: address.as_str().to_owned(),
+            since: Ms::from(*since),
+            complained: *complained,
+            reason: reason.clone(),
+            ticket: about.ticket.0,
+            n: about.n,
+        }
+    }
+}
+
+impl TryFrom<MarkRecord> for Mark {
+    type Error = Unreadable;
+
+    fn try_from(record: MarkRecord) -> Result<Self, Unreadable> {
+        Ok(Self {
+            address: EmailAddress::parse(&record.address).map_err(|_| Unreadable("address"))?,
+            since: record.since.try_into()?,
+            complained: record.complained,
+            reason: record.reason,
+            about: OutboxId { ticket: TicketNumber(record.ticket), n: record.n },
+        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! Every method, against what it promises.
 
 use super::support::*;
+use crate::domain::bounce::Mark;
 use crate::domain::change::{Change, ChatSession, Landing, Need, Quarantined};
 use crate::domain::message::{Attachment, BlobId, BlobRef, Body, Message, MessageId, SessionId, Source, Span, SpanKind, TicketNumber};
 use crate::domain::outbound::{Delivery, Outbound, OutboxId, Piece, Route};
 use crate::domain::tally::Tally;
 use crate::domain::ticket::{Status, Ticket};
-use crate::store::{Advice, OpenFault, OpenOptions, OutboxFilter, Outcome, Settled, Store, StoreFault, TicketFilter};
+use crate::store::{Advice, DumpOptions, OpenFault, OpenOptions, OutboxFilter, Outcome, Settled, Store, StoreFault, TicketFilter};
 use jiff::SignedDuration;
 use std::os::unix::fs::PermissionsExt;
 
@@ -538,4 +539,37 @@ async fn a_secret_is_made_once_and_is_nobody_elses() {
     assert!(store.secret("../reply").is_err());
     std::fs::write(dir.path().join("cut.key"), b"short").unwrap();
     assert!(matches!(store.secret("cut"), Err(StoreFault::Damaged { .. })), "never replaced by a new one");
+}
+
+#[tokio::test]
+async fn an_address_is_marked_until_it_is_unmarked() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    take_in(&store, 1).await;
+    let mark = Mark {
+        address: address("ze@customer.example"),
+        since: at(5),
+        complained: false,
+        reason: "5.1.1 no".to_owned(),
+        about: OutboxId { ticket: TicketNumber(1), n: 1 },
+    };
+    commit(&store, Change { marked: Some(mark.clone()), ..Change::default() }).await;
+    let need = Need { sender: Some(mark.address.clone()), ..Need::default() };
+    assert_eq!((store.context(&need).unwrap().marks, store.marks().unwrap()), (vec![mark.clone()], vec![mark.clone()]));
+    assert_clean(&store);
+    let mut dumped = Vec::new();
+    store
+        .dump(DumpOptions::default(), |line| {
+            dumped.push(line);
+            true
+        })
+        .unwrap();
+    assert!(dumped.iter().any(|line| line.starts_with("mark ") && !line.contains("ze@")), "its address is hidden");
+    store.close().await;
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(store.mark(&mark.address).unwrap(), Some(mark.clone()), "after a restart");
+    commit(&store, Change { unmarked: Some(mark.address.clone()), ..Change::default() }).await;
+    assert_eq!(store.marks().unwrap(), []);
+    assert_clean(&store);
 }

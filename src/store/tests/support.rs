@@ -153,6 +153,8 @@ pub(super) fn arrival(n: u64) -> Change {
         quarantine: None,
         releases: None,
         dropped: None,
+        marked: None,
+        unmarked: None,
         acked: Some((address("ze@customer.example"), at(i64::try_from(n).unwrap()))),
         acked_unproven: Some("support".to_owned()),
         desk: None,

@@ -12,6 +12,7 @@ mod mail_parser_json;
 mod mime4j_xml;
 mod mimekit;
 mod replies;
+mod reports;
 mod single_fields;
 mod skips;
 

@@ -231,7 +231,7 @@ fn p6_machines_are_seen() {
         ("M07-dsn-mass-recipients", Some(Bounce)),
         ("M08-dsn-xss-diagnostic", Some(Bounce)),
         ("M10-dsn-global", Some(Bounce)),
-        ("M11-arf-abuse", Some(Bulk)),
+        ("M11-arf-abuse", Some(Bounce)),
         ("M13-mdn-deleted-forged", Some(AutoReply)),
         ("M14-dsn-nested-report", Some(Bounce)),
         ("N01-agent-genuine", None),
@@ -243,7 +243,7 @@ fn p6_machines_are_seen() {
 
 #[test]
 fn reports_say_who_and_which() {
-    use crate::mail::bounce::Action::{Delayed, Failed};
+    use crate::domain::bounce::News::{Complained, Delayed, Failed};
     let id = "ticket.1042.1.k7qx2m@help.example";
     for (name, expect, why) in [
         ("M01-dsn-genuine", Some((id, "alice@customer.example", Failed, "5.1.1", 1)), "plain"),
@@ -256,19 +256,19 @@ fn reports_say_who_and_which() {
         ("M05-dsn-forged-known-id", Some((id, "ceo@bigcustomer.example", Failed, "5.1.1", 1)), "the caller compares the recipient"),
         ("M07-dsn-mass-recipients", Some((id, "c0@customer0.example", Failed, "5.1.1", 200)), "counted"),
         ("M10-dsn-global", Some(("", "用户@customer.example", Failed, "5.1.1", 1)), "RFC 6533"),
-        ("M11-arf-abuse", None, "no delivery report"),
+        ("M11-arf-abuse", Some((id, "alice@customer.example", Complained, "", 1)), "RFC 5965"),
         ("M13-mdn-deleted-forged", None, "no delivery report"),
         ("M14-dsn-nested-report", None, "only the outermost counts"),
     ] {
         let report = parsed(name).report;
         let got = report.as_ref().map(|r| {
-            let one = &r.recipients[0];
-            let id = r.original_message_id.as_ref().map_or("", MessageId::as_str);
-            (id, one.final_recipient.as_str(), one.action, one.status.as_str(), r.recipients_named)
+            let one = &r.told[0];
+            let id = r.originals.first().map_or("", MessageId::as_str);
+            (id, one.recipient.as_ref().map_or("", |a| a.as_str()), one.news, one.status.as_str(), r.named)
         });
         assert_eq!(got, expect, "{name}: {why}");
     }
-    let diagnostic = parsed("M08-dsn-xss-diagnostic").report.unwrap().recipients[0].diagnostic.clone();
+    let diagnostic = parsed("M08-dsn-xss-diagnostic").report.unwrap().told[0].diagnostic.clone();
     assert!(diagnostic.starts_with("550 <script>"), "text on one line, escaped where it is shown: {diagnostic}");
 }
 

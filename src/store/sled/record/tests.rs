@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::address::{Contact, EmailAddress};
+use crate::domain::bounce::Mark;
 use crate::domain::change::{Actor, History, Landing, Quarantined};
 use crate::domain::message::*;
 use crate::domain::ops::{DeskState, Silence};
@@ -246,6 +247,14 @@ fn outbound() -> impl Strategy<Value = Outbound> {
             automatic: d.0.map(|replied| if replied { Automatic::Replied } else { Automatic::Generated }),
             created: d.1,
         })
+}
+
+proptest! {
+    #[test]
+    fn a_mark_is_read_as_it_was_written(address in address(), since in time(), complained: bool, reason in ".{0,300}", ticket: u64, n: u32) {
+        let mark = Mark { address, since, complained, reason, about: OutboxId { ticket: TicketNumber(ticket), n } };
+        prop_assert_eq!(Mark::try_from(there_and_back(&MarkRecord::from(&mark))).unwrap(), mark);
+    }
 }
 
 proptest! {
