@@ -6,8 +6,12 @@
 use super::address::one_line;
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command};
+use super::forward;
+use super::leak;
 use super::lifecycle::{self, Passed};
-use super::message::{Attachment, Author, Bounce, Fingerprint, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility};
+use super::message::{
+    Attachment, Author, Bounce, Defect, Fingerprint, HELD, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility,
+};
 use super::notice::{self, Voice};
 use super::ops::DESK_REPORT;
 use super::outbound::{Delivery, OutboxEntry, Purpose};
@@ -59,6 +63,7 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
         }
         Place::Report { ticket, bounce } => report(inbound, ticket, &bounce, context, policy, now, &mut change),
         Place::DeskReport { bounce } => desk_report(inbound, &bounce, now, &mut change),
+        Place::Forwards { forwarded, agent, why } => forward::opens(inbound, forwarded, agent, &why, context, policy, now, &mut change),
         Place::Opens { continues, why } => opens(inbound, continues, &why, context, policy, now, &mut change),
     }
     change
@@ -90,6 +95,7 @@ pub fn on_release(inbound: &Inbound, id: u64, context: &Context, policy: &Policy
         | Place::Doubted { .. }
         | Place::ThirdParty { .. }
         | Place::Report { .. }
+        | Place::Forwards { .. }
         | Place::DeskReport { .. } => return None,
     }
     Some(change)
@@ -200,7 +206,7 @@ fn notices_of(passed: Passed, ticket: &mut Ticket, policy: &Policy, now: Timesta
 }
 
 /// A new matter: customer, rules, clocks, acknowledgement, notifications.
-fn opens(
+pub(super) fn opens(
     inbound: &Inbound,
     continues: Option<TicketNumber>,
     why: &str,
@@ -410,6 +416,10 @@ fn agent_writes(
         return hold(inbound, ticket, agent, why, vec![fault.to_owned()], policy, now, change);
     }
 
+    if let Some(fault) = answers.then(|| leak::fault(&answer, agent, ticket, context, policy)).flatten() {
+        return hold(inbound, ticket, agent, why, vec![fault], policy, now, change);
+    }
+
     let mut ticket = ticket.clone();
     let mut lines = Vec::new();
     let mut voice = Voice::new(policy, now);
@@ -473,7 +483,7 @@ fn is_tnef(attachment: &Attachment) -> bool {
     matches!(kind.as_str(), "application/ms-tnef" | "application/vnd.ms-tnef") || attachment.name.eq_ignore_ascii_case("winmail.dat")
 }
 
-fn carry_out(
+pub(super) fn carry_out(
     order: &Command,
     ticket: &mut Ticket,
     agent: &Agent,
@@ -550,7 +560,8 @@ fn hold(
     let by = Actor::Agent(agent.handle.clone());
     let lines = vec![line(now, by, "held", &format!("{why}; {}", one_line(&faults.join("; "), 400)))];
     let author = Author::Agent(super::address::Contact { name: agent.name.clone(), address: agent.address.clone() });
-    let message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
+    let mut message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
+    message.defects.push(Defect { name: HELD, detail: "it was not carried out; the history says why".to_owned() });
     let mut voice = Voice::new(policy, now);
     if inbound.machine.is_none() {
         voice.give_back(&mut ticket, agent, &message, faults);

@@ -2,9 +2,11 @@
 
 use super::address::{Contact, EmailAddress};
 use super::calendar::{Calendar, Shift};
-use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, Landing};
+use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, Landing, Said};
 use super::customer::{Customer, Directory};
-use super::message::{Body, Bound, Channel, Claim, Fingerprint, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber};
+use super::message::{
+    Body, Bound, Channel, Claim, Fingerprint, HELD, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber,
+};
 use super::outbound::{Audience, Delivery, Outbound, OutboxEntry, Purpose};
 use super::policy::{Agent, ChatDesk, Desk, Mailbox, Policy, Sla, Team, Tier};
 use super::tally::Tally;
@@ -167,6 +169,7 @@ pub(crate) fn mail(n: u32, from: &str, subject: &str, text: &str) -> Inbound {
         language: None,
         defects: Vec::new(),
         judgement: Judgement::default(),
+        forwarded: None,
     }
 }
 
@@ -243,7 +246,14 @@ impl World {
         let session = inbound.session().and_then(|s| self.sessions.get(&s).cloned());
         numbers.extend(session.as_ref().and_then(|s| s.ticket));
         let tickets: Vec<Ticket> = numbers.iter().filter_map(|n| self.tickets.get(n).cloned()).collect();
-        let sender = inbound.from.as_ref().map(|f| &f.address);
+        let sender = inbound.forwarded.as_ref().map(|f| &f.from).or(inbound.from.as_ref()).map(|f| &f.address);
+        let said_in = inbound.claims.iter().find(|c| matches!(c.bound_to, Bound::Agent(_))).map(|c| c.ticket);
+        let said = self.messages.iter().rev().filter(|m| Some(m.ticket) == said_in).map(|m| Said {
+            author: m.author.clone(),
+            visibility: m.visibility,
+            held: m.defects.iter().any(|d| d.name == HELD),
+            text: m.body.new_text(),
+        });
         let mut context = Context {
             seen: self.seen.get(&inbound.fingerprint).copied(),
             next_number: self.tickets.keys().last().map(|n| TicketNumber(n.0 + 1)),
@@ -269,6 +279,8 @@ impl World {
                 mailbox: self.tally('m', inbound.source.mailbox()),
                 desk: self.tally('a', ""),
             },
+            answered: None,
+            said: said.collect(),
         };
         if inbound.session().is_none() {
             let window = threading::place(inbound, &context, &self.policy).ticket().and_then(|t| t.session);

@@ -14,6 +14,7 @@
 //! | a token or Message-ID of ours, customer's side    | joins: as participant, else as third party |
 //! | the chat window's ticket                          | joins                                      |
 //! | a Message-ID that we hold, from a participant     | joins (P7: a stranger's guess does not)    |
+//! | an agent with proof of his address, who forwards  | opens a ticket for whoever wrote it        |
 //! | an agent's address without proof                  | quarantine `unproven_agent`                |
 //! | a machine's answer or list mail                   | quarantine `machine`                       |
 //! | anything else                                     | opens a ticket                             |
@@ -27,7 +28,8 @@
 //! What a person releases from quarantine has a shorter table: [`place_released`].
 
 use super::change::Context;
-use super::message::{Bounce, Bound, Inbound, Machine, TicketNumber};
+use super::forward;
+use super::message::{Bounce, Bound, Forwarded, Inbound, Machine, TicketNumber};
 use super::ops::DESK_REPORT;
 use super::policy::{Agent, Policy};
 use super::ticket::{Status, Ticket};
@@ -51,13 +53,15 @@ pub enum Place<'a> {
     Report { ticket: &'a Ticket, bounce: Bounce },
     /// The same about a mail that the desk wrote to its ops: kept apart, and nobody is written to because of it (P6).
     DeskReport { bounce: Bounce },
+    /// An agent forwards somebody's mail: a new matter of whoever wrote it.
+    Forwards { forwarded: &'a Forwarded, agent: &'a Agent, why: String },
     /// A new matter; `continues` names the closed ticket that it was meant for.
     Opens { continues: Option<TicketNumber>, why: String },
 }
 
 /// Finds the place.
 #[must_use]
-pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) -> Place<'a> {
+pub fn place<'a>(inbound: &'a Inbound, context: &'a Context, policy: &'a Policy) -> Place<'a> {
     let ticket = |number: TicketNumber| context.tickets.iter().find(|t| t.number == number);
     if inbound.session().is_some() {
         let window = context.session.as_ref().and_then(|s| s.ticket).and_then(ticket);
@@ -128,10 +132,17 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
         }
     }
 
-    if policy.agent(&from.address).is_some() {
-        let detail = "it names an agent as its sender, but carries no proof of any ticket; an agent opens a ticket by forwarding from a \
-                      customer's address or in the chat window";
-        return Place::Quarantine { reason: "unproven_agent", detail: detail.to_owned() };
+    if let Some(agent) = policy.agent(&from.address) {
+        return match forward::usable(inbound, policy) {
+            Ok(forwarded) => {
+                let how = if forwarded.attached { "as a file" } else { "in its text" };
+                Place::Forwards { forwarded, agent, why: format!("forwarded {how}; the agent is {}", inbound.judgement.sentence()) }
+            }
+            Err(helps) => {
+                let detail = format!("it names an agent as its sender, but carries no proof of any ticket; {helps}");
+                Place::Quarantine { reason: "unproven_agent", detail }
+            }
+        };
     }
     if machine_alone(inbound).is_some() && policy.desk.ops.contains(&from.address) {
         let detail = "a machine of somebody who runs this desk wrote it: an answer to a report of ours";
@@ -209,7 +220,7 @@ impl Place<'_> {
             | Self::Doubted { ticket, .. }
             | Self::ThirdParty { ticket, .. }
             | Self::Report { ticket, .. } => Some(ticket),
-            Self::Quarantine { .. } | Self::DeskReport { .. } | Self::Opens { .. } => None,
+            Self::Quarantine { .. } | Self::DeskReport { .. } | Self::Forwards { .. } | Self::Opens { .. } => None,
         }
     }
 }

@@ -60,7 +60,11 @@ impl Engine {
             (Some(_) | None, _) => AckTallies::default(),
         };
         let reported = need.report.map(|id| self.outbox_entry(id)).transpose()?.flatten();
-        Ok(Context { seen, next_number: self.next_number()?, tickets, known_ids, session, earlier, reported, acks, unproven_acks })
+        let answered = need.answered.map(|id| self.answered(id)).transpose()?.flatten();
+        let said_in = need.said_in.iter().find_map(|number| tickets.iter().find(|t| t.number == *number));
+        let said = said_in.map(|ticket| self.said(ticket)).transpose()?.unwrap_or_default();
+        let next_number = self.next_number()?;
+        Ok(Context { seen, next_number, tickets, known_ids, session, earlier, reported, acks, unproven_acks, answered, said })
     }
 
     pub(in crate::store) fn landing(&self, key: &Key) -> Result<Option<Landing>, StoreFault> {

@@ -33,6 +33,8 @@ async fn what_was_committed_is_read() {
         session: Some(WINDOW),
         sender: Some(address("ze@customer.example")),
         acks_through: Some("support".to_owned()),
+        answered: None,
+        said_in: Vec::new(),
     };
     let context = store.context(&need).unwrap();
     assert_eq!(context.seen, Some(landing));
