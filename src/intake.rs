@@ -646,8 +646,7 @@ pub fn need(inbound: &Inbound) -> Need {
 fn compared<'i>(inbound: &'i Inbound, context: &Context) -> Cow<'i, Inbound> {
     let Some(answered) = &context.answered else { return Cow::Borrowed(inbound) };
     let by_agent = inbound.claims.iter().any(|c| matches!(c.bound_to, Bound::Agent(_)));
-    let text = format!("{}\n{}", answered.carried, answered.own);
-    match visible::compared(&inbound.body, &text, by_agent) {
+    match visible::compared(&inbound.body, &[&answered.carried, &answered.own], by_agent) {
         Some(spans) => Cow::Owned(Inbound { body: Body { spans, ..inbound.body.clone() }, ..inbound.clone() }),
         None => Cow::Borrowed(inbound),
     }

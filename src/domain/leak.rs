@@ -8,7 +8,7 @@
 use super::address::one_line;
 use super::change::Context;
 use super::message::{Author, Visibility};
-use super::overlap::{Word, covered, name_of, runs_of, stretches, words};
+use super::overlap::{Runs, Word, stretches, words};
 use super::policy::{Agent, Policy};
 use super::ticket::Ticket;
 use std::collections::{BTreeSet, HashSet};
@@ -54,7 +54,7 @@ pub fn fault(answer: &str, agent: &Agent, ticket: &Ticket, context: &Context, po
         let public = words(public);
         for length in LINE_RUN_MIN..=RUN {
             // A run is public only if all of it is: shorter ones are everywhere.
-            let is_public = covered(&said, length, &runs_of(&public, length));
+            let is_public = Runs::of(&public, length).cover(&said);
             if length == RUN {
                 for run in stretches(&is_public) {
                     marks[run].fill(false);
@@ -82,20 +82,23 @@ pub fn fault(answer: &str, agent: &Agent, ticket: &Ticket, context: &Context, po
 }
 
 /// The names of what is internal.
-#[derive(Default)]
 struct Internal {
-    runs: HashSet<u64>,
+    runs: Runs,
     /// Whole lines that are shorter than a run, by their length less [`LINE_RUN_MIN`].
-    lines: [HashSet<u64>; RUN - LINE_RUN_MIN],
+    lines: [Runs; RUN - LINE_RUN_MIN],
 }
 
 impl Internal {
     fn of(answer: &[Word], agent: &Agent, context: &Context) -> Self {
-        let mut internal = Self::default();
+        let mut internal = Self { runs: Runs::none(RUN), lines: std::array::from_fn(|more| Runs::none(LINE_RUN_MIN + more)) };
         if let Some(answered) = &context.answered {
             internal.add(&answered.own, usize::MAX);
         }
         for said in context.said.iter().filter(|said| said.visibility == Visibility::Internal) {
+            // What his own program wrote is no secret from the customer.
+            if matches!(said.author, Author::Customer { .. }) {
+                continue;
+            }
             let by_himself = matches!(&said.author, Author::Agent(contact) if contact.address == agent.address);
             // What he could not send he sends again.
             if by_himself && said.held {
@@ -113,20 +116,20 @@ impl Internal {
     /// Adds the words of a text that stand before `end`.
     fn add(&mut self, text: &str, end: usize) {
         let text = text.get(..end.min(text.len())).unwrap_or(text);
-        self.runs.extend(runs_of(&words(text), RUN));
+        self.runs.add(&words(text));
         for line in text.lines() {
             let words = words(line);
             let letters: usize = words.iter().map(|word| word.letters).sum();
             if (LINE_RUN_MIN..RUN).contains(&words.len()) && letters >= LETTERS_MIN {
-                self.lines[words.len() - LINE_RUN_MIN].insert(name_of(&words));
+                self.lines[words.len() - LINE_RUN_MIN].add(&words);
             }
         }
     }
 
     fn found_in(&self, words: &[Word]) -> Vec<bool> {
-        let mut marks = covered(words, RUN, &self.runs);
-        for (more, lines) in self.lines.iter().enumerate().filter(|(_, lines)| !lines.is_empty()) {
-            for (mark, is) in marks.iter_mut().zip(covered(words, LINE_RUN_MIN + more, lines)) {
+        let mut marks = self.runs.cover(words);
+        for lines in self.lines.iter().filter(|lines| !lines.is_empty()) {
+            for (mark, is) in marks.iter_mut().zip(lines.cover(words)) {
                 *mark |= is;
             }
         }

@@ -37,33 +37,63 @@ pub fn words(text: &str) -> Vec<Word> {
     all
 }
 
-/// A name for some words in a row.
-#[must_use]
-pub fn name_of(words: &[Word]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    words.iter().for_each(|word| word.hash.hash(&mut hasher));
-    hasher.finish()
+/// Runs of so many words, by which texts are compared.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    length: usize,
+    names: HashSet<u64>,
 }
 
-/// The names of all runs of `length` words.
-#[must_use]
-pub fn runs_of(words: &[Word], length: usize) -> HashSet<u64> {
-    words.windows(length.max(1)).map(name_of).collect()
-}
-
-/// Which of these words are part of a run of `length` whose name is known.
-#[must_use]
-pub fn covered(words: &[Word], length: usize, known: &HashSet<u64>) -> Vec<bool> {
-    let mut marks = vec![false; words.len()];
-    let mut marked_to = 0;
-    for (at, run) in words.windows(length.max(1)).enumerate() {
-        if known.contains(&name_of(run)) {
-            let end = at + run.len();
-            marks[at.max(marked_to)..end].fill(true);
-            marked_to = end;
-        }
+impl Runs {
+    /// None yet. A run has one word at least.
+    #[must_use]
+    pub fn none(length: usize) -> Self {
+        Self { length: length.max(1), names: HashSet::new() }
     }
-    marks
+
+    /// All that are in a text.
+    #[must_use]
+    pub fn of(words: &[Word], length: usize) -> Self {
+        let mut runs = Self::none(length);
+        runs.add(words);
+        runs
+    }
+
+    /// All that are in a further text.
+    pub fn add(&mut self, words: &[Word]) {
+        self.names.extend(words.windows(self.length).map(name_of));
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Which of these words are part of a run that is known.
+    #[must_use]
+    pub fn cover(&self, words: &[Word]) -> Vec<bool> {
+        let mut marks = vec![false; words.len()];
+        if self.is_empty() {
+            return marks;
+        }
+        let mut marked_to = 0;
+        for (at, run) in words.windows(self.length).enumerate() {
+            if self.names.contains(&name_of(run)) {
+                let end = at + run.len();
+                marks[at.max(marked_to)..end].fill(true);
+                marked_to = end;
+            }
+        }
+        marks
+    }
+}
+
+fn name_of(words: &[Word]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for word in words {
+        word.hash.hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// The stretches of marked words, as `start..end`.
@@ -97,16 +127,17 @@ mod tests {
 
     #[test]
     fn runs_are_found_wherever_they_stand() {
-        let known = runs_of(&words("one two three four five"), 3);
+        let known = Runs::of(&words("one two three four five"), 3);
         for (text, expect, why) in [
-            ("x one two three y", vec![1..4], "a run"),
-            ("one two x two three four five", vec![3..7], "two words are none"),
-            ("three four five one two three", vec![0..6], "two in a row"),
-            ("one", vec![], "fewer than a run"),
-            ("", vec![], "nothing"),
+            ("x one two three y", "1..4", "a run"),
+            ("one two x two three four five", "3..7", "two words are none"),
+            ("three four five one two three", "0..6", "two in a row"),
+            ("one two three x one two three", "0..3 4..7", "twice"),
+            ("one", "", "fewer than a run"),
+            ("", "", "nothing"),
         ] {
-            let words = words(text);
-            assert_eq!(stretches(&covered(&words, 3, &known)).collect::<Vec<_>>(), expect, "{why}");
+            let found: Vec<_> = stretches(&known.cover(&words(text))).map(|run| format!("{run:?}")).collect();
+            assert_eq!(found.join(" "), expect, "{why}");
         }
     }
 }

@@ -171,8 +171,9 @@ fn read<'a>(subject: &str, text: &'a str) -> Option<Inline<'a>> {
         if (says_so || is_forward)
             && heading(bare).is_some()
             && let Some(block) = Block::read(&text[at..])
-            && let Some(from) = contact(&block.from)
         {
+            // Where the outermost names nobody, one inside of it is not his either: he who wrote the mail may have put it there.
+            let from = contact(&block.from)?;
             let subject = one_line(&block.subject, SUBJECT_OCTETS_MAX);
             let his = text.get(at + block.end..).unwrap_or_default();
             return Some(Inline {
@@ -235,7 +236,7 @@ impl Block {
             let found = heading(bare);
             let is_complete = seen.len() >= 3 && seen.contains(&Heading::From);
             // Behind an empty line only a block that is not complete goes on, or a field without its value.
-            if blank && (found.is_none() && !block.is_empty(last) || is_complete && !found.is_some_and(|f| !seen.contains(&f))) {
+            if blank && (found.is_none() && !block.is_empty(last) || is_complete && found.is_none_or(|f| seen.contains(&f))) {
                 break;
             }
             blank = false;
@@ -289,17 +290,16 @@ fn is_field(line: &str) -> bool {
 fn contact(value: &str) -> Option<Contact> {
     let bracketed = value.rsplit_once('<').map(|(name, rest)| (name, rest.split('>').next().unwrap_or_default()));
     let parse = |text: &str| EmailAddress::parse(text.trim().trim_start_matches("mailto:")).ok();
-    let (name, address) = match bracketed.and_then(|(name, inner)| Some((name, parse(inner)?))) {
-        Some(found) => found,
-        None => {
-            let mut all =
-                value.split(|c: char| c.is_whitespace() || "<>[]()\"',;".contains(c)).filter(|w| w.contains('@')).filter_map(parse);
-            let first = all.next()?;
-            if all.any(|other| other != first) {
-                return None;
-            }
-            (value.split(['<', '[', '(']).next().unwrap_or_default(), first)
+    let (name, address) = if let Some(found) = bracketed.and_then(|(name, inner)| Some((name, parse(inner)?))) {
+        found
+    } else {
+        let words = value.split(|c: char| c.is_whitespace() || "<>[]()\"',;".contains(c));
+        let mut all = words.filter(|word| word.contains('@')).filter_map(parse);
+        let first = all.next()?;
+        if all.any(|other| other != first) {
+            return None;
         }
+        (value.split(['<', '[', '(']).next().unwrap_or_default(), first)
     };
     let name = name.split(['<', '[']).next().unwrap_or_default();
     let name = one_line(name.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '*')), NAME_OCTETS_MAX);

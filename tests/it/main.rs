@@ -29,3 +29,4 @@ mod sign_in;
 mod smtp;
 mod spine;
 mod verbs;
+mod visible;

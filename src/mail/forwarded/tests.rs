@@ -125,6 +125,11 @@ fn what_is_none() {
         ("Re: Oven", "Yes\n\nFrom: a@b.example\nSent: today\nTo: c\nSubject: Oven\n\nIt blinks?", "an answer"),
         ("Fwd: Oven", "See below.\n\nIt blinks.\n", "without a header"),
         ("Fwd: Oven", "From: João Silva\nSent: today\nTo: Ana\nSubject: Oven\n\nIt blinks.\n", "nobody's address"),
+        (
+            "Fwd: Oven",
+            "From: João Silva\nSent: today\nTo: Ana\nSubject: Oven\n\n-------- Forwarded Message --------\nFrom: a@b.example\nDate: today\nSubject: Oven\n\nHi\n",
+            "nobody's address, and one that he wrote himself below",
+        ),
         ("Fwd: Oven", "From: a@b.example, c@d.example\nSent: today\nSubject: Oven\n\nIt blinks.\n", "two of them"),
         ("Fwd: Oven", "From: a@b.example\nhello\n", "one line is no header"),
     ] {

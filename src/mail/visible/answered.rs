@@ -5,7 +5,7 @@
 //! says himself stays, even if it says the same in few words. Nothing is deleted.
 
 use crate::domain::message::{Body, Span, SpanKind};
-use crate::domain::overlap::{self, Word};
+use crate::domain::overlap::{self, Runs, Word};
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -19,20 +19,24 @@ const AGENT_RUN_MIN: usize = 8;
 /// Fewer octets of new text cannot hold a run that counts: the message that is answered need not be looked up.
 pub const COMPARED_OCTETS_MIN: usize = 40;
 
-/// What is new in a reply, now that the text of the message that it answers is known; `None` if that changes nothing.
+/// What is new in a reply, now that the texts of the message that it answers are known; `None` if that changes nothing.
 #[must_use]
-pub fn compared(body: &Body, answered: &str, by_agent: bool) -> Option<Vec<Span>> {
-    let earlier = overlap::words(answered);
-    let known = overlap::runs_of(&earlier, RUN);
+pub fn compared(body: &Body, answered: &[&str], by_agent: bool) -> Option<Vec<Span>> {
+    let mut known = Runs::none(RUN);
+    let mut run_min = if by_agent { AGENT_RUN_MIN } else { CUSTOMER_RUN_MIN };
+    for words in answered.iter().map(|text| overlap::words(text)).filter(|words| words.len() >= RUN) {
+        known.add(&words);
+        // All of a short text is enough.
+        run_min = run_min.min(words.len());
+    }
     if known.is_empty() || body.text.len() < COMPARED_OCTETS_MIN {
         return None;
     }
-    // All of a short message is enough.
-    let run_min = if by_agent { AGENT_RUN_MIN } else { CUSTOMER_RUN_MIN }.min(earlier.len());
+    let marks: HashSet<&str> = answered.iter().flat_map(|text| wordless(text)).collect();
     let text = body.text.as_str();
     let lines: Vec<_> = body.spans.iter().flat_map(|span| lines(text, span)).collect();
     let is_open = |kind: SpanKind| matches!(kind, SpanKind::New | SpanKind::Signature);
-    let repeated = repeated(text, &lines, &known, run_min, &wordless(answered));
+    let repeated = repeated(text, &lines, &known, run_min, &marks);
     let mut kinds: Vec<SpanKind> = lines.iter().map(|(_, kind)| *kind).collect();
     let mut has_changed = false;
     for (kind, _) in kinds.iter_mut().zip(&repeated).filter(|(kind, is)| is_open(**kind) && **is) {
@@ -78,9 +82,9 @@ fn lines<'t>(text: &'t str, span: &Span) -> impl Iterator<Item = (Range<usize>, 
 }
 
 /// Which lines are repeated.
-fn repeated(text: &str, lines: &[(Range<usize>, SpanKind)], known: &HashSet<u64>, run_min: usize, marks: &HashSet<&str>) -> Vec<bool> {
+fn repeated(text: &str, lines: &[(Range<usize>, SpanKind)], known: &Runs, run_min: usize, marks: &HashSet<&str>) -> Vec<bool> {
     let words = overlap::words(text);
-    let mut repeated = overlap::covered(&words, RUN, known);
+    let mut repeated = known.cover(&words);
     let short: Vec<_> = overlap::stretches(&repeated).filter(|run| run.len() < run_min).collect();
     for run in short {
         repeated[run].fill(false);
@@ -121,8 +125,8 @@ fn join(text: &str, lines: &[(Range<usize>, SpanKind)], said: &[Option<bool>], m
 }
 
 /// What stands between blanks and has neither letter nor digit.
-fn wordless(text: &str) -> HashSet<&str> {
-    text.split_whitespace().filter(|piece| !piece.chars().any(char::is_alphanumeric)).collect()
+fn wordless(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace().filter(|piece| !piece.chars().any(char::is_alphanumeric))
 }
 
 fn is_quote_mark(piece: &str) -> bool {
@@ -140,7 +144,7 @@ mod tests {
 
     fn new_of(text: &str, answered: &str, by_agent: bool) -> String {
         let mut body = Body { spans: if by_agent { agent_spans(text) } else { spans(text) }, text: text.to_owned(), kept: None };
-        if let Some(spans) = compared(&body, answered, by_agent) {
+        if let Some(spans) = compared(&body, &[answered], by_agent) {
             let mut at = 0;
             for span in &spans {
                 assert_eq!(span.start, at, "they follow one another");
@@ -241,7 +245,7 @@ mod tests {
             let (above, below) = (wrap(&new, &new_breaks), wrap(&old, &old_breaks));
             let text = format!("{above}\n{below}\n");
             let mut body = Body::all_new(text.clone());
-            body.spans = compared(&body, &old.join(" "), by_agent).unwrap();
+            body.spans = compared(&body, &[&old.join(" ")], by_agent).unwrap();
             let kept = body.new_text();
             prop_assert_eq!(kept.trim_end(), above.trim_end());
             let quoted = body.of(SpanKind::Quoted);

@@ -53,7 +53,9 @@ impl Engine {
             };
             let new = message.body.new_text();
             let text = start(&new, *octets);
-            if *messages == 0 || text.is_empty() {
+            // What machines say beside the thread is no secret of anybody's.
+            let is_machines = message.visibility == Visibility::Internal && message.machine.is_some();
+            if *messages == 0 || text.is_empty() || is_machines {
                 continue;
             }
             *messages -= 1;
