@@ -1,7 +1,7 @@
 //! An agent who forwards a mail opens a ticket for the person who wrote it.
 //!
-//! The mail that he forwards is the customer's first message, his own words above it are a note, and commands in them are obeyed. For
-//! the rest the customer is one whose sender nobody vouches for: his acknowledgement repeats nothing of the mail and counts against
+//! The mail that he forwards is the customer's first message, his own words above it are a note, and commands in them are obeyed if he
+//! is authenticated. For the rest the customer is one whose sender nobody vouches for: his acknowledgement repeats nothing of the mail and counts against
 //! all caps, so that even a forwarded forgery writes to few and tells nothing (P6).
 
 use super::address::Contact;
@@ -89,9 +89,15 @@ pub(super) fn opens(
         *first = History { at: now, by: by(), what: format!("opened by agent {}, who forwarded it", agent.handle), why: why.to_owned() };
     }
     let calendar = policy.calendar(&super::policy::Sla::fallback(), &ticket.team).into_owned();
-    let (orders, faults) = match command::read(&forwarded.above, &agent.handle, policy, &calendar, now) {
-        Ok(orders) => (orders, Vec::new()),
-        Err(faults) => (Orders { commands: Vec::new(), body: forwarded.above.clone() }, faults),
+    let without = || Orders { commands: Vec::new(), body: forwarded.above.clone() };
+    let (orders, faults) = if inbound.judgement.is_authenticated() {
+        match command::read(&forwarded.above, &agent.handle, policy, &calendar, now) {
+            Ok(orders) => (orders, Vec::new()),
+            Err(faults) => (without(), faults),
+        }
+    } else {
+        // Anybody could have written it: enough for a ticket, as from anybody, not for an order (P8).
+        (without(), Vec::new())
     };
     let mut voice = Voice::new(policy, now);
     let mut lines = Vec::new();
@@ -227,6 +233,15 @@ mod tests {
             assert_eq!(world.tickets.len(), usize::from(opens), "{why}");
             assert_eq!(world.quarantined.is_empty(), opens, "{why}");
         }
+    }
+
+    #[test]
+    fn p8_an_address_alone_orders_nothing() {
+        let mut world = World::new();
+        world.policy.desk.agents_must_authenticate = Some(false);
+        world.hears(Inbound { judgement: Judgement::default(), ..forward(1, "joao@padaria.example", "#cc eve@evil.example\n#tag oven") });
+        assert!(world.ticket(1).participants.is_empty() && world.ticket(1).tags.is_empty());
+        assert_eq!(world.messages[1].body.new_text(), "#cc eve@evil.example\n#tag oven", "people read what was asked for");
     }
 
     #[test]
