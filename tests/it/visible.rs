@@ -31,8 +31,8 @@ async fn p7_internal_words_hold_an_agents_mail() {
 
     // He deletes it and sends what he wrote again, by answering the notice; below it stands all of the notification, unmarked.
     let notice = desk.nth_mail("ben", 3).await;
-    let notification: String =
-        text(&told_ben).lines().filter(|line| !line.contains("guichet #1")).map(|line| format!("{line}\n")).collect();
+    let told = text(&told_ben);
+    let notification = told.lines().filter(|line| !line.contains("guichet #1")).collect::<Vec<_>>().join("\n");
     desk.answer("Ben Ott <ben@acme.example>", &told_ben, &format!("Dear Mary,\n\nwait a little.\n\n{notification}")).await;
     let answer = desk.nth_mail("mary", 2).await;
     assert!(text(&answer).contains("wait a little."), "{}", text(&answer));
