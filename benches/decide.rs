@@ -82,6 +82,7 @@ fn inbound(parsed: Parsed, now: Timestamp) -> Inbound {
         landed_to: None,
         defects: parsed.defects,
         judgement: Judgement::default(),
+        forwarded: None,
     }
 }
 

@@ -19,7 +19,8 @@ use crate::clock::Clock;
 use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
 use crate::domain::decide::{self, Further};
 use crate::domain::message::{
-    Arrival, Attachment, BlobId, BlobRef, Body, Bound, Channel, Defect, Fingerprint, Inbound, Machine, SessionId, Source, TOO_LARGE,
+    Arrival, Attachment, BlobId, BlobRef, Body, Bound, Channel, Defect, Fingerprint, Forwarded, Inbound, Machine, SessionId, Source,
+    TOO_LARGE,
 };
 use crate::domain::ops::{self, DESK_REPORT, DeskState, OpsFacts};
 use crate::domain::outbound::{OutboxEntry, Route};
@@ -27,12 +28,14 @@ use crate::domain::policy::Policy;
 use crate::domain::subject;
 use crate::fault_plan::Place;
 use crate::mail::authenticity;
-use crate::mail::normalise::{NormaliseLimits, Parsed, normalise, normalise_start};
+use crate::mail::forwarded;
+use crate::mail::normalise::{NormaliseLimits, Parsed, ParsedAttachment, normalise, normalise_start};
 use crate::mail::token::Signer;
 use crate::mail::visible;
 use crate::store::{self, Outcome, Store, StoreFault, TEXT_OCTETS_MAX};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::{Mutex, Notify, watch};
@@ -153,18 +156,29 @@ impl Desk {
     /// Reads a mail, or the start of one that has `cut` octets, and gives its octets back; `None` if the parser panicked, which ends
     /// nothing else.
     async fn parse(&self, raw: Vec<u8>, cut: Option<u64>) -> Result<(Vec<u8>, Option<Parsed>), HandoverFault> {
-        let parse = move |raw: &[u8], limits: &NormaliseLimits| catch_unwind(AssertUnwindSafe(|| read(raw, cut, limits))).ok();
+        let parse = move |desk: &Self, raw: &[u8]| catch_unwind(AssertUnwindSafe(|| desk.read(raw, cut))).ok();
         if raw.len() <= PARSED_IN_PLACE_OCTETS_MAX {
-            let parsed = parse(&raw, &self.0.limits);
+            let parsed = parse(self, &raw);
             return Ok((raw, parsed));
         }
         // Pure work of several milliseconds holds up no socket.
         let desk = self.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let parsed = parse(&raw, &desk.0.limits);
+            let parsed = parse(&desk, &raw);
             (raw, parsed)
         });
         work.await.map_err(|_| HandoverFault::Stopping)
+    }
+
+    /// Parses a mail, or the start of one that has `cut` octets.
+    fn read(&self, raw: &[u8], cut: Option<u64>) -> Parsed {
+        let limits = &self.0.limits;
+        let mut parsed = cut.map_or_else(|| normalise(raw, limits), |whole| normalise_start(raw, whole, limits));
+        // Nobody else's forwards mean anything: they are not looked for.
+        if parsed.from.as_ref().is_some_and(|from| self.0.policy.borrow().agent(&from.address).is_some()) {
+            parsed.forwarded = forwarded::find(&parsed, limits).map(Box::new);
+        }
+        parsed
     }
 
     /// One turn: facts, decision, commit, wake.
@@ -223,7 +237,7 @@ impl Desk {
         let policy = self.policy();
         let _turn = self.0.turn.lock().await;
         loop {
-            let (_, mut change) = self.decide(inbound, &policy)?;
+            let (_, _, mut change) = self.decide(inbound, &policy)?;
             if notices == Notices::None {
                 change = decide::without_notices(change, self.0.clock.now());
             }
@@ -248,17 +262,22 @@ impl Desk {
         }
     }
 
-    fn decide(&self, inbound: &Inbound, policy: &Policy) -> Result<(Context, Change), StoreFault> {
+    /// What is decided about a message, on which facts, and the message with what of it is new.
+    fn decide<'i>(&self, inbound: &'i Inbound, policy: &Policy) -> Result<(Cow<'i, Inbound>, Context, Change), StoreFault> {
         let now = self.0.clock.now();
         let context = self.facts(inbound, |context| decide::further(inbound, context, policy, now))?;
-        let change = catch_unwind(AssertUnwindSafe(|| decide::on_message(inbound, &context, policy, now)))
+        let inbound = compared(inbound, &context);
+        let change = catch_unwind(AssertUnwindSafe(|| decide::on_message(&inbound, &context, policy, now)))
             .map_err(|_| StoreFault::Unsound("deciding about it panicked"))?;
-        Ok((context, change))
+        Ok((inbound, context, change))
     }
 
     /// All that the decision may see. What shows only from what was read is read in a second step.
     fn facts(&self, inbound: &Inbound, further: impl FnOnce(&Context) -> Further) -> Result<Context, StoreFault> {
         let mut need = need(inbound);
+        let is_compared = inbound.channel == Channel::Mail && inbound.body.text.len() >= visible::COMPARED_OCTETS_MIN;
+        let mut ids = inbound.in_reply_to.iter().chain(inbound.references.iter().rev()).filter(|_| is_compared);
+        need.answered = ids.find_map(|id| self.0.signer.is_ours(id));
         let context = self.0.store.context(&need)?;
         let Further { session, tickets, messages } = further(&context);
         if session.is_none() && tickets.is_empty() && messages.is_empty() {
@@ -324,14 +343,14 @@ impl Desk {
     /// # Errors
     /// The store's.
     pub fn consider(&self, received: Received) -> Result<(Inbound, Context, Change), StoreFault> {
-        let mut parsed = read(&received.raw, received.cut, &self.0.limits);
+        let mut parsed = self.read(&received.raw, received.cut);
         let named = parts(received.raw, &mut parsed)
             .iter()
             .map(|part| BlobRef { id: BlobId(*blake3::hash(part).as_bytes()), size: part.len() as u64 })
             .collect();
         let inbound = self.assemble(received.source, parsed, named, received.cut);
-        let (context, change) = self.decide(&inbound, &self.policy())?;
-        Ok((inbound, context, change))
+        let (compared, context, change) = self.decide(&inbound, &self.policy())?;
+        Ok((compared.into_owned(), context, change))
     }
 
     /// The parsed mail with its kept parts, and with what its tokens prove.
@@ -340,12 +359,8 @@ impl Desk {
         let mut kept = kept.into_iter();
         let raw = kept.next();
         let text = if parsed.body.text.len() > TEXT_OCTETS_MAX { kept.next() } else { None };
-        let attachments = parsed
-            .attachments
-            .into_iter()
-            .zip(kept)
-            .map(|(a, blob)| Attachment { name: a.name, media_type: a.media_type, blob, content_id: a.content_id })
-            .collect();
+        let attachments = attachments(parsed.attachments, &mut kept);
+        let found = parsed.forwarded.map(|found| forwarded(*found, &attachments, &mut kept));
         let ids: Vec<_> = parsed.in_reply_to.iter().chain(parsed.references.iter().rev()).cloned().collect();
         let mut claims = self.0.signer.claims(parsed.from.as_ref().map(|f| &f.address), &parsed.addressed, &ids);
         // An agent's mail goes on to a customer: what is in doubt is cut, where a customer's is kept.
@@ -354,6 +369,8 @@ impl Desk {
         if claims.is_empty() {
             claims.extend(self.0.signer.claim_of_another(policy.agents.iter().map(|a| &a.address), &parsed.addressed));
         }
+        // A claim says more than what stands in the text.
+        let forwarded = found.filter(|_| claims.is_empty()).map(Box::new);
         // Of this very mailbox: what one provider's server says is no word of another's.
         let trusted = policy.mailboxes.iter().find(|m| m.name == source.mailbox()).map(|m| m.trusted_authserv_ids.as_slice());
         let from = parsed.from.as_ref().map(|f| &f.address);
@@ -392,6 +409,7 @@ impl Desk {
             language: parsed.language,
             defects,
             judgement,
+            forwarded,
         }
     }
 
@@ -547,20 +565,45 @@ const fn unfit(fault: &StoreFault) -> Option<&'static str> {
     }
 }
 
-/// Parses a mail, or the start of one that has `cut` octets.
-fn read(raw: &[u8], cut: Option<u64>, limits: &NormaliseLimits) -> Parsed {
-    cut.map_or_else(|| normalise(raw, limits), |whole| normalise_start(raw, whole, limits))
-}
-
 /// What is kept of a mail, in the order in which [`Desk::assemble`] names it again: the raw octets, a long text, the
-/// attachments.
+/// attachments; the same of a mail that it forwards.
 fn parts(raw: Vec<u8>, parsed: &mut Parsed) -> Vec<Vec<u8>> {
     let mut parts = vec![raw];
     if parsed.body.text.len() > TEXT_OCTETS_MAX {
         parts.push(parsed.body.text.clone().into_bytes());
     }
     parts.extend(parsed.attachments.iter_mut().map(|a| std::mem::take(&mut a.content)));
+    if let Some(found) = &mut parsed.forwarded {
+        if found.body.text.len() > TEXT_OCTETS_MAX {
+            parts.push(found.body.text.clone().into_bytes());
+        }
+        parts.extend(found.attachments.iter_mut().flatten().map(|a| std::mem::take(&mut a.content)));
+    }
     parts
+}
+
+/// Files with the names by which they are kept.
+fn attachments(parsed: Vec<ParsedAttachment>, kept: &mut impl Iterator<Item = BlobRef>) -> Vec<Attachment> {
+    let named =
+        |(a, blob): (ParsedAttachment, BlobRef)| Attachment { name: a.name, media_type: a.media_type, blob, content_id: a.content_id };
+    parsed.into_iter().zip(kept).map(named).collect()
+}
+
+/// A mail that is forwarded, with its kept parts; `all` are the files of the one that forwards it.
+fn forwarded(found: forwarded::Found, all: &[Attachment], kept: &mut impl Iterator<Item = BlobRef>) -> Forwarded {
+    let text = if found.body.text.len() > TEXT_OCTETS_MAX { kept.next() } else { None };
+    Forwarded {
+        from: found.from,
+        subject: found.subject,
+        sent_at: found.sent_at,
+        message_id: found.message_id,
+        body: Body { kept: text, ..found.body },
+        above: found.above,
+        attached: found.attachments.is_some(),
+        attachments: found.attachments.map_or_else(|| all.to_vec(), |files| attachments(files, kept)),
+        machine: found.machine,
+        language: found.language,
+    }
 }
 
 /// What the decision about a message asks of the store.
@@ -573,11 +616,26 @@ pub fn need(inbound: &Inbound) -> Need {
         messages: Vec::new(),
         message_ids: inbound.in_reply_to.iter().chain(&inbound.references).cloned().collect(),
         session: inbound.session(),
-        sender: inbound.from.as_ref().map(|f| f.address.clone()),
+        // Who forwards is written to as an agent: the acks are the writer's.
+        sender: inbound.forwarded.as_ref().map(|f| &f.from).or(inbound.from.as_ref()).map(|f| f.address.clone()),
         report: inbound.bounce.as_ref().map(|b| b.about),
         // What nobody is acknowledged for, or is without a count, needs none.
-        acks_through: (inbound.channel == Channel::Mail && inbound.machine.is_none() && !inbound.judgement.is_authenticated())
-            .then(|| inbound.source.mailbox().to_owned()),
+        acks_through: (inbound.channel == Channel::Mail
+            && inbound.machine.is_none()
+            && (inbound.forwarded.is_some() || !inbound.judgement.is_authenticated()))
+        .then(|| inbound.source.mailbox().to_owned()),
+        answered: None,
+        said_in: inbound.claims.iter().filter(|c| matches!(c.bound_to, Bound::Agent(_))).map(|c| c.ticket).collect(),
+    }
+}
+
+/// The message, with what it repeats of the mail that it answers taken for quoted.
+fn compared<'i>(inbound: &'i Inbound, context: &Context) -> Cow<'i, Inbound> {
+    let Some(answered) = &context.answered else { return Cow::Borrowed(inbound) };
+    let by_agent = inbound.claims.iter().any(|c| matches!(c.bound_to, Bound::Agent(_)));
+    match visible::compared(&inbound.body, &[&answered.carried, &answered.own], by_agent) {
+        Some(spans) => Cow::Owned(Inbound { body: Body { spans, ..inbound.body.clone() }, ..inbound.clone() }),
+        None => Cow::Borrowed(inbound),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::address::EmailAddress;
 use super::bounce::Mark;
-use super::message::{Arrival, BlobRef, Fingerprint, Message, MessageId, Seq, SessionId, Source, TicketNumber};
+use super::message::{Arrival, Author, BlobRef, Fingerprint, Message, MessageId, Seq, SessionId, Source, TicketNumber, Visibility};
 use super::ops::DeskState;
 use super::outbound::{Outbound, OutboxEntry, OutboxId};
 use super::tally::Tally;
@@ -28,6 +28,10 @@ pub struct Need {
     pub report: Option<OutboxId>,
     /// The mailbox through which the sender came, if the counts of acks to unproven senders are wanted.
     pub acks_through: Option<String>,
+    /// The mail of ours that is answered, if its text is wanted.
+    pub answered: Option<OutboxId>,
+    /// Tickets of which what was said lately is wanted: of the first that there is.
+    pub said_in: Vec<TicketNumber>,
 }
 
 /// All that a decision may see of the store, read at one moment.
@@ -56,6 +60,29 @@ pub struct Context {
     pub unproven_acks: AckTallies,
     /// Which of the sender's address and of the requesters' of `tickets` are marked, be it in force or not.
     pub marks: Vec<Mark>,
+    /// What the mail that is answered says.
+    pub answered: Option<Answered>,
+    /// What was said lately in the ticket that was asked for, newest first, within the store's bounds.
+    pub said: Vec<Said>,
+}
+
+/// What a mail of ours says, cut where it is very long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// What somebody wrote.
+    pub carried: String,
+    /// The desk's own words, such as the brief.
+    pub own: String,
+}
+
+/// What somebody said in a ticket, without what he quoted, cut where it is very long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub author: Author,
+    pub visibility: Visibility,
+    /// It is an agent's mail that was not carried out.
+    pub held: bool,
+    pub text: String,
 }
 
 /// Automatic mail to senders who could not prove themselves, counted three times.

@@ -8,9 +8,13 @@ use super::arrange;
 use super::bounce::{Fate, Hint, Mark, News};
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command, Orders};
+use super::forward;
+use super::leak;
 use super::lifecycle::{self, Passed};
 use super::merge;
-use super::message::{Attachment, Author, Channel, Fingerprint, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility};
+use super::message::{
+    Attachment, Author, Channel, Defect, Fingerprint, HELD, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility,
+};
 use super::notice::{self, Voice};
 use super::ops::DESK_REPORT;
 use super::outbound::{Audience, Delivery, OutboxEntry, OutboxId, Purpose};
@@ -69,6 +73,7 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
         }
         Place::Report { ticket, about, fate } => report(inbound, ticket, (about, &fate), context, policy, now, &mut change),
         Place::DeskReport { about, fate } => desk_report(inbound, (about, &fate), now, &mut change),
+        Place::Forwards { forwarded, agent, why } => forward::opens(inbound, forwarded, agent, &why, context, policy, now, &mut change),
         Place::Opens { continues, why } => opens(inbound, continues, &why, context, policy, now, &mut change),
     }
     if change.unmarked.is_some()
@@ -135,6 +140,7 @@ pub fn on_release(inbound: &Inbound, id: u64, context: &Context, policy: &Policy
         | Place::Doubted { .. }
         | Place::ThirdParty { .. }
         | Place::Report { .. }
+        | Place::Forwards { .. }
         | Place::DeskReport { .. } => return None,
     }
     Some(change)
@@ -255,7 +261,7 @@ fn notices_of(passed: Passed, ticket: &mut Ticket, policy: &Policy, now: Timesta
 }
 
 /// A new matter: customer, rules, clocks, acknowledgement, notifications.
-fn opens(
+pub(super) fn opens(
     inbound: &Inbound,
     continues: Option<TicketNumber>,
     why: &str,
@@ -595,6 +601,9 @@ fn agent_writes(
         let fault = "there is nobody whom it could go to: the customer gave no address and has no chat window; use #cc or #note";
         faults.push(fault.to_owned());
     }
+    if faults.is_empty() && leaves {
+        faults.extend(leak::fault(&answer, agent, ticket, context, policy));
+    }
     if !faults.is_empty() {
         return hold(inbound, ticket, agent, why, faults, policy, now, change);
     }
@@ -684,7 +693,7 @@ fn is_tnef(attachment: &Attachment) -> bool {
     matches!(kind.as_str(), "application/ms-tnef" | "application/vnd.ms-tnef") || attachment.name.eq_ignore_ascii_case("winmail.dat")
 }
 
-fn carry_out(
+pub(super) fn carry_out(
     order: &Command,
     ticket: &mut Ticket,
     agent: &Agent,
@@ -764,7 +773,8 @@ fn hold(
     let by = Actor::Agent(agent.handle.clone());
     let lines = vec![line(now, by, "held", &format!("{why}; {}", one_line(&faults.join("; "), 400)))];
     let author = Author::Agent(super::address::Contact { name: agent.name.clone(), address: agent.address.clone() });
-    let message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
+    let mut message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
+    message.defects.push(Defect { name: HELD, detail: "it was not carried out; the history says why".to_owned() });
     let mut voice = Voice::new(policy, now);
     if inbound.machine.is_none() {
         voice.give_back(&mut ticket, agent, &message, faults);

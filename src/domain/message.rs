@@ -404,6 +404,29 @@ pub struct Inbound {
     pub defects: Vec<Defect>,
     /// How far `from` is to be believed.
     pub judgement: Judgement,
+    /// The mail of somebody else that it shows; looked for only where an agent's address writes without any claim.
+    pub forwarded: Option<Box<Forwarded>>,
+}
+
+/// A mail that was forwarded: what it says of itself, which is as true as he who forwards it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Who wrote it.
+    pub from: Contact,
+    pub subject: String,
+    /// Only where a time zone stands beside the time.
+    pub sent_at: Option<Timestamp>,
+    pub message_id: Option<MessageId>,
+    /// What he wrote.
+    pub body: Body,
+    /// What stands above it: the words of the one who forwards.
+    pub above: Body,
+    /// His files: those of the attached mail, else all that came.
+    pub attachments: Vec<Attachment>,
+    pub machine: Option<(Machine, String)>,
+    pub language: Option<Language>,
+    /// It came as a file, with its own header, and not as a part of the text.
+    pub attached: bool,
 }
 
 impl Inbound {
@@ -500,6 +523,9 @@ pub struct Message {
     /// The mails that carry it out; their states make up its `delivery`.
     pub outbox: Vec<super::outbound::OutboxId>,
 }
+
+/// The defect of an agent's mail that was not carried out.
+pub const HELD: &str = "held";
 
 /// The defect of a message of which only the start was fetched.
 pub const TOO_LARGE: &str = "too_large";

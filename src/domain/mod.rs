@@ -2,8 +2,9 @@
 //!
 //! Read in this order: what is spoken of (`address`, `message`, `subject`, `verdict`, `ticket`, `customer`), the time in which clocks run
 //! (`calendar`, `sla`), what the configuration says (`policy`), what the store is asked and told (`change`). Then the decision
-//! itself, from `decide` down: where a message belongs (`threading`), who answers (`route`), what becomes of status and clocks
-//! (`lifecycle`), how two tickets become one and one two (`merge`), what an agent orders (`command`, `arrange`), what is said to whom (`notice`), and what those who run it hear (`ops`).
+//! itself, from `decide` down: where a message belongs (`threading`), what an agent forwards (`forward`), who answers (`route`), what
+//! becomes of status and clocks (`lifecycle`), how two tickets become one and one two (`merge`), what an agent orders (`command`,
+//! `arrange`) and must not tell (`leak`), what is said to whom (`notice`), and what those who run it hear (`ops`).
 
 pub mod address;
 pub mod message;
@@ -18,11 +19,13 @@ pub mod change;
 pub mod tally;
 pub mod decide;
 pub mod threading;
+pub mod forward;
 pub mod route;
 pub mod lifecycle;
 pub mod merge;
 pub mod arrange;
 pub mod command;
+pub mod leak;
 pub mod notice;
 pub mod ops;
 pub mod outbound;
@@ -30,6 +33,7 @@ pub mod bounce;
 pub mod template;
 pub mod dates;
 pub mod words;
+pub mod overlap;
 
 #[cfg(test)]
 mod scenarios;

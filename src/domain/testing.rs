@@ -3,9 +3,11 @@
 use super::address::{Contact, EmailAddress};
 use super::bounce::Mark;
 use super::calendar::{Calendar, Shift};
-use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, History, Landing};
+use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, History, Landing, Said};
 use super::customer::{Customer, Directory};
-use super::message::{Body, Bound, Channel, Claim, Fingerprint, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber};
+use super::message::{
+    Body, Bound, Channel, Claim, Fingerprint, HELD, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber,
+};
 use super::outbound::{Audience, Delivery, Outbound, OutboxEntry, Purpose};
 use super::policy::{Agent, ChatDesk, CopiedFollow, Desk, Mailbox, Policy, Sla, Team, Tier};
 use super::tally::Tally;
@@ -171,6 +173,7 @@ pub(crate) fn mail(n: u32, from: &str, subject: &str, text: &str) -> Inbound {
         language: None,
         defects: Vec::new(),
         judgement: Judgement::default(),
+        forwarded: None,
     }
 }
 
@@ -258,7 +261,14 @@ impl World {
         let session = inbound.session().and_then(|s| self.sessions.get(&s).cloned());
         numbers.extend(session.as_ref().and_then(|s| s.ticket));
         let tickets = self.with_living(numbers.clone());
-        let sender = inbound.from.as_ref().map(|f| &f.address);
+        let sender = inbound.forwarded.as_ref().map(|f| &f.from).or(inbound.from.as_ref()).map(|f| &f.address);
+        let said_in = inbound.claims.iter().find(|c| matches!(c.bound_to, Bound::Agent(_))).map(|c| c.ticket);
+        let said = self.messages.iter().rev().filter(|m| Some(m.ticket) == said_in).map(|m| Said {
+            author: m.author.clone(),
+            visibility: m.visibility,
+            held: m.defects.iter().any(|d| d.name == HELD),
+            text: m.body.new_text(),
+        });
         let mut context = Context {
             seen: self.seen.get(&inbound.fingerprint).copied(),
             next_number: self.tickets.keys().last().map(|n| TicketNumber(n.0 + 1)),
@@ -287,6 +297,8 @@ impl World {
                 desk: self.tally('a', ""),
             },
             marks: self.marks.values().cloned().collect(),
+            answered: None,
+            said: said.collect(),
         };
         let further = decide::further(inbound, &context, &self.policy, self.now);
         if let Some(window) = further.session {

@@ -18,6 +18,7 @@
 //! | a Message-ID that we hold, from a participant     | joins (P7: a stranger's guess does not)    |
 //! | the id that such a message refers to, the same    | joins: mail threads alike in any order     |
 //! | the ticket's tag in the subject, the same         | joins                                      |
+//! | an agent with proof of his address, who forwards  | opens a ticket for whoever wrote it        |
 //! | an agent's address without proof                  | quarantine `unproven_agent`                |
 //! | a machine's answer or list mail                   | quarantine `machine`                       |
 //! | anything else                                     | opens a ticket                             |
@@ -35,8 +36,9 @@
 use super::address::Contact;
 use super::bounce::Fate;
 use super::change::Context;
+use super::forward;
 use super::merge::{self, living};
-use super::message::{Bound, Inbound, Machine, TicketNumber};
+use super::message::{Bound, Forwarded, Inbound, Machine, TicketNumber};
 use super::ops::DESK_REPORT;
 use super::outbound::OutboxId;
 use super::policy::{Agent, Policy};
@@ -63,13 +65,15 @@ pub enum Place<'a> {
     Report { ticket: &'a Ticket, about: OutboxId, fate: Fate },
     /// The same about a mail that the desk wrote to its ops: kept apart, and nobody is written to because of it (P6).
     DeskReport { about: OutboxId, fate: Fate },
+    /// An agent forwards somebody's mail: a new matter of whoever wrote it.
+    Forwards { forwarded: &'a Forwarded, agent: &'a Agent, why: String },
     /// A new matter; `continues` names the closed ticket that it was meant for.
     Opens { continues: Option<TicketNumber>, why: String },
 }
 
 /// Finds the place.
 #[must_use]
-pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) -> Place<'a> {
+pub fn place<'a>(inbound: &'a Inbound, context: &'a Context, policy: &'a Policy) -> Place<'a> {
     let ticket = |number: TicketNumber| living(&context.tickets, number);
     if inbound.session().is_some() {
         let window = context.session.as_ref().and_then(|s| s.ticket).and_then(ticket);
@@ -151,10 +155,17 @@ pub fn place<'a>(inbound: &Inbound, context: &'a Context, policy: &'a Policy) ->
         return joins(inbound, ticket, policy, format!("its subject names {}, of which its sender is a participant", ticket.number));
     }
 
-    if policy.agent(&from.address).is_some() {
-        let detail = "it names an agent as its sender, but carries no proof of any ticket; an agent opens a ticket by forwarding from a \
-                      customer's address or in the chat window";
-        return Place::Quarantine { reason: "unproven_agent", detail: detail.to_owned() };
+    if let Some(agent) = policy.agent(&from.address) {
+        return match forward::usable(inbound, policy) {
+            Ok(forwarded) => {
+                let how = if forwarded.attached { "as a file" } else { "in its text" };
+                Place::Forwards { forwarded, agent, why: format!("forwarded {how}; the agent is {}", inbound.judgement.sentence()) }
+            }
+            Err(helps) => {
+                let detail = format!("it names an agent as its sender, but carries no proof of any ticket; {helps}");
+                Place::Quarantine { reason: "unproven_agent", detail }
+            }
+        };
     }
     if machine_alone(inbound).is_some() && policy.desk.ops.contains(&from.address) {
         let detail = "a machine of somebody who runs this desk wrote it: an answer to a report of ours";
@@ -268,7 +279,7 @@ impl Place<'_> {
             | Self::Doubted { ticket, .. }
             | Self::ThirdParty { ticket, .. }
             | Self::Report { ticket, .. } => Some(ticket),
-            Self::Quarantine { .. } | Self::DeskReport { .. } | Self::Opens { .. } => None,
+            Self::Quarantine { .. } | Self::DeskReport { .. } | Self::Forwards { .. } | Self::Opens { .. } => None,
         }
     }
 }

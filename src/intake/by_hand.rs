@@ -126,6 +126,8 @@ impl Desk {
         let parts = super::parts(octets, &mut parsed);
         let kept = self.0.store.keep(parts).await?;
         let mut inbound = self.assemble(source, parsed, kept, cut);
+        // Whoever releases it says that its sender is good, not that he is an agent (P8).
+        inbound.forwarded = None;
         // Under the name by which it was set aside: that of its octets where the parser had given up on it.
         for fingerprint in [inbound.fingerprint, unread] {
             let need = Need { fingerprint: Some(fingerprint), ..Default::default() };
@@ -142,6 +144,7 @@ impl Desk {
             Further { session, ..Further::default() }
         };
         let context = self.facts(inbound, window)?;
+        let inbound = &*super::compared(inbound, &context);
         let now = self.0.clock.now();
         let decided = catch_unwind(AssertUnwindSafe(|| decide::on_release(inbound, id, &context, policy, now)));
         decided.map_err(|_| ReleaseFault::Unreadable(id))

@@ -30,3 +30,4 @@ mod smtp;
 mod spine;
 mod threads;
 mod verbs;
+mod visible;

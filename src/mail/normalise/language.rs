@@ -9,7 +9,7 @@ use whatlang::Lang;
 const LOOK_OCTETS_MAX: usize = 2048;
 
 /// The language that a text is written in.
-pub(super) fn of(text: &str) -> Option<Language> {
+pub(in crate::mail) fn of(text: &str) -> Option<Language> {
     let mut end = text.len().min(LOOK_OCTETS_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -18,7 +18,7 @@ mod embedded;
 mod files;
 mod fingerprint;
 mod headers;
-mod language;
+pub(in crate::mail) mod language;
 mod names;
 mod rtf;
 mod sealed;
@@ -29,7 +29,7 @@ mod words;
 
 use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::message::{Body, Defect, Fingerprint, Language, Machine, MessageId, Span, SpanKind};
-use crate::mail::{automatic, bounce, visible};
+use crate::mail::{automatic, bounce, forwarded, visible};
 use jiff::Timestamp;
 use std::borrow::Cow;
 
@@ -134,6 +134,8 @@ pub struct Parsed {
     /// The header fields that were kept, in order.
     pub headers: Vec<Header>,
     pub defects: Vec<Defect>,
+    /// Whose mail it shows; not looked for here, since few need to know ([`forwarded::find`]).
+    pub forwarded: Option<Box<forwarded::Found>>,
 }
 
 /// Reads one mail.
@@ -211,6 +213,7 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
         authentication_results: fields.authentication_results,
         headers: fields.all,
         defects,
+        forwarded: None,
     }
 }
 

@@ -3,14 +3,19 @@
 //!
 //! Structure comes first (`>`, rules, header blocks), then phrases. A customer's words are kept in doubt ([`spans`]): it
 //! costs a line too many. An agent's are cut in doubt ([`agent_spans`]): what he quotes may hold what no customer may read.
+//! Where the message that is answered is known, its words decide ([`compared`]).
 
+mod answered;
 mod phrases;
+
+pub use answered::{COMPARED_OCTETS_MIN, compared};
 
 use crate::domain::message::{Span, SpanKind};
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use phrases::{CLOSINGS, FORWARDED, HEADINGS, Heading, OPENERS, ORIGINAL, SENT_FROM, SENT_FROM_MORE, WROTE};
+pub(in crate::mail) use phrases::Heading;
+use phrases::{CLOSINGS, FORWARDED, HEADINGS, OPENERS, ORIGINAL, SENT_FROM, SENT_FROM_MORE, WROTE};
 
 /// With this a line begins under which a brief stands: the part of a notification that only agents may read.
 pub const BRIEF_MARK: &str = "— guichet #";
@@ -43,7 +48,7 @@ struct Line<'a> {
 
 /// How a quotation begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Begin {
+pub(in crate::mail) enum Begin {
     /// "On … wrote:" over this many lines.
     Attribution(usize),
     /// A rule or header block: all below is quoted.
@@ -325,7 +330,7 @@ fn is_brief_mark(text: &str) -> bool {
 }
 
 /// "-----Original Message-----" and its like: dashes or none, a phrase, dashes.
-fn separator(text: &str) -> Option<Begin> {
+pub(in crate::mail) fn separator(text: &str) -> Option<Begin> {
     const OCTETS_MAX: usize = 100;
     if text.len() > OCTETS_MAX {
         return None;
@@ -343,14 +348,14 @@ fn separator(text: &str) -> Option<Begin> {
 }
 
 /// A line of nothing but dashes of one kind.
-fn is_rule(text: &str) -> bool {
+pub(in crate::mail) fn is_rule(text: &str) -> bool {
     let text = text.trim();
     let Some(first) = text.chars().next() else { return false };
     matches!(first, '-' | '_' | '=' | '*' | '─' | '—') && text.chars().count() >= 3 && text.chars().all(|c| c == first)
 }
 
 /// Which field of a header block a line is.
-fn heading(text: &str) -> Option<Heading> {
+pub(in crate::mail) fn heading(text: &str) -> Option<Heading> {
     const NAME_OCTETS_MAX: usize = 40;
     let text = text.trim_start_matches(['*', ' ', '\t', '|', '\u{a0}']);
     let colon = text.find([':', '：']).filter(|at| *at <= NAME_OCTETS_MAX)?;

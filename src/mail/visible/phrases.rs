@@ -98,7 +98,7 @@ pub(super) const ORIGINAL: [&str; 30] = [
 ];
 
 /// The same for what is forwarded: it is what the sender wants to show.
-pub(super) const FORWARDED: [&str; 16] = [
+pub(super) const FORWARDED: [&str; 51] = [
     "forwarded message",
     "begin forwarded message",
     "weitergeleitete nachricht",
@@ -115,11 +115,46 @@ pub(super) const FORWARDED: [&str; 16] = [
     "edastatud kiri",
     "przekazana wiadomość",
     "пересылаемое сообщение",
+    "forwarded email",
+    "forwarded letter",
+    "start of forwarded message",
+    "weitergeleitete e-mail",
+    "anfang der weitergeleiteten nachricht",
+    "anfang der weitergeleiteten e-mail",
+    "début du message réexpédié",
+    "début du message transféré",
+    "message réexpédié",
+    "inizio messaggio inoltrato",
+    "inizio del messaggio inoltrato",
+    "inicio del mensaje reenviado",
+    "início da mensagem reencaminhada",
+    "início da mensagem encaminhada",
+    "mensagem original reencaminhada",
+    "missatge reenviat",
+    "begin doorgestuurd bericht",
+    "doorgestuurde e-mail",
+    "videresendt besked",
+    "start på videresendt besked",
+    "videresendt e-post",
+    "vidarebefordrat brev",
+    "vidarebefordrat mejl",
+    "välitetty viesti alkaa",
+    "edastatud sõnum",
+    "edastatud e-kiri",
+    "początek przekazanej wiadomości",
+    "wiadomość przekazana dalej",
+    "начало переадресованного сообщения",
+    "пересланное сообщение",
+    "переслане повідомлення",
+    "přeposlaná zpráva",
+    "továbbított üzenet",
+    "iletilen ileti",
+    "转发的邮件",
 ];
 
 /// A field of the header block that Outlook writes above what it quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heading {
+pub(in crate::mail) enum Heading {
     From,
     Date,
     To,

@@ -11,6 +11,7 @@ pub(super) mod open;
 mod overlay;
 pub(super) mod engine;
 pub(super) mod read;
+mod recall;
 
 pub(super) mod apply;
 pub(super) mod writer;

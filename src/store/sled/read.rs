@@ -10,6 +10,7 @@ use super::record::{
 use crate::domain::address::EmailAddress;
 use crate::domain::bounce::Mark;
 use crate::domain::change::{AckTallies, ChatSession, Context, EarlierTicket, History, Landing, Need, Quarantined};
+use crate::domain::merge::living;
 use crate::domain::message::{Message, MessageId, Origin, Seq, SessionId, TicketNumber};
 use crate::domain::ops::{DeskState, DigestFacts};
 use crate::domain::outbound::{OutboxEntry, OutboxId};
@@ -70,8 +71,25 @@ impl Engine {
         for address in addresses {
             marks.extend(self.mark(address)?);
         }
-        let next_number = self.next_number()?;
-        Ok(Context { seen, next_number, tickets, known_ids, expecting, messages, session, earlier, reported, acks, unproven_acks, marks })
+        let answered = need.answered.map(|id| self.answered(id)).transpose()?.flatten();
+        let said_in = need.said_in.iter().find_map(|number| living(&tickets, *number));
+        let said = said_in.map(|ticket| self.said(ticket)).transpose()?.unwrap_or_default();
+        Ok(Context {
+            seen,
+            next_number: self.next_number()?,
+            tickets,
+            known_ids,
+            expecting,
+            messages,
+            session,
+            earlier,
+            reported,
+            acks,
+            unproven_acks,
+            marks,
+            answered,
+            said,
+        })
     }
 
     /// These tickets, and those that they were merged into.

@@ -3,7 +3,9 @@
 use super::support::*;
 use crate::domain::bounce::Mark;
 use crate::domain::change::{Change, ChatSession, Landing, Need, Quarantined};
-use crate::domain::message::{Attachment, BlobId, BlobRef, Body, Message, MessageId, SessionId, Source, Span, SpanKind, TicketNumber};
+use crate::domain::message::{
+    Attachment, Author, BlobId, BlobRef, Body, Message, MessageId, SessionId, Source, Span, SpanKind, TicketNumber, Visibility,
+};
 use crate::domain::outbound::{Delivery, Outbound, OutboxId, Piece, Route};
 use crate::domain::tally::Tally;
 use crate::domain::ticket::{Status, Ticket};
@@ -36,6 +38,8 @@ async fn what_was_committed_is_read() {
         session: Some(WINDOW),
         sender: Some(address("ze@customer.example")),
         acks_through: Some("support".to_owned()),
+        answered: None,
+        said_in: Vec::new(),
     };
     let context = store.context(&need).unwrap();
     assert_eq!(context.seen, Some(landing));
@@ -64,6 +68,40 @@ async fn what_was_committed_is_read() {
     assert_eq!(store.cursor("other").unwrap(), None);
     assert_eq!(store.tickets(TicketFilter::Any).collect::<Result<Vec<_>, _>>().unwrap(), vec![stored]);
     assert_clean(&store);
+}
+
+#[tokio::test]
+async fn p11_what_was_said_before_is_recalled_only_if_asked_for_and_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    commit(&store, arrival(1)).await;
+    let number = TicketNumber(1);
+    let long = "an internal word ".repeat(3000);
+    let said = |seq: u32| {
+        let internal = Message { visibility: Visibility::Internal, author: Author::Desk, ..message(1, seq, &long) };
+        match seq {
+            2 => Message { machine: Some("away".to_owned()), ..internal },
+            3..=9 => internal,
+            _ => message(1, seq, "a public word"),
+        }
+    };
+    let messages: Vec<_> = (2..=40).map(said).collect();
+    let change = Change { tickets: vec![Ticket { version: 1, messages: 40, history: 1, ..ticket(1) }], messages, ..Change::default() };
+    commit(&store, change).await;
+
+    let context = store.context(&Need { tickets: vec![number], ..Need::default() }).unwrap();
+    assert_eq!((context.said, context.answered), (Vec::new(), None), "not asked for");
+    let id = OutboxId { ticket: number, n: 1 };
+    let need = Need { tickets: vec![number], answered: Some(id), said_in: vec![TicketNumber(9), number], ..Need::default() };
+    let context = store.context(&need).unwrap();
+    let answered = context.answered.unwrap();
+    assert!(answered.own.contains("recebemos a sua mensagem"), "the desk's own words: {answered:?}");
+    assert!(answered.carried.contains(arrival(1).messages[0].body.text.trim()), "what it carried: {answered:?}");
+    let octets = |visibility: Visibility| context.said.iter().filter(|s| s.visibility == visibility).map(|s| s.text.len()).sum::<usize>();
+    let count = |visibility: Visibility| context.said.iter().filter(|s| s.visibility == visibility).count();
+    assert_eq!((octets(Visibility::Internal), count(Visibility::Internal)), (64 * 1024, 2), "cut");
+    assert_eq!(count(Visibility::Public), 20);
+    assert_eq!(store.context(&Need { answered: Some(OutboxId { ticket: number, n: 9 }), ..Need::default() }).unwrap().answered, None);
 }
 
 #[tokio::test]
