@@ -279,4 +279,23 @@ impl Cache {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p11_the_cache_is_bounded_and_forgets() {
+        let now = Instant::now();
+        let mut cache = Cache::default();
+        for n in 0..20_000_u32 {
+            let question = Question::Text(format!("n{n}.example"));
+            cache.put(question.clone(), Answer::Texts(vec![vec![b'x'; 1000]]), now + NOTHING_KEPT, now);
+            assert!(cache.octets <= CACHE_OCTETS_MAX, "{n}");
+            assert!(cache.get(&question, now).is_some(), "the newest is there");
+            assert!(cache.get(&question, now + NOTHING_KEPT).is_none(), "until it runs out");
+        }
+        let octets = cache.octets;
+        let question = Question::Text("n19999.example".to_owned());
+        cache.put(question, Answer::Texts(vec![vec![b'x'; 1000]]), now + KEPT_MAX, now);
+        assert_eq!(cache.octets, octets, "one that is replaced counts once");
+    }
+}

@@ -169,8 +169,7 @@ impl Walk<'_> {
             }
             (kind @ ("a" | "mx"), value) => {
                 self.count()?;
-                let Some((target, length)) = lengths(value.unwrap_or_default(), if value.is_none() { rest } else { "" }, self.origin.ip)
-                else {
+                let Some((target, length)) = lengths(value, rest, self.origin.ip) else {
                     return wrong;
                 };
                 let target = if target.is_empty() { domain.to_owned() } else { self.expand(target, domain)? };
@@ -303,12 +302,12 @@ fn modifier(term: &str) -> Option<(&str, &str)> {
 }
 
 /// The domain of `a` and `mx`, and how many bits count for this family: `domain/24//64`.
-fn lengths<'a>(value: &'a str, bare: &'a str, ip: IpAddr) -> Option<(&'a str, u32)> {
-    let text = if bare.is_empty() { value } else { bare };
+fn lengths<'a>(value: Option<&'a str>, bare: &'a str, ip: IpAddr) -> Option<(&'a str, u32)> {
+    let text = value.unwrap_or(bare);
     // A macro may hold a '/' among its delimiters.
     let from = text.rfind('}').map_or(0, |at| at + 1);
     let (target, bits) = text[from..].find('/').map_or((text, ""), |at| text.split_at(from + at));
-    if bare.is_empty() && target.is_empty() {
+    if value.is_some() && target.is_empty() {
         return None;
     }
     let (v4, v6) = match bits.split_once("//") {

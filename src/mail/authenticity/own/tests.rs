@@ -61,10 +61,9 @@ fn answer(zone: &[(&str, &str)], question: &Question) -> Answer {
 }
 
 fn check_at(mail: &str, zone: &[(&str, &str)], check: &SenderCheck, now: Timestamp) -> Judgement {
-    let from = mail.split("\r\nFrom: ").nth(1).or_else(|| mail.strip_prefix("From: ")).and_then(|rest| {
-        let line = rest.lines().next()?;
-        EmailAddress::parse(line.split_once('<').map_or(line, |(_, address)| address).trim_end_matches('>')).ok()
-    });
+    let line = mail.lines().find_map(|line| line.strip_prefix("From: "));
+    let address = line.map(|line| line.split_once('<').map_or(line, |(_, address)| address).trim_end_matches('>'));
+    let from = address.and_then(|address| EmailAddress::parse(address).ok());
     let survey = match survey(mail.as_bytes(), from.as_ref(), check) {
         Ok(survey) => survey,
         Err(judgement) => return judgement,
