@@ -9,7 +9,7 @@ use base64::Engine as _;
 use guichet::channel::dns::Resolver;
 use guichet::config::settings::DnsSettings;
 use guichet::mail::authenticity::facts::{Answer, Question};
-use mail_auth::common::crypto::{Ed25519Key, SigningKey as _};
+use mail_auth::common::crypto::Ed25519Key;
 use mail_auth::common::headers::HeaderWriter as _;
 use mail_auth::dkim::DkimSigner;
 use std::time::Duration;
@@ -95,7 +95,7 @@ async fn p8_an_agent_is_believed_by_his_signature() {
     let forged = answer("Pay to account 1.\n").replace("account 1", "account 2");
     desk.dovecot.deliver_lmtp("support", forged.as_bytes()).await;
     let held = wait_until("the forged one to be set aside", LIMIT, async || {
-        let held = desk.daemon.json_lines(&["quarantine", "list", "--json"]).await;
+        let held = desk.daemon.json_lines(&["quarantine", "list"]).await;
         held.into_iter().next()
     })
     .await;
