@@ -87,16 +87,13 @@ impl Resolver {
         if self.is_quiet() {
             return Answer::Trouble;
         }
-        let (answer, kept_until) = match timeout(self.limit(), self.look_up(question)).await {
-            Ok(found) => found,
-            Err(_) => {
-                self.doubt();
-                (Answer::Trouble, None)
-            }
-        };
+        let (answer, kept_until) = timeout(self.limit(), self.look_up(question)).await.unwrap_or_else(|_| {
+            self.doubt();
+            (Answer::Trouble, None)
+        });
         let answer = answer.bounded();
         if let Some(until) = kept_until {
-            self.cache(|cache| cache.put(question.clone(), answer.clone(), until, Instant::now()));
+            self.cache(|cache| cache.put(question, answer.clone(), until, Instant::now()));
         }
         answer
     }
@@ -261,9 +258,9 @@ impl Cache {
     }
 
     /// When it is full, what has run out goes, and if that is not enough, all: it fills again from the same servers.
-    fn put(&mut self, question: Question, answer: Answer, until: Instant, now: Instant) {
+    fn put(&mut self, question: &Question, answer: Answer, until: Instant, now: Instant) {
         let size = |question: &Question, answer: &Answer| question.name().len() + answer.octets() + ENTRY_OCTETS;
-        if self.octets + size(&question, &answer) > CACHE_OCTETS_MAX {
+        if self.octets + size(question, &answer) > CACHE_OCTETS_MAX {
             self.entries.retain(|_, (_, until)| now < *until);
             self.octets = self.entries.iter().map(|(question, (answer, _))| size(question, answer)).sum();
             if self.octets > CACHE_OCTETS_MAX / 2 {
@@ -271,9 +268,9 @@ impl Cache {
                 self.octets = 0;
             }
         }
-        self.octets += size(&question, &answer);
+        self.octets += size(question, &answer);
         if let Some((old, _)) = self.entries.insert(question.clone(), (answer, until)) {
-            self.octets = self.octets.saturating_sub(size(&question, &old));
+            self.octets = self.octets.saturating_sub(size(question, &old));
         }
     }
 }
@@ -288,14 +285,14 @@ mod tests {
         let mut cache = Cache::default();
         for n in 0..20_000_u32 {
             let question = Question::Text(format!("n{n}.example"));
-            cache.put(question.clone(), Answer::Texts(vec![vec![b'x'; 1000]]), now + NOTHING_KEPT, now);
+            cache.put(&question, Answer::Texts(vec![vec![b'x'; 1000]]), now + NOTHING_KEPT, now);
             assert!(cache.octets <= CACHE_OCTETS_MAX, "{n}");
             assert!(cache.get(&question, now).is_some(), "the newest is there");
             assert!(cache.get(&question, now + NOTHING_KEPT).is_none(), "until it runs out");
         }
         let octets = cache.octets;
         let question = Question::Text("n19999.example".to_owned());
-        cache.put(question, Answer::Texts(vec![vec![b'x'; 1000]]), now + KEPT_MAX, now);
+        cache.put(&question, Answer::Texts(vec![vec![b'x'; 1000]]), now + KEPT_MAX, now);
         assert_eq!(cache.octets, octets, "one that is replaced counts once");
     }
 }

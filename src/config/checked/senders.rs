@@ -56,12 +56,12 @@ impl Check<'_> {
         }
         let mut servers = Vec::new();
         for text in texts {
-            match text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)).or_else(|_| text.parse()) {
-                Ok(server) => servers.push(server),
-                Err(_) => {
-                    let shown: String = text.chars().take(60).collect();
-                    self.fault("dns.servers", format!("'{}' is no address; write one such as 127.0.0.1 or [::1]:53", shown.escape_debug()));
-                }
+            if let Ok(server) = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)).or_else(|_| text.parse()) {
+                servers.push(server);
+            } else {
+                let shown: String = text.chars().take(60).collect();
+                let wrong = format!("'{}' is no address; write one such as 127.0.0.1 or [::1]:53", shown.escape_debug());
+                self.fault("dns.servers", wrong);
             }
         }
         let timeout = self.duration("dns.timeout", written.timeout.as_ref(), TIMEOUT).unwrap_or(TIMEOUT_ELSE);

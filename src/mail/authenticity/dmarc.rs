@@ -61,7 +61,7 @@ impl Record {
 
     /// The wish for a mail. Where it is not for all mail, the next milder one is taken for all (section 6.6.4 wants a draw, but the
     /// same mail is to be judged the same twice, and `explain` as the daemon).
-    pub(super) const fn wish(&self, below: bool) -> Wish {
+    pub(super) const fn wish(self, below: bool) -> Wish {
         match (if below { self.wish_below } else { self.wish }, self.percent) {
             (wish, 100) => wish,
             (Wish::Reject, _) => Wish::Quarantine,

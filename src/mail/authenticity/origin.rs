@@ -28,9 +28,8 @@ pub(super) fn origin(fields: &[(&[u8], &[u8])], relays: &[String]) -> Option<Ori
             Some((hello, ip)) if is_public(ip) => {
                 return Some(Origin { ip, hello: hello.to_owned(), return_path: return_path? });
             }
-            Some(_) => return None,
             None if hop.is_local => {}
-            None => return None,
+            Some(_) | None => return None,
         }
     }
     None

@@ -203,7 +203,7 @@ pub fn verify(raw: &[u8], survey: &Survey, facts: &Facts, now: Timestamp) -> Sig
     if survey.sealed {
         for header in &mut mail.ams_headers {
             // As above; an expired one is as good as none.
-            header.header.x = if header.header.x != 0 && header.header.x <= now { 1 } else { 0 };
+            header.header.x = u64::from(header.header.x != 0 && header.header.x <= now);
         }
         let signs =
             mail.ams_headers.last().is_some_and(|header| signs_from(&header.header.h) && header.header.h.len() <= SIGNED_FIELDS_MAX);
@@ -394,7 +394,7 @@ impl Zone {
         Self(survey.questions.iter().map(entry).collect())
     }
 
-    fn with<'a, P>(&'a self, params: P) -> Closed<'a, P> {
+    fn with<P>(&self, params: P) -> Closed<'_, P> {
         Parameters {
             params,
             cache_txt: Some(self),

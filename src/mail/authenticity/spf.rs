@@ -96,10 +96,11 @@ impl Walk<'_> {
         // All of it is read, since a fault anywhere spoils the record (section 4.6).
         let terms: Vec<&str> = record.split_ascii_whitespace().skip(1).collect();
         for term in &terms {
-            if let Some((name, value)) = modifier(term) {
-                if name.eq_ignore_ascii_case("redirect") && redirect.replace(value).is_some() {
-                    return Err(Stop::With(Spf::PermError));
-                }
+            if let Some((name, value)) = modifier(term)
+                && name.eq_ignore_ascii_case("redirect")
+                && redirect.replace(value).is_some()
+            {
+                return Err(Stop::With(Spf::PermError));
             }
         }
         for term in terms.iter().filter(|term| modifier(term).is_none()) {
@@ -123,7 +124,7 @@ impl Walk<'_> {
                 let target = self.expand(target, domain)?;
                 match self.host(&target)? {
                     Spf::None => Err(Stop::With(Spf::PermError)),
-                    other => Ok(other),
+                    other @ (Spf::Pass | Spf::Fail | Spf::SoftFail | Spf::Neutral | Spf::TempError | Spf::PermError) => Ok(other),
                 }
             }
         }
