@@ -47,11 +47,11 @@ pub struct MailView {
 ///
 /// # Errors
 /// The store's.
-pub fn explain(desk: &Desk, raw: &[u8]) -> Result<Explained, StoreFault> {
+pub async fn explain(desk: &Desk, raw: &[u8]) -> Result<Explained, StoreFault> {
     let mailbox = desk.policy().mailboxes.first().map(|m| m.name.clone()).unwrap_or_default();
     let source = Source::Maildir { mailbox, file: String::new() };
     let received = Received { source, raw: raw.to_vec(), arrived: None, cut: None, landed_to: None };
-    let (inbound, context, change) = desk.consider(received)?;
+    let (inbound, context, change) = desk.consider(received).await?;
 
     let outcome = match (context.seen, &change.quarantine, change.tickets.first()) {
         (Some(_), _, _) => "duplicate",

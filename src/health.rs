@@ -254,6 +254,7 @@ pub fn describe_metrics() {
     describe_gauge!("guichet_quarantine_waiting", "messages in quarantine that were not released");
     describe_counter!("guichet_quarantined_total", "messages that went to quarantine since the start, by reason");
     describe_gauge!("guichet_outbox_waiting", "outgoing mails and chat messages that are not sent yet");
+    describe_counter!("guichet_verdicts_total", "messages whose sender was judged since the start, by verdict and by whose word");
     describe_counter!("guichet_outbox_attempts_total", "attempts to send since the start, by purpose and outcome");
     describe_counter!("guichet_undeliverable_total", "mails of tickets that could not be delivered for good, over all time");
     describe_counter!("guichet_ops_mail_undeliverable_total", "mails to ops that could not be delivered, since the start");

@@ -3,17 +3,19 @@
 //! ```text
 //! Received ─ parse ─ keep ─► Inbound ─ context ─ decide ─ commit ─► Receipt ─ (channel settles)
 //! ```
-//! [`Desk::prepare`] parses and puts the octets on disk; many run side by side. [`Desk::accept`] takes one turn at a time:
+//! [`Desk::prepare`] parses, asks about the sender where that is wanted, and puts the octets on disk; many run side by side. [`Desk::accept`] takes one turn at a time:
 //! facts, decision, commit. The commit is visible to the next turn at once and on disk when the receipt says so, so that
 //! many messages share one sync and none is settled before it (P1).
 
 mod by_hand;
+mod sender;
 mod whole;
 
 pub use by_hand::{DropFault, LiftFault, ReleaseFault, RetryFault};
 pub use whole::{WholeFault, is_cut};
 
 use crate::channel::chat::hub::Hub;
+use crate::channel::dns::Resolver;
 use crate::channel::{Handover, HandoverFault, Receipt, Received};
 use crate::clock::Clock;
 use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
@@ -26,8 +28,8 @@ use crate::domain::ops::{self, DESK_REPORT, DeskState, OpsFacts};
 use crate::domain::outbound::{OutboxEntry, Route};
 use crate::domain::policy::Policy;
 use crate::domain::subject;
+use crate::domain::verdict::Judgement;
 use crate::fault_plan::Place;
-use crate::mail::authenticity;
 use crate::mail::forwarded;
 use crate::mail::normalise::{NormaliseLimits, Parsed, ParsedAttachment, normalise, normalise_start};
 use crate::mail::token::Signer;
@@ -37,7 +39,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{Mutex, Notify, watch};
 
 /// Mails of up to so many octets are parsed where they are: a thread's wake-up costs as much.
@@ -57,6 +59,8 @@ struct Parts {
     /// that no turn is done twice. Fair: messages are decided in the order in which their channels hand them over.
     turn: Mutex<()>,
     bells: Bells,
+    /// Whom to ask about senders, where a mailbox wants them checked.
+    resolver: OnceLock<Resolver>,
 }
 
 /// Hints to the workers that there may be work. One that is lost costs them a period, no more.
@@ -108,7 +112,12 @@ impl Desk {
         limits: NormaliseLimits,
         bells: Bells,
     ) -> Self {
-        Self(Arc::new(Parts { store, policy, signer, clock, limits, turn: Mutex::new(()), bells }))
+        Self(Arc::new(Parts { store, policy, signer, clock, limits, turn: Mutex::new(()), bells, resolver: OnceLock::new() }))
+    }
+
+    /// Names whom to ask about senders; without it those whom only the DNS knows stay unknown. Only the first counts.
+    pub fn ask_about_senders(&self, resolver: Resolver) {
+        let _ = self.0.resolver.set(resolver);
     }
 
     /// The store behind the desk.
@@ -144,7 +153,10 @@ impl Desk {
         let Received { source, raw, cut, landed_to, .. } = received;
         let (raw, parsed) = self.parse(raw, cut).await?;
         if let Some(parsed) = parsed {
-            return Ok(Prepared::Inbound(Box::new(self.keep(source, raw, parsed, cut, landed_to).await?)));
+            let policy = self.policy();
+            let (raw, judgement) = self.judge(&source, raw, &parsed, cut, &policy).await;
+            let inbound = self.keep(source, raw, parsed, cut, (judgement, &policy)).await?;
+            return Ok(Prepared::Inbound(Box::new(Inbound { landed_to, ..inbound })));
         }
         tracing::error!(mailbox = source.mailbox(), octets = raw.len(), "the parser panicked: the mail goes to quarantine");
         let fingerprint = fingerprint_of(&[b"unreadable", &raw]);
@@ -253,6 +265,10 @@ impl Desk {
                     if let Some(reason) = reason {
                         tell_of_quarantine(id, reason);
                     }
+                    if inbound.judgement.is_judged() {
+                        let Judgement { verdict, basis, .. } = &inbound.judgement;
+                        metrics::counter!("guichet_verdicts_total", "verdict" => verdict.word(), "basis" => basis.word()).increment(1);
+                    }
                     let landing = landing.or(id).unwrap_or(Landing::Quarantine { id: 0 });
                     return Ok(Taken { landing, already: false, receipt, windows });
                 }
@@ -331,31 +347,39 @@ impl Desk {
         raw: Vec<u8>,
         mut parsed: Parsed,
         cut: Option<u64>,
-        landed_to: Option<u32>,
+        judged: (Judgement, &Policy),
     ) -> Result<Inbound, HandoverFault> {
         let parts = parts(raw, &mut parsed);
         let kept = self.0.store.keep(parts).await?;
-        Ok(Inbound { landed_to, ..self.assemble(source, parsed, kept, cut) })
+        Ok(self.assemble(source, parsed, kept, cut, judged))
     }
 
     /// What would be decided about a mail now; nothing is kept or committed.
     ///
     /// # Errors
     /// The store's.
-    pub fn consider(&self, received: Received) -> Result<(Inbound, Context, Change), StoreFault> {
+    pub async fn consider(&self, received: Received) -> Result<(Inbound, Context, Change), StoreFault> {
+        let policy = self.policy();
         let mut parsed = self.read(&received.raw, received.cut);
-        let named = parts(received.raw, &mut parsed)
+        let (raw, judgement) = self.judge(&received.source, received.raw, &parsed, received.cut, &policy).await;
+        let named = parts(raw, &mut parsed)
             .iter()
             .map(|part| BlobRef { id: BlobId(*blake3::hash(part).as_bytes()), size: part.len() as u64 })
             .collect();
-        let inbound = self.assemble(received.source, parsed, named, received.cut);
-        let (compared, context, change) = self.decide(&inbound, &self.policy())?;
+        let inbound = self.assemble(received.source, parsed, named, received.cut, (judgement, &policy));
+        let (compared, context, change) = self.decide(&inbound, &policy)?;
         Ok((compared.into_owned(), context, change))
     }
 
     /// The parsed mail with its kept parts, and with what its tokens prove.
-    fn assemble(&self, source: Source, parsed: Parsed, kept: Vec<BlobRef>, cut: Option<u64>) -> Inbound {
-        let policy = self.policy();
+    fn assemble(
+        &self,
+        source: Source,
+        parsed: Parsed,
+        kept: Vec<BlobRef>,
+        cut: Option<u64>,
+        (judgement, policy): (Judgement, &Policy),
+    ) -> Inbound {
         let mut kept = kept.into_iter();
         let raw = kept.next();
         let text = if parsed.body.text.len() > TEXT_OCTETS_MAX { kept.next() } else { None };
@@ -371,10 +395,6 @@ impl Desk {
         }
         // A claim says more than what stands in the text.
         let forwarded = found.filter(|_| claims.is_empty()).map(Box::new);
-        // Of this very mailbox: what one provider's server says is no word of another's.
-        let trusted = policy.mailboxes.iter().find(|m| m.name == source.mailbox()).map(|m| m.trusted_authserv_ids.as_slice());
-        let from = parsed.from.as_ref().map(|f| &f.address);
-        let judgement = authenticity::judge(parsed.authentication_results.as_deref(), from, trusted.unwrap_or_default());
         let mut defects = parsed.defects;
         if let Some(whole) = cut {
             defects.push(Defect { name: TOO_LARGE, detail: format!("{whole} octets: only its beginning was fetched") });

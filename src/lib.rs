@@ -48,6 +48,7 @@ pub mod http;
 pub mod fuzz;
 
 use crate::channel::chat::Chat;
+use crate::channel::dns::Resolver;
 use crate::channel::lane::Budget;
 use crate::channel::smtp::SmtpRelay;
 use crate::channel::spool::Spool;
@@ -138,6 +139,7 @@ fn seat(
     let key = store.secret("signing").map_err(|fault| RunFault::Control(fault.to_string()))?;
     let signer = Signer::new(&key);
     let desk = Desk::new(store, policy, signer.clone(), Clock::system(), NormaliseLimits::default(), bells);
+    desk.ask_about_senders(Resolver::new(settings.dns.clone()));
     Ok((desk, signer))
 }
 

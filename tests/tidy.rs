@@ -29,7 +29,7 @@ const TOP_LEVEL: [(&str, bool); 9] = [
 const DOMAIN_CRATES: [&str; 7] = ["jiff", "regex", "minijinja", "idna", "thiserror", "serde", "icu_normalizer"];
 
 /// Crates that reading and writing mail needs: parsing, encoding, hashing.
-const MAIL_CRATES: [&str; 21] = [
+const MAIL_CRATES: [&str; 22] = [
     "jiff",
     "regex",
     "minijinja",
@@ -46,6 +46,7 @@ const MAIL_CRATES: [&str; 21] = [
     "mail_auth",
     "mail_builder",
     "mail_parser",
+    "psl",
     "rand",
     "secrecy",
     "sha2",

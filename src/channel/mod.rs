@@ -9,6 +9,7 @@ pub mod imap;
 pub mod import;
 pub mod maildir;
 pub mod mbox;
+pub mod dns;
 pub mod probe;
 pub mod tls;
 pub mod smtp;

@@ -1,6 +1,7 @@
 //! `guichet doctor`.
 
 use super::{Ended, say};
+use crate::channel::dns::Resolver;
 use crate::channel::probe::Finding;
 use crate::channel::smtp::SmtpRelay;
 use crate::channel::{imap, maildir};
@@ -41,6 +42,9 @@ async fn examine(settings: &Settings) -> Vec<(String, Vec<Finding>)> {
         });
     }
     subjects.push(async { ("relay".to_owned(), relay(settings).await) }.boxed());
+    if settings.policy.mailboxes.iter().any(|mailbox| mailbox.check.is_some()) {
+        subjects.push(async { ("dns".to_owned(), Resolver::new(settings.dns.clone()).probe().await) }.boxed());
+    }
     join_all(subjects).await
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Ended, ask, say};
 use crate::explain::Explained;
+use crate::intake::Desk;
 use anyhow::Context as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,8 @@ pub(super) fn explain(config: &Path, mails: &[PathBuf], json: bool) -> Result<()
     for path in mails {
         let raw = read(path, limit)?;
         let shown = raw.clone();
-        let explained: Option<Explained> =
-            ask::ask(&settings, "/api/v1/explain", Some(raw), |desk, _| Ok(Some(crate::explain::explain(desk, &shown)?)))?;
+        let offline = async |desk: &Desk| Ok(Some(crate::explain::explain(desk, &shown).await?));
+        let explained: Option<Explained> = ask::hand_over(&settings, "/api/v1/explain", raw, offline)?;
         let Some(explained) = explained else { continue };
         if json {
             say(&serde_json::to_string(&explained)?);

@@ -19,7 +19,17 @@ pub struct Settings {
     pub chat: Option<ChatSettings>,
     /// Where health and metrics are served besides the chat's address and the control socket.
     pub http: Option<SocketAddr>,
+    pub dns: DnsSettings,
     pub limits: Limits,
+}
+
+/// `[dns]`: who is asked about senders, where a mailbox checks them.
+#[derive(Clone, Debug)]
+pub struct DnsSettings {
+    /// Empty: the system's resolver.
+    pub servers: Vec<SocketAddr>,
+    /// For all questions about one mail together.
+    pub timeout: Duration,
 }
 
 /// `[[mailbox]]`: where its mail comes from.

@@ -17,6 +17,7 @@ pub(super) struct Written {
     pub(super) smtp: Option<Smtp>,
     pub(super) chat: Option<Chat>,
     pub(super) http: Option<Http>,
+    pub(super) dns: Dns,
     pub(super) team: Vec<Team>,
     pub(super) agent: Vec<Agent>,
     pub(super) calendar: Vec<Calendar>,
@@ -64,6 +65,9 @@ pub(super) struct Mailbox {
     pub(super) poll_every: Option<String>,
     pub(super) silent_after: Option<String>,
     pub(super) trusted_authserv_ids: Option<Words>,
+    pub(super) check_senders: Option<bool>,
+    pub(super) relays: Option<Words>,
+    pub(super) trusted_arc_sealers: Option<Words>,
     pub(super) maildir: Option<String>,
 }
 
@@ -126,6 +130,13 @@ pub(super) struct Chat {
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct Http {
     pub(super) listen: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub(super) struct Dns {
+    pub(super) servers: Option<Words>,
+    pub(super) timeout: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -88,6 +88,25 @@ pub struct Mailbox {
     pub silent_after: Option<SignedDuration>,
     /// The mail servers, in lower case, whose Authentication-Results are believed; without any nobody's sender is judged.
     pub trusted_authserv_ids: Vec<String>,
+    /// How the desk checks the sender of a mail that none of them judged; `None`: it does not.
+    pub check: Option<SenderCheck>,
+}
+
+impl Mailbox {
+    /// Whether anybody is asked about the senders of its mail.
+    #[must_use]
+    pub fn judges_senders(&self) -> bool {
+        self.check.is_some() || !self.trusted_authserv_ids.is_empty()
+    }
+}
+
+/// What a check of our own may rely on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SenderCheck {
+    /// Our own relays, in lower case, as they call themselves in the Received fields that they write.
+    pub relays: Vec<String>,
+    /// Domains, in lower case, whose ARC seals are believed.
+    pub trusted_arc_sealers: Vec<String>,
 }
 
 /// `[chat]`, as far as decisions go.

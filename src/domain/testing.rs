@@ -132,6 +132,7 @@ pub(crate) fn policy() -> Policy {
             team: "frontline".to_owned(),
             silent_after: Some(SignedDuration::from_mins(15)),
             trusted_authserv_ids: Vec::new(),
+            check: None,
         }],
         chat: Some(ChatDesk { team: "frontline".to_owned(), mailbox: "support".to_owned() }),
         teams,

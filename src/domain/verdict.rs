@@ -28,16 +28,31 @@ impl Verdict {
     }
 }
 
-/// On whose word a verdict rests. A check of our own (DKIM, SPF, ARC, DMARC), which takes a resolver, will be one more.
+/// On whose word a verdict rests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Basis {
-    /// Nobody was asked: no `trusted_authserv_ids` are written for the mailbox.
+    /// Nobody was asked: the mailbox has no `trusted_authserv_ids` and does not check senders.
     #[default]
     Nobody,
     /// The Authentication-Results of a mail server that the configuration trusts (RFC 8601).
     AuthenticationResults,
     /// The token with which a site signed its visitor in.
     ChatToken,
+    /// A check of our own: DKIM, SPF, ARC and DMARC.
+    OwnCheck,
+}
+
+impl Basis {
+    /// The word that metrics show.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::AuthenticationResults => "authentication_results",
+            Self::ChatToken => "chat_token",
+            Self::OwnCheck => "own_check",
+        }
+    }
 }
 
 /// A verdict, and why it is what it is (P9).
@@ -58,7 +73,7 @@ impl Judgement {
     pub const fn is_judged(&self) -> bool {
         match self.basis {
             Basis::Nobody => false,
-            Basis::AuthenticationResults | Basis::ChatToken => true,
+            Basis::AuthenticationResults | Basis::ChatToken | Basis::OwnCheck => true,
         }
     }
 
@@ -84,7 +99,11 @@ impl Judgement {
     /// Why, for people; never empty.
     #[must_use]
     pub fn reason(&self) -> &str {
-        if self.why.is_empty() { "nobody was asked: its mailbox has no trusted_authserv_ids" } else { &self.why }
+        if self.why.is_empty() {
+            "nobody was asked: its mailbox has no trusted_authserv_ids, and does not check_senders itself"
+        } else {
+            &self.why
+        }
     }
 
     /// For history and people: the word with its reason.

@@ -219,7 +219,7 @@ async fn dump(State(api): State<Api>, Query(query): Query<DumpQuery>) -> Respons
 }
 
 async fn explain(State(api): State<Api>, raw: Bytes) -> Response {
-    answer(explain::explain(&api.desk, &raw))
+    answer(explain::explain(&api.desk, &raw).await)
 }
 
 async fn quarantine(State(api): State<Api>, Query(also): Query<Also>) -> Response {

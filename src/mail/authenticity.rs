@@ -8,7 +8,13 @@
 //! counts only for the domain of the one From address, as DMARC (RFC 7489 section 3.1) aligns them: the domain that passed is
 //! that of From or one above it. There is no list of public suffixes here; whoever passes for a name of one label is not believed.
 //!
-//! There is no check of our own yet: DKIM, SPF, ARC and DMARC take a resolver. It would be a further [`Basis`].
+//! Where no trusted server said a word, and the configuration wants it, there is a check of our own: [`own`].
+
+mod dmarc;
+pub mod facts;
+mod origin;
+pub mod own;
+mod spf;
 
 use crate::domain::address::{EmailAddress, one_line};
 use crate::domain::verdict::{Basis, Judgement, Verdict};
@@ -87,6 +93,13 @@ pub fn judge(field: Option<&str>, from: Option<&EmailAddress>, trusted: &[String
     let Some(from) = from else { return judgement(Verdict::Unknown, "it names no single usable sender") };
     let (verdict, found) = told.verdict(from.domain());
     judgement(verdict, &format!("{found}, told by {by}"))
+}
+
+/// Whether a trusted server says anything at all about a mail, so that its word stands.
+#[must_use]
+pub fn is_told(field: Option<&str>, trusted: &[String]) -> bool {
+    let told = field.filter(|_| !trusted.is_empty()).and_then(|field| AuthenticationResults::parse(field).ok());
+    told.is_some_and(|told| trusted.iter().any(|id| id.eq_ignore_ascii_case(&told.authserv_id)))
 }
 
 impl AuthenticationResults {

@@ -18,6 +18,7 @@ mod authenticity;
 mod chat;
 mod crash;
 mod desk;
+mod dns;
 mod every_place;
 mod harness;
 mod import;

@@ -7,6 +7,7 @@
 pub mod authority;
 pub mod browser;
 pub mod daemon;
+pub mod dns;
 pub mod dovecot;
 pub mod mail;
 pub mod postfix;

@@ -71,7 +71,8 @@ impl Check<'_> {
             let own = mailbox.trusted_authserv_ids.as_ref();
             let trusted_authserv_ids =
                 own.map_or_else(|| trusted.clone(), |own| self.authserv_ids(&path("trusted_authserv_ids"), Some(own)));
-            mailboxes.push(Mailbox { name: name.clone(), address: address.clone(), team, silent_after, trusted_authserv_ids });
+            let check = self.sender_check(path, mailbox);
+            mailboxes.push(Mailbox { name: name.clone(), address: address.clone(), team, silent_after, trusted_authserv_ids, check });
             sources.extend(source.map(|source| MailboxSettings { name, address, source }));
         }
         (mailboxes, sources)

@@ -4,6 +4,7 @@
 mod edges;
 mod hours;
 mod rules;
+mod senders;
 mod sign_in;
 mod texts;
 
@@ -59,6 +60,7 @@ pub(super) fn check(
     let slas = check.slas(written, &names);
     let rules = check.rules(&written.rule, &names, &agents);
     let limits = check.limits(&written.limits);
+    let dns = check.dns(&written.dns);
     let templates = check.templates(&written.desk, &desk.languages);
     let customers = written.desk.customers.as_deref().map(|file| {
         let path = check.path(file);
@@ -86,6 +88,7 @@ pub(super) fn check(
         relay: relay?,
         chat: chat_settings,
         http,
+        dns,
         limits,
     })
 }
@@ -350,8 +353,8 @@ impl Check<'_> {
 
     /// An agent whose mail nobody can authenticate could never be believed.
     fn agents_must_authenticate(&mut self, written: Option<bool>, mailboxes: &[crate::domain::policy::Mailbox]) -> Option<bool> {
-        if let (Some(true), Some(mailbox)) = (written, mailboxes.iter().find(|mailbox| mailbox.trusted_authserv_ids.is_empty())) {
-            let right = "write the name of the mail server that takes its mail in, or leave this out";
+        if let (Some(true), Some(mailbox)) = (written, mailboxes.iter().find(|mailbox| !mailbox.judges_senders())) {
+            let right = "write the name of the mail server that takes its mail in, or let it check_senders itself, or leave this out";
             self.fault(
                 "desk.agents_must_authenticate",
                 format!("no agent could answer through mailbox '{}', which has no trusted_authserv_ids; {right}", mailbox.name),

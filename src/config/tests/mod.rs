@@ -85,6 +85,14 @@ fn p8_whose_word_about_senders_counts() {
         ("trusted_authserv_ids = 'MX.Acme.example, b'", "maildir = 'in'", "mx.acme.example b", false, "the desk's"),
         ("trusted_authserv_ids = 'a'", "maildir = 'in'\ntrusted_authserv_ids = ['b']", "b", false, "the mailbox's own instead"),
         ("trusted_authserv_ids = 'a'", "maildir = 'in'\ntrusted_authserv_ids = []", "", true, "nobody's, in this mailbox"),
+        ("", "maildir = 'in'\ncheck_senders = true", "", true, "only what was judged is judged"),
+        (
+            "agents_must_authenticate = true",
+            "maildir = 'in'\ncheck_senders = true\nrelays = 'MX.acme.example.'",
+            "",
+            false,
+            "a check will do",
+        ),
         ("trusted_authserv_ids = 'a'\nagents_must_authenticate = false", "maildir = 'in'", "a", true, "tokens alone, as written"),
     ] {
         assert_eq!(read(desk, mailbox), (ids.to_owned(), believed), "{why}");

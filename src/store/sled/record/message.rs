@@ -66,7 +66,7 @@ impl Record for MessageRecord {
     }
 }
 
-twin!(BasisRecord = Basis { Nobody, AuthenticationResults, ChatToken });
+twin!(BasisRecord = Basis { Nobody, AuthenticationResults, ChatToken, OwnCheck });
 
 /// A [`Judgement`].
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -184,7 +184,7 @@ fn message() -> impl Strategy<Value = Message> {
                     Some(n) if n % 2 == 0 => Verdict::Failed,
                     Some(_) => Verdict::Authenticated { domain: "x.example".to_owned() },
                 },
-                basis: if a.3 { Basis::Nobody } else { Basis::AuthenticationResults },
+                basis: if a.3 { Basis::Nobody } else { Basis::OwnCheck },
                 why: b.0.chars().take(200).collect(),
             },
             defects: c.1.into_iter().map(|name| Defect { name, detail: "…".to_owned() }).collect(),
