@@ -14,6 +14,7 @@ use super::outbound::{Delivery, OutboxEntry, Purpose};
 use super::policy::{Agent, Policy};
 use super::route;
 use super::sla::{ClockEvent, ClockKind};
+use super::subject;
 use super::threading::{self, Place};
 use super::ticket::{NAME_OCTETS_MAX, PARTICIPANTS_MAX, Participant, Requester, SUBJECT_OCTETS_MAX, Status, TAGS_MAX, Ticket};
 use jiff::{Timestamp, ToSpan};
@@ -274,7 +275,7 @@ fn home(inbound: &Inbound, policy: &Policy) -> (String, String) {
 }
 
 fn subject_of(inbound: &Inbound) -> String {
-    let subject = one_line(notice::bare_subject(&inbound.subject), SUBJECT_OCTETS_MAX);
+    let subject = one_line(subject::bare(&inbound.subject), SUBJECT_OCTETS_MAX);
     if !subject.is_empty() {
         return subject;
     }

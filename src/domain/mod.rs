@@ -1,12 +1,13 @@
 //! Decisions: facts and a time in, a [`change::Change`] out. No async, no I/O, no clock, no logging.
 //!
-//! Read in this order: what is spoken of (`address`, `message`, `verdict`, `ticket`, `customer`), the time in which clocks run
+//! Read in this order: what is spoken of (`address`, `message`, `subject`, `verdict`, `ticket`, `customer`), the time in which clocks run
 //! (`calendar`, `sla`), what the configuration says (`policy`), what the store is asked and told (`change`). Then the decision
 //! itself, from `decide` down: where a message belongs (`threading`), who answers (`route`), what becomes of status and clocks
 //! (`lifecycle`), what an agent orders (`command`), what is said to whom (`notice`), and what those who run it hear (`ops`).
 
 pub mod address;
 pub mod message;
+pub mod subject;
 pub mod verdict;
 pub mod ticket;
 pub mod customer;

@@ -12,6 +12,7 @@ use super::message::{Attachment, Author, Body, Channel, Inbound, Language, Messa
 use super::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
 use super::policy::{Agent, Policy};
 use super::sla::{ClockKind, ClockState};
+use super::subject::tagged;
 use super::template::{BRIEF_MARK, ClockFacts, EarlierFacts, NoticeFacts, Rendered};
 use super::ticket::{Priority, SUBJECT_OCTETS_MAX, Ticket};
 use super::verdict::Judgement;
@@ -555,11 +556,6 @@ fn contact_of(agent: &Agent) -> Contact {
     Contact { name: agent.name.clone(), address: agent.address.clone() }
 }
 
-/// The subject with the ticket's tag, so that people find it.
-fn tagged(ticket: &Ticket, before: &str) -> String {
-    format!("{before}{} [{}]", ticket.subject, ticket.number)
-}
-
 /// Whether a text shows a part of the desk's own brief, unquoted.
 #[must_use]
 pub fn shows_brief(text: &str) -> bool {
@@ -579,30 +575,4 @@ pub fn shows_agents_token(text: &str, ticket: TicketNumber) -> bool {
         })
     };
     followed(&format!("+{}a", ticket.0), MAC_LETTERS) || followed(".a.", 2 * MAC_LETTERS) || followed(".r.", 2 * MAC_LETTERS)
-}
-
-/// A subject without the marks that mail programs put before it, and without our own tags.
-#[must_use]
-pub fn bare_subject(subject: &str) -> &str {
-    const MARKS: [&str; 21] = [
-        "re", "aw", "sv", "vs", "res", "ref", "rv", "antw", "odp", "fw", "fwd", "wg", "enc", "tr", "vb", "fs", "doorst", "rif", "i", "vl",
-        "edasi",
-    ];
-    let mut rest = subject.trim();
-    while let Some((mark, behind)) = rest.split_once(':') {
-        // "Re[2]:" and "Re (2):" count replies.
-        let mark = mark.trim_end_matches(|c: char| c.is_ascii_digit() || "[]() ".contains(c));
-        if !MARKS.iter().any(|m| m.eq_ignore_ascii_case(mark)) {
-            break;
-        }
-        rest = behind.trim_start();
-    }
-    while let Some((before, tag)) = rest.rsplit_once('[') {
-        let number = tag.trim_end().strip_suffix(']').and_then(|t| t.strip_prefix('#'));
-        if !number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) {
-            break;
-        }
-        rest = before.trim_end();
-    }
-    rest
 }
