@@ -159,17 +159,10 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
     let subject = headers::subject(&fields);
     let sent_at = headers::sent_at(&fields, &mut defects);
     let content = content::read(octets, head.len(), has_fields, limits, &mut defects);
-    let return_path = fields.first("return-path");
     let machine = if content.report.is_some() {
         Some((Machine::Bounce, "delivery report (RFC 3464)".to_owned()))
     } else {
-        automatic::machine(
-            &fields.all,
-            from.as_ref().map(|c| &c.address),
-            return_path,
-            &subject,
-            fields.first("content-type").unwrap_or_default(),
-        )
+        automatic::machine(&fields.all, from.as_ref().map(|c| &c.address), &subject)
     };
     let mut body = if content.is_borrowed {
         Body::all_new(content.text)
