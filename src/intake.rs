@@ -27,6 +27,7 @@ use crate::domain::{decide, threading};
 use crate::fault_plan::Place;
 use crate::mail::authenticity;
 use crate::mail::bounce::{Action, Report};
+use crate::mail::list;
 use crate::mail::normalise::{NormaliseLimits, Parsed, normalise, normalise_start};
 use crate::mail::token::Signer;
 use crate::mail::visible;
@@ -334,8 +335,15 @@ impl Desk {
     }
 
     /// The parsed mail with its kept parts, and with what its tokens prove.
-    fn assemble(&self, source: Source, parsed: Parsed, kept: Vec<BlobRef>, cut: Option<u64>) -> Inbound {
+    fn assemble(&self, source: Source, mut parsed: Parsed, kept: Vec<BlobRef>, cut: Option<u64>) -> Inbound {
         let policy = self.policy();
+        // Of this very mailbox: what one provider's server says is no word of another's.
+        let mailbox = policy.mailboxes.iter().find(|m| m.name == source.mailbox());
+        let trusted = mailbox.map(|m| m.trusted_authserv_ids.as_slice()).unwrap_or_default();
+        let from = parsed.from.as_ref().map(|f| &f.address);
+        let judgement = authenticity::judge(parsed.authentication_results.as_deref(), from, trusted);
+        let lists = mailbox.map(|m| m.lists.as_slice()).unwrap_or_default();
+        let judgement = list::through(&mut parsed, judgement, lists, |address| policy.is_ours(address));
         let mut kept = kept.into_iter();
         let raw = kept.next();
         let text = if parsed.body.text.len() > TEXT_OCTETS_MAX { kept.next() } else { None };
@@ -353,10 +361,6 @@ impl Desk {
         if claims.is_empty() {
             claims.extend(self.0.signer.claim_of_another(policy.agents.iter().map(|a| &a.address), &parsed.addressed));
         }
-        // Of this very mailbox: what one provider's server says is no word of another's.
-        let trusted = policy.mailboxes.iter().find(|m| m.name == source.mailbox()).map(|m| m.trusted_authserv_ids.as_slice());
-        let from = parsed.from.as_ref().map(|f| &f.address);
-        let judgement = authenticity::judge(parsed.authentication_results.as_deref(), from, trusted.unwrap_or_default());
         let mut defects = parsed.defects;
         if let Some(whole) = cut {
             defects.push(Defect { name: TOO_LARGE, detail: format!("{whole} octets: only its beginning was fetched") });

@@ -61,6 +61,7 @@ pub(super) struct Mailbox {
     pub(super) poll_every: Option<String>,
     pub(super) silent_after: Option<String>,
     pub(super) trusted_authserv_ids: Option<Words>,
+    pub(super) lists: Option<Words>,
     pub(super) maildir: Option<String>,
 }
 

@@ -72,6 +72,8 @@ pub struct Mailbox {
     pub silent_after: Option<SignedDuration>,
     /// The mail servers, in lower case, whose Authentication-Results are believed; without any nobody's sender is judged.
     pub trusted_authserv_ids: Vec<String>,
+    /// List-Ids, in lower case, of groups that hand on to it what customers write to them (see `mail::list`).
+    pub lists: Vec<String>,
 }
 
 /// `[chat]`, as far as decisions go.

@@ -126,6 +126,7 @@ pub(crate) fn policy() -> Policy {
             team: "frontline".to_owned(),
             silent_after: Some(SignedDuration::from_mins(15)),
             trusted_authserv_ids: Vec::new(),
+            lists: Vec::new(),
         }],
         chat: Some(ChatDesk { team: "frontline".to_owned(), mailbox: "support".to_owned() }),
         teams,

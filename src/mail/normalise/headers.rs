@@ -293,6 +293,12 @@ pub(super) fn from(fields: &Fields, defects: &mut Vec<Defect>) -> Option<Contact
     }
 }
 
+/// The one mailbox of a value, read as strictly as From.
+pub(in crate::mail) fn mailbox_of(value: &str) -> Option<Contact> {
+    let address = sole_mailbox(value).ok()?;
+    Some(Contact { name: name_of(value, &address), address })
+}
+
 /// The display name beside the address, as far as it can be told.
 fn name_of(value: &str, address: &EmailAddress) -> String {
     let written = with_value("From", value, |parsed| match parsed.as_address() {

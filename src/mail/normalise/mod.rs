@@ -27,6 +27,8 @@ mod tidy;
 mod tnef;
 mod words;
 
+pub(in crate::mail) use headers::mailbox_of;
+
 use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::message::{Body, Defect, Fingerprint, Language, Machine, MessageId, Span, SpanKind};
 use crate::mail::{automatic, bounce, visible};
