@@ -7,6 +7,7 @@ use super::address::one_line;
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command};
 use super::lifecycle::{self, Passed};
+use super::look_alike;
 use super::message::{Attachment, Author, Bounce, Fingerprint, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility};
 use super::notice::{self, Voice};
 use super::ops::DESK_REPORT;
@@ -18,6 +19,7 @@ use super::subject;
 use super::threading::{self, Place};
 use super::ticket::{NAME_OCTETS_MAX, PARTICIPANTS_MAX, Participant, Requester, SUBJECT_OCTETS_MAX, Status, TAGS_MAX, Ticket};
 use jiff::{Timestamp, ToSpan};
+use std::borrow::Cow;
 
 /// Decides about one message.
 #[must_use]
@@ -210,6 +212,8 @@ fn opens(
     now: Timestamp,
     change: &mut Change,
 ) {
+    let (inbound, warning) = warned(inbound, policy, now);
+    let inbound = &*inbound;
     let from = inbound.from.as_ref().map(|f| &f.address);
     let known = policy.know_sender(from, &inbound.judgement, now);
     let (home, mailbox) = home(inbound, policy);
@@ -249,6 +253,7 @@ fn opens(
         lines.push(line(now, Actor::Desk, &format!("continues {old}"), "the ticket that was answered is closed"));
     }
     lines.push(line(now, Actor::Desk, &format!("tier {}", ticket.tier), &known.why));
+    lines.extend(warning);
     lines.extend(routing.history);
     lines.extend(lifecycle::opened(&mut ticket, policy, now));
 
@@ -260,6 +265,15 @@ fn opens(
     let earlier = if inbound.judgement.has_failed() { &[][..] } else { &context.earlier };
     voice.notify(&mut ticket, inbound, &message, &known, earlier, None);
     finish(change, ticket, message, lines, voice, session);
+}
+
+/// The message with a warning where its sender looks like somebody else, and the line of history that tells of it.
+fn warned<'a>(inbound: &'a Inbound, policy: &Policy, now: Timestamp) -> (Cow<'a, Inbound>, Option<History>) {
+    let Some(defect) = look_alike::defect_of(inbound.from.as_ref(), policy) else { return (Cow::Borrowed(inbound), None) };
+    let told = line(now, Actor::Desk, "look-alike sender", &defect.detail);
+    let mut inbound = inbound.clone();
+    inbound.defects.push(defect);
+    (Cow::Owned(inbound), Some(told))
 }
 
 /// The team and the mailbox that a message's way in belongs to.
@@ -369,8 +383,11 @@ fn aside(inbound: &Inbound, ticket: &Ticket, (what, why): (&str, &str), policy: 
     if inbound.machine.is_some() {
         return quiet_note(inbound, &mut ticket, why, now, change);
     }
+    let (inbound, warning) = warned(inbound, policy, now);
+    let inbound = &*inbound;
     let Some(from) = inbound.from.clone() else { return };
     let mut lines = vec![line(now, Actor::Customer, what, why)];
+    lines.extend(warning);
     if matches!(ticket.status, Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. }) {
         lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
     }

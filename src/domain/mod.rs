@@ -19,6 +19,7 @@ pub mod tally;
 pub mod decide;
 pub mod threading;
 pub mod route;
+pub mod look_alike;
 pub mod lifecycle;
 pub mod command;
 pub mod notice;

@@ -8,6 +8,7 @@ use super::address::{Contact, EmailAddress, one_line};
 use super::change::{Actor, Context, EarlierTicket, History};
 use super::customer::Known;
 use super::dates;
+use super::look_alike::LOOK_ALIKE;
 use super::message::{Attachment, Author, Body, Channel, Inbound, Language, Message, TicketNumber, Visibility};
 use super::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
 use super::policy::{Agent, Policy};
@@ -182,6 +183,9 @@ impl<'a> Voice<'a> {
                 facts.doubted = inbound.from.as_ref().map(|f| f.address.to_string()).unwrap_or_default();
             } else if stranger {
                 facts.stranger = inbound.from.as_ref().map(|f| f.address.to_string()).unwrap_or_default();
+            }
+            if let Some(defect) = inbound.defects.iter().find(|d| d.name == LOOK_ALIKE) {
+                facts.look_alike.clone_from(&defect.detail);
             }
             facts.left_out.clone_from(&left_out);
             if let Some(whole) = inbound.cut {

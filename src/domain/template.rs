@@ -105,6 +105,8 @@ pub struct NoticeFacts {
     pub stranger: String,
     /// Address of a writer who is known not to be who he claims; empty for all others.
     pub doubted: String,
+    /// Whom a new writer looks like: `acme.examp1e resembles acme.example`; empty for all others.
+    pub look_alike: String,
     /// Attachments that were too large to go along, with their sizes.
     pub left_out: Vec<String>,
     /// The size of a mail of which only the start came, and the command that fetches the rest; empty for any other.
@@ -376,6 +378,7 @@ impl NoticeFacts {
             address: "ana@souza.example".to_owned(),
             stranger: "bia@else.example".to_owned(),
             doubted: "ceo@else.example".to_owned(),
+            look_alike: "acme.examp1e resembles acme.example".to_owned(),
             left_out: vec!["plan.pdf (20 MiB)".to_owned()],
             mailboxes: vec![SilenceFacts {
                 mailbox: "support".to_owned(),
