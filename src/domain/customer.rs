@@ -29,7 +29,7 @@ pub struct Directory {
     by_address: HashMap<EmailAddress, Customer>,
     by_domain: HashMap<String, Customer>,
     /// The rows of domains by what they look like.
-    by_look: HashMap<String, String>,
+    looks: HashMap<String, String>,
 }
 
 /// What the desk believes of a sender, and why (P9).
@@ -51,14 +51,14 @@ impl Directory {
 
     /// Adds the row of a whole domain (`@acme.example`), given without the `@`, in its normal form.
     pub fn add_domain(&mut self, domain: String, customer: Customer) -> Option<Customer> {
-        self.by_look.insert(look_alike::skeleton(&domain), domain.clone());
+        self.looks.insert(look_alike::skeleton(&domain), domain.clone());
         self.by_domain.insert(domain, customer)
     }
 
     /// A domain with a row that looks so; see [`look_alike::skeleton`].
     #[must_use]
     pub fn domain_like(&self, skeleton: &str) -> Option<&str> {
-        self.by_look.get(skeleton).map(String::as_str)
+        self.looks.get(skeleton).map(String::as_str)
     }
 
     /// Number of rows.

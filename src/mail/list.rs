@@ -87,7 +87,7 @@ mod tests {
         use Machine::{AutoReply, Bulk};
         let (unknown, passed, failed) = (Verdict::Unknown, Verdict::Authenticated { domain: "x.example".to_owned() }, Verdict::Failed);
         let original = |value: &str| format!("{VIA}{LIST}X-Original-From: {value}\n");
-        for (head, verdict, from, machine, judged, why) in [
+        for (head, verdict, from, machine, expect, why) in [
             (format!("{ANA}{LIST}"), &passed, "ana@b.example", None, &passed, "a person, From as she wrote it"),
             (format!("{ANA}{LIST}"), &failed, "ana@b.example", None, &failed, "the same, forged"),
             (format!("{VIA}{LIST}{ORIGINAL}{SENDER}"), &passed, "ana@b.example", None, &unknown, "the group is proven, she is not"),
@@ -110,7 +110,7 @@ mod tests {
             let judgement = through(&mut parsed, judgement, &lists, |_| false);
             assert_eq!(parsed.from.as_ref().map(|f| f.address.as_str()), Some(from), "{why}");
             assert_eq!(parsed.machine.as_ref().map(|m| m.0.clone()), machine, "{why}");
-            assert_eq!(&judgement.verdict, judged, "{why}");
+            assert_eq!(&judgement.verdict, expect, "{why}");
         }
     }
 
