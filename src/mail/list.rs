@@ -85,24 +85,24 @@ mod tests {
     #[test]
     fn p6_p8_who_wrote_through_a_list_and_whether_a_machine_did() {
         use Machine::{AutoReply, Bulk};
-        let (unknown, passed, failed) = (Verdict::Unknown, Verdict::Authenticated { domain: "x.example".to_owned() }, Verdict::Failed);
+        let (unknown, proven, failed) = (Verdict::Unknown, Verdict::Authenticated { domain: "x.example".to_owned() }, Verdict::Failed);
         let original = |value: &str| format!("{VIA}{LIST}X-Original-From: {value}\n");
         for (head, verdict, from, machine, expect, why) in [
-            (format!("{ANA}{LIST}"), &passed, "ana@b.example", None, &passed, "a person, From as she wrote it"),
+            (format!("{ANA}{LIST}"), &proven, "ana@b.example", None, &proven, "a person, From as she wrote it"),
             (format!("{ANA}{LIST}"), &failed, "ana@b.example", None, &failed, "the same, forged"),
-            (format!("{VIA}{LIST}{ORIGINAL}{SENDER}"), &passed, "ana@b.example", None, &unknown, "the group is proven, she is not"),
+            (format!("{VIA}{LIST}{ORIGINAL}{SENDER}"), &proven, "ana@b.example", None, &unknown, "the group is proven, she is not"),
             (format!("{VIA}{LIST}{SENDER}"), &unknown, "ana@b.example", None, &unknown, "only the other field"),
             (format!("{VIA}{LIST}{ORIGINAL}"), &failed, "support@acme.example", None, &failed, "a forged group names nobody"),
-            (format!("{VIA}{LIST}"), &passed, "support@acme.example", None, &passed, "names nobody"),
-            (format!("{VIA}{LIST}{ORIGINAL}{ORIGINAL}"), &passed, "support@acme.example", None, &passed, "names two"),
-            (original("ana@b.example, bo@b.example"), &passed, "support@acme.example", None, &passed, "names two in one"),
-            (original("=?utf-8?q?ana=40b.example?="), &passed, "support@acme.example", None, &passed, "encoded address"),
-            (format!("From: m@evil.example\n{LIST}{ORIGINAL}"), &passed, "m@evil.example", None, &passed, "From is not the group's"),
-            (format!("{ANA}{LIST}Auto-Submitted: auto-replied\n"), &passed, "ana@b.example", Some(AutoReply), &passed, "her absence"),
-            (format!("{ANA}{LIST}List-Id: <n.news.example>\n"), &passed, "ana@b.example", Some(Bulk), &passed, "a newsletter to it"),
-            (format!("{ANA}List-Id: <x.acme.example>\n"), &passed, "ana@b.example", Some(Bulk), &passed, "another list"),
-            (format!("{ANA}{ORIGINAL}"), &passed, "ana@b.example", None, &passed, "no list at all"),
-            (format!("{VIA}{ORIGINAL}"), &passed, "support@acme.example", None, &passed, "no list: nobody is taken from there"),
+            (format!("{VIA}{LIST}"), &proven, "support@acme.example", None, &proven, "names nobody"),
+            (format!("{VIA}{LIST}{ORIGINAL}{ORIGINAL}"), &proven, "support@acme.example", None, &proven, "names two"),
+            (original("ana@b.example, bo@b.example"), &proven, "support@acme.example", None, &proven, "names two in one"),
+            (original("=?utf-8?q?ana=40b.example?="), &proven, "support@acme.example", None, &proven, "encoded address"),
+            (format!("From: m@evil.example\n{LIST}{ORIGINAL}"), &proven, "m@evil.example", None, &proven, "From is not the group's"),
+            (format!("{ANA}{LIST}Auto-Submitted: auto-replied\n"), &proven, "ana@b.example", Some(AutoReply), &proven, "her absence"),
+            (format!("{ANA}{LIST}List-Id: <n.news.example>\n"), &proven, "ana@b.example", Some(Bulk), &proven, "a newsletter to it"),
+            (format!("{ANA}List-Id: <x.acme.example>\n"), &proven, "ana@b.example", Some(Bulk), &proven, "another list"),
+            (format!("{ANA}{ORIGINAL}"), &proven, "ana@b.example", None, &proven, "no list at all"),
+            (format!("{VIA}{ORIGINAL}"), &proven, "support@acme.example", None, &proven, "no list: nobody is taken from there"),
         ] {
             let mut parsed = normalise(format!("{head}Subject: Printer\n\nJams.\n").as_bytes(), &NormaliseLimits::default());
             let judgement = Judgement { verdict: verdict.clone(), basis: Basis::AuthenticationResults, why: "told".to_owned() };
