@@ -31,6 +31,7 @@ use crate::domain::subject;
 use crate::domain::verdict::Judgement;
 use crate::fault_plan::Place;
 use crate::mail::forwarded;
+use crate::mail::list;
 use crate::mail::normalise::{NormaliseLimits, Parsed, ParsedAttachment, normalise, normalise_start};
 use crate::mail::token::Signer;
 use crate::mail::visible;
@@ -375,11 +376,14 @@ impl Desk {
     fn assemble(
         &self,
         source: Source,
-        parsed: Parsed,
+        mut parsed: Parsed,
         kept: Vec<BlobRef>,
         cut: Option<u64>,
         (judgement, policy): (Judgement, &Policy),
     ) -> Inbound {
+        let mailbox = policy.mailboxes.iter().find(|m| m.name == source.mailbox());
+        let lists = mailbox.map(|m| m.lists.as_slice()).unwrap_or_default();
+        let judgement = list::through(&mut parsed, judgement, lists, |address| policy.is_ours(address));
         let mut kept = kept.into_iter();
         let raw = kept.next();
         let text = if parsed.body.text.len() > TEXT_OCTETS_MAX { kept.next() } else { None };

@@ -91,6 +91,7 @@ fn wanted(expected: &str) -> &str {
         "u32" => "a whole number from 0 to 4294967295",
         "u64" | "usize" => "a whole number",
         "f64" => "a number",
+        "a boolean" => "true or false",
         "a string" => "a text in quotes",
         "a sequence" => "a list; each of its tables begins with a header in two pairs of brackets, such as [[team]]",
         other => other,

@@ -68,6 +68,7 @@ pub(super) struct Mailbox {
     pub(super) check_senders: Option<bool>,
     pub(super) relays: Option<Words>,
     pub(super) trusted_arc_sealers: Option<Words>,
+    pub(super) lists: Option<Words>,
     pub(super) maildir: Option<String>,
 }
 

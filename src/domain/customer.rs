@@ -1,6 +1,7 @@
 //! Who writes: the customer directory, and the tier that follows from it.
 
 use super::address::EmailAddress;
+use super::look_alike;
 use super::message::Language;
 use super::policy::Policy;
 use super::verdict::Judgement;
@@ -27,6 +28,8 @@ pub struct Customer {
 pub struct Directory {
     by_address: HashMap<EmailAddress, Customer>,
     by_domain: HashMap<String, Customer>,
+    /// The rows of domains by what they look like.
+    looks: HashMap<String, String>,
 }
 
 /// What the desk believes of a sender, and why (P9).
@@ -48,7 +51,14 @@ impl Directory {
 
     /// Adds the row of a whole domain (`@acme.example`), given without the `@`, in its normal form.
     pub fn add_domain(&mut self, domain: String, customer: Customer) -> Option<Customer> {
+        self.looks.insert(look_alike::skeleton(&domain), domain.clone());
         self.by_domain.insert(domain, customer)
+    }
+
+    /// A domain with a row that looks so; see [`look_alike::skeleton`].
+    #[must_use]
+    pub fn domain_like(&self, skeleton: &str) -> Option<&str> {
+        self.looks.get(skeleton).map(String::as_str)
     }
 
     /// Number of rows.

@@ -11,6 +11,7 @@ use super::command::{self, Command, Orders};
 use super::forward;
 use super::leak;
 use super::lifecycle::{self, Passed};
+use super::look_alike;
 use super::merge;
 use super::message::{
     Attachment, Author, Channel, Defect, Fingerprint, HELD, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility,
@@ -25,6 +26,7 @@ use super::subject;
 use super::threading::{self, Place};
 use super::ticket::{NAME_OCTETS_MAX, Requester, SPAM_TAG, SUBJECT_OCTETS_MAX, Status, TAGS_MAX, Ticket};
 use jiff::{Timestamp, ToSpan};
+use std::borrow::Cow;
 
 /// Decides about one message.
 #[must_use]
@@ -270,6 +272,8 @@ pub(super) fn opens(
     now: Timestamp,
     change: &mut Change,
 ) {
+    let (inbound, warning) = warned(inbound, policy, now);
+    let inbound = &*inbound;
     let from = inbound.from.as_ref().map(|f| &f.address);
     let known = policy.know_sender(from, &inbound.judgement, now);
     let (home, mailbox) = home(inbound, policy);
@@ -315,6 +319,7 @@ pub(super) fn opens(
         lines.push(line(now, Actor::Desk, &format!("continues {old}"), "the ticket that was answered is closed"));
     }
     lines.push(line(now, Actor::Desk, &format!("tier {}", ticket.tier), &known.why));
+    lines.extend(warning);
     lines.extend(routing.history);
     lines.extend(lifecycle::opened(&mut ticket, policy, now));
 
@@ -387,6 +392,15 @@ fn unmarked(inbound: &Inbound, context: &Context, policy: &Policy, now: Timestam
     let is_over = !policy.holds(mark, now);
     let proves = inbound.judgement.is_authenticated() && inbound.channel == Channel::Mail && inbound.bounce.is_none();
     (is_over || proves).then(|| from.clone())
+}
+
+/// The message with a warning where its sender looks like somebody else, and the line of history that tells of it.
+fn warned<'a>(inbound: &'a Inbound, policy: &Policy, now: Timestamp) -> (Cow<'a, Inbound>, Option<History>) {
+    let Some(defect) = look_alike::defect_of(inbound.from.as_ref(), policy) else { return (Cow::Borrowed(inbound), None) };
+    let told = line(now, Actor::Desk, "look-alike sender", &defect.detail);
+    let mut inbound = inbound.clone();
+    inbound.defects.push(defect);
+    (Cow::Owned(inbound), Some(told))
 }
 
 /// The team and the mailbox that a message's way in belongs to.
@@ -549,8 +563,11 @@ fn aside(inbound: &Inbound, ticket: &Ticket, (what, why): (&str, &str), policy: 
     if inbound.machine.is_some() {
         return quiet_note(inbound, &mut ticket, why, now, change);
     }
+    let (inbound, warning) = warned(inbound, policy, now);
+    let inbound = &*inbound;
     let Some(from) = inbound.from.clone() else { return };
     let mut lines = vec![line(now, Actor::Customer, what, why)];
+    lines.extend(warning);
     if !matches!(ticket.status, Status::New | Status::Open) {
         lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
     }

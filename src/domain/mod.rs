@@ -21,6 +21,7 @@ pub mod decide;
 pub mod threading;
 pub mod forward;
 pub mod route;
+pub mod look_alike;
 pub mod lifecycle;
 pub mod merge;
 pub mod arrange;

@@ -9,6 +9,7 @@ use super::bounce::{Hint, Mark};
 use super::change::{Actor, Context, EarlierTicket, History};
 use super::customer::Known;
 use super::dates;
+use super::look_alike::LOOK_ALIKE;
 use super::message::{Attachment, Author, Body, Channel, Inbound, Language, Message, TicketNumber, Visibility};
 use super::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
 use super::policy::{Agent, Policy};
@@ -199,6 +200,9 @@ impl<'a> Voice<'a> {
             }
             facts.seq = message.seq;
             facts.copied.clone_from(&copied);
+            if let Some(defect) = message.defects.iter().find(|d| d.name == LOOK_ALIKE) {
+                facts.look_alike.clone_from(&defect.detail);
+            }
             facts.left_out.clone_from(&left_out);
             if let Some(whole) = heard.and_then(|heard| heard.cut) {
                 facts.whole = format!("{} MB", whole.div_ceil(1_000_000));

@@ -90,6 +90,8 @@ pub struct Mailbox {
     pub trusted_authserv_ids: Vec<String>,
     /// How the desk checks the sender of a mail that none of them judged; `None`: it does not.
     pub check: Option<SenderCheck>,
+    /// List-Ids, in lower case, of groups that hand on to it what customers write to them (see `mail::list`).
+    pub lists: Vec<String>,
 }
 
 impl Mailbox {

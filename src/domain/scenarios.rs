@@ -300,6 +300,37 @@ fn notes_stay_inside() {
     assert_eq!(world.clock(1, ClockKind::FirstResponse), "running", "a note is no answer");
 }
 
+/// Two desks without any mark on their mails, neither of which refers to the other's: each acknowledgement is a new matter.
+#[test]
+fn p6_two_desks_that_strip_all_marks_fall_silent() {
+    let (mut ours, mut theirs) = (World::new(), World::new());
+    theirs.policy.mailboxes[0].address = address("support@other.example");
+    let mut next = mail(1, "support@other.example", "Your request (#1) has been received", "We will answer soon.");
+    let mut acks = Vec::new();
+    for n in 2..200 {
+        let (desk, from) = if n % 2 == 0 { (&mut ours, "support@acme.example") } else { (&mut theirs, "support@other.example") };
+        let before = desk.sent.len();
+        desk.hears(next);
+        let Some(ack) = desk.sent[before..].iter().find(|o| o.purpose == Purpose::Ack) else { break };
+        next = mail(n, from, &ack.subject, "text");
+        acks.push(n);
+        ours.waits(SignedDuration::from_secs(30));
+        theirs.waits(SignedDuration::from_secs(30));
+    }
+    let most = ours.policy.desk.acks_per_hour_max as usize;
+    assert!(acks.len() <= 2 * most + 1, "a few mails, and then silence: {acks:?}");
+}
+
+#[test]
+fn p8_p9_agents_are_warned_of_a_look_alike_and_nothing_else_follows() {
+    let mut world = World::new();
+    world.hears(mail(1, "billing@acme.examp1e", "Invoice", "Pay."));
+    world.hears(mail(2, "someone@b.example", "Printer", "Jams."));
+    assert!(world.messages[0].defects.iter().any(|d| d.name == "look_alike" && d.detail == "acme.examp1e resembles acme.example"));
+    assert!(world.messages.iter().skip(1).all(|m| m.defects.is_empty()));
+    assert_eq!(world.told(Purpose::Ack).len(), 2, "he is a stranger as any other");
+}
+
 #[test]
 fn p6_an_agent_s_out_of_office_never_reaches_a_customer() {
     let mut world = World::new();

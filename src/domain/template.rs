@@ -109,6 +109,8 @@ pub struct NoticeFacts {
     pub seq: u32,
     /// Whom the writer copied and who hears nothing of the ticket.
     pub copied: Vec<String>,
+    /// Whom a new writer looks like: `acme.examp1e resembles acme.example`; empty for all others.
+    pub look_alike: String,
     /// Attachments that were too large to go along, with their sizes.
     pub left_out: Vec<String>,
     /// The size of a mail of which only the start came, and the command that fetches the rest; empty for any other.
@@ -386,6 +388,7 @@ impl NoticeFacts {
             doubted: "ceo@else.example".to_owned(),
             seq: 3,
             copied: vec!["eva@else.example".to_owned()],
+            look_alike: "acme.examp1e resembles acme.example".to_owned(),
             left_out: vec!["plan.pdf (20 MiB)".to_owned()],
             mailboxes: vec![SilenceFacts {
                 mailbox: "support".to_owned(),

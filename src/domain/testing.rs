@@ -133,6 +133,7 @@ pub(crate) fn policy() -> Policy {
             silent_after: Some(SignedDuration::from_mins(15)),
             trusted_authserv_ids: Vec::new(),
             check: None,
+            lists: Vec::new(),
         }],
         chat: Some(ChatDesk { team: "frontline".to_owned(), mailbox: "support".to_owned() }),
         teams,

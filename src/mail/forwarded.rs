@@ -116,7 +116,7 @@ fn inline(parsed: &Parsed) -> Option<Found> {
     let Inline { from, subject, sent_at, above, text } = read(&parsed.subject, &parsed.body.text)?;
     let body = Body { spans: visible::spans(&text), text, kept: None };
     Some(Found {
-        machine: automatic::machine(&[], Some(&from.address), None, &subject, ""),
+        machine: automatic::machine(&[], Some(&from.address), &subject),
         language: language::of(&body.new_text()),
         from,
         subject,

@@ -72,7 +72,16 @@ impl Check<'_> {
             let trusted_authserv_ids =
                 own.map_or_else(|| trusted.clone(), |own| self.authserv_ids(&path("trusted_authserv_ids"), Some(own)));
             let check = self.sender_check(path, mailbox);
-            mailboxes.push(Mailbox { name: name.clone(), address: address.clone(), team, silent_after, trusted_authserv_ids, check });
+            let lists = self.lists(&path("lists"), mailbox.lists.as_ref());
+            mailboxes.push(Mailbox {
+                name: name.clone(),
+                address: address.clone(),
+                team,
+                silent_after,
+                trusted_authserv_ids,
+                check,
+                lists,
+            });
             sources.extend(source.map(|source| MailboxSettings { name, address, source }));
         }
         (mailboxes, sources)
@@ -96,6 +105,25 @@ impl Check<'_> {
         }
         if ids.len() > IDS_MAX {
             self.fault(path, format!("has {} names; at most {IDS_MAX} can be", ids.len()));
+        }
+        ids.iter().map(|id| id.to_ascii_lowercase()).collect()
+    }
+
+    /// List-Ids, in lower case (RFC 2919 section 3).
+    fn lists(&mut self, path: &str, written: Option<&Words>) -> Vec<String> {
+        const LISTS_MAX: usize = 50;
+        let ids = written.map(|words| words.0.as_slice()).unwrap_or_default();
+        for id in ids {
+            let label =
+                |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b));
+            if id.len() > 255 || !id.contains('.') || !id.split('.').all(label) {
+                let shown: String = id.chars().take(60).collect();
+                let right = "write what stands between < and > in its List-Id, such as support.acme.example";
+                self.fault(path, format!("'{}' is no List-Id; {right}", shown.escape_debug()));
+            }
+        }
+        if ids.len() > LISTS_MAX {
+            self.fault(path, format!("has {} lists; at most {LISTS_MAX} can be", ids.len()));
         }
         ids.iter().map(|id| id.to_ascii_lowercase()).collect()
     }

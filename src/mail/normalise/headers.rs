@@ -293,6 +293,12 @@ pub(super) fn from(fields: &Fields, defects: &mut Vec<Defect>) -> Option<Contact
     }
 }
 
+/// The one mailbox of a value, read as strictly as From.
+pub(in crate::mail) fn mailbox_of(value: &str) -> Option<Contact> {
+    let address = sole_mailbox(value).ok()?;
+    Some(Contact { name: name_of(value, &address), address })
+}
+
 /// The display name beside the address, as far as it can be told.
 fn name_of(value: &str, address: &EmailAddress) -> String {
     let written = with_value("From", value, |parsed| match parsed.as_address() {
@@ -321,8 +327,11 @@ fn sole_mailbox(value: &str) -> Result<EmailAddress, (&'static str, &'static str
     while let Some(c) = rest.chars().next() {
         let skip = match c {
             '"' => {
-                bare.push('"');
-                quoted_len(rest).ok_or(JUNK)?
+                let length = quoted_len(rest).ok_or(JUNK)?;
+                // A quoted local part that stands without brackets; any other is a name.
+                let is_local = rest.get(length..).is_some_and(|behind| behind.starts_with('@'));
+                bare.push_str(if is_local { rest.get(..length).unwrap_or_default() } else { "\"" });
+                length
             }
             '(' => comment_len(rest).ok_or(JUNK)?,
             '<' => {
@@ -424,7 +433,11 @@ mod tests {
             ("<=?utf-8?q?a=40help.example?=>", Err("bad_from"), "encoded address"),
             ("=?utf-8?q?a=40help.example?=", Err("bad_from"), "encoded address, bare"),
             ("(c) <@evil.example:\"agent\"@help.example.(x)>", Err("bad_from"), "route, quotes, comment"),
-            ("\"agent\"@help.example", Err("bad_from"), "quoted local part"),
+            ("\"agent\"@help.example", Ok("agent@help.example"), "quotes that are not needed"),
+            ("<\"agent\"@help.example>", Ok("agent@help.example"), "the same in brackets"),
+            ("\"agent@help.example\"@evil.example", Err("bad_from"), "an address in quotes before another"),
+            ("\"a b\"@help.example", Err("bad_from"), "quotes that are needed"),
+            ("\"a@x.example, b\"@help.example", Err("several_from"), "an address in quotes before another, and a comma"),
             ("@@@ <<>> \"unclosed (((", Err("bad_from"), "junk"),
             ("MAILER-DAEMON", Err("bad_from"), "no domain"),
             ("", Err("bad_from"), "empty"),

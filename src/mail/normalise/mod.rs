@@ -27,6 +27,8 @@ mod tidy;
 mod tnef;
 mod words;
 
+pub(in crate::mail) use headers::mailbox_of;
+
 use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::message::{Body, Defect, Fingerprint, Language, Machine, MessageId, Span, SpanKind};
 use crate::mail::{automatic, bounce, forwarded, visible};
@@ -161,7 +163,6 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
     let subject = headers::subject(&fields);
     let sent_at = headers::sent_at(&fields, &mut defects);
     let content = content::read(octets, head.len(), has_fields, limits, &mut defects);
-    let return_path = fields.first("return-path");
     let addressed = headers::addressed(&fields);
     let report = content.report.or_else(|| {
         bounce::plain::read(bounce::plain::Facts {
@@ -176,13 +177,7 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
     let machine = if let Some(report) = &report {
         Some((Machine::Bounce, format!("delivery report ({})", report.shape)))
     } else {
-        automatic::machine(
-            &fields.all,
-            from.as_ref().map(|c| &c.address),
-            return_path,
-            &subject,
-            fields.first("content-type").unwrap_or_default(),
-        )
+        automatic::machine(&fields.all, from.as_ref().map(|c| &c.address), &subject)
     };
     let mut body = if content.is_borrowed {
         Body::all_new(content.text)

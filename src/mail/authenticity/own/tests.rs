@@ -224,13 +224,13 @@ fn through_list(key: &Key, zone: &[(&str, &str)], sealer: &str) -> String {
     let results = Results::new("mx.list.example").with_dkim_results(&dkim, "ana@acme.example");
     let sent_on = format!("{sent}-- \r\nThe list\r\n");
     let message = AuthenticatedMessage::parse(sent_on.as_bytes()).unwrap();
-    let set = ArcSealer::from_key(key.key())
+    let sealer = ArcSealer::from_key(key.key())
         .domain(sealer)
         .selector("s")
         .headers(["From", "To", "Subject", "Date", "Message-ID", "DKIM-Signature"])
         .seal(&message, &results, &mail_auth::ArcOutput::default())
         .unwrap();
-    format!("{}{sent_on}", set.to_header())
+    format!("{}{sent_on}", sealer.to_header())
 }
 
 #[test]
