@@ -45,11 +45,11 @@ impl Words {
     /// Whether they stand in a text.
     #[must_use]
     pub fn are_in(&self, searched: &Searched<'_>) -> bool {
-        if self.begins_word {
-            let first = self.letters.first().copied().unwrap_or_default();
-            return searched.borders_before(first).any(|at| self.stand_at(searched.text, at));
+        match self.letters[..] {
+            [first, second, ..] if self.begins_word => searched.borders_before([first, second]).any(|at| self.stand_at(searched.text, at)),
+            _ if self.begins_word => searched.borders.iter().any(|(at, _)| self.stand_at(searched.text, *at)),
+            _ => searched.text.char_indices().any(|(at, _)| self.stand_at(searched.text, at)),
         }
-        searched.text.char_indices().any(|(at, _)| self.stand_at(searched.text, at))
     }
 
     fn stand_at(&self, text: &str, at: usize) -> bool {
@@ -74,16 +74,18 @@ impl Words {
     }
 }
 
-/// Letters with the same remainder share a slot of [`Searched`].
-const SLOTS: usize = 128;
+/// Slots of [`Searched`]; beginnings with the same remainder share one.
+const SLOTS: usize = 256;
+/// No place in a list.
+const NONE: usize = usize::MAX;
 
 /// A text in which many words are sought: its words are found once.
 pub struct Searched<'t> {
     text: &'t str,
     /// Where a word begins or ends and a letter or digit follows, each with the place in this list of the one before it that
-    /// begins alike; 0 is none.
+    /// begins alike; [`NONE`] is none.
     borders: Vec<(usize, usize)>,
-    /// The place of the last one, by the letter that follows: see [`Self::slot`].
+    /// The place of the last one, by the two letters that follow: see [`Self::slot`].
     last: [usize; SLOTS],
 }
 
@@ -91,15 +93,16 @@ impl<'t> Searched<'t> {
     /// Finds the words.
     #[must_use]
     pub fn new(text: &'t str) -> Self {
-        let mut this = Self { text, borders: vec![(0, 0)], last: [0; SLOTS] };
+        let mut this = Self { text, borders: Vec::new(), last: [NONE; SLOTS] };
         let mut in_word = false;
         for (at, c) in text.char_indices() {
             let was_in_word = std::mem::replace(&mut in_word, is_of_word(c));
             if was_in_word != in_word
                 && has_borders(c)
-                && let Some(letter) = letter_of(c)
+                && let Some(first) = letter_of(c)
             {
-                let last = &mut this.last[Self::slot(letter)];
+                let second = text[at + c.len_utf8()..].chars().find_map(letter_of).unwrap_or(' ');
+                let last = &mut this.last[Self::slot([first, second])];
                 let before = std::mem::replace(last, this.borders.len());
                 this.borders.push((at, before));
             }
@@ -107,14 +110,15 @@ impl<'t> Searched<'t> {
         this
     }
 
-    /// Borders that this letter may follow.
-    fn borders_before(&self, letter: char) -> impl Iterator<Item = usize> {
-        let border = |place: usize| self.borders.get(place).filter(|_| place > 0);
-        std::iter::successors(border(self.last[Self::slot(letter)]), move |(_, before)| border(*before)).map(|(at, _)| *at)
+    /// Borders that these letters may follow.
+    fn borders_before(&self, beginning: [char; 2]) -> impl Iterator<Item = usize> {
+        let border = |place: usize| self.borders.get(place);
+        std::iter::successors(border(self.last[Self::slot(beginning)]), move |(_, before)| border(*before)).map(|(at, _)| *at)
     }
 
-    const fn slot(letter: char) -> usize {
-        letter as usize % SLOTS
+    fn slot([first, second]: [char; 2]) -> usize {
+        let second = if second.is_whitespace() { ' ' } else { second };
+        (first as usize * 31 + second as usize) % SLOTS
     }
 }
 
