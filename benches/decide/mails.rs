@@ -115,7 +115,7 @@ pub const SPEECHES: [Speech; 3] = [
 
 /// One mail; `reply_address` is where an answer goes. It says as much as four kilobytes hold, from the start again if need be.
 pub fn mail(speech: &Speech, kind: Kind, reply_address: &str) -> Vec<u8> {
-    (1..).map(|count| with_paragraphs(speech, kind, reply_address, count)).find(|mail| mail.len() >= 3_850).unwrap_or_default()
+    (1..40).map(|count| with_paragraphs(speech, kind, reply_address, count)).find(|mail| mail.len() >= 3_850).unwrap_or_default()
 }
 
 fn with_paragraphs(speech: &Speech, kind: Kind, reply_address: &str, count: usize) -> Vec<u8> {

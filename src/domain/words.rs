@@ -148,7 +148,7 @@ fn letter_of(c: char) -> Option<char> {
     // One accent is taken off at a time: ǡ is ȧ with a macron. None has more than three.
     for _ in 0..4 {
         // Scripts that have letters with accents stand below.
-        if letter < '\u{c0}' || letter >= '\u{2000}' {
+        if !('\u{c0}'..'\u{2000}').contains(&letter) {
             break;
         }
         match DECOMPOSITION.decompose(letter) {
@@ -230,6 +230,7 @@ mod tests {
     use proptest::prelude::*;
     use regex::{Regex, RegexBuilder};
     use std::collections::HashMap;
+    use std::fmt::Write as _;
     use std::sync::LazyLock;
 
     #[test]
@@ -285,7 +286,7 @@ mod tests {
             }
             pattern.push('[');
             for form in FORMS.get(letter).into_iter().flatten().chain([letter]) {
-                pattern.push_str(&format!(r"\x{{{:x}}}", u32::from(*form)));
+                let _ = write!(pattern, r"\x{{{:x}}}", u32::from(*form));
             }
             pattern.push(']');
             pattern.push_str(ACCENTS);
