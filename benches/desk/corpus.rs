@@ -164,16 +164,6 @@ pub fn mailbox(count: usize) -> Vec<Sample> {
     samples
 }
 
-/// One small mail of this language, of about four kilobytes: `en`, `pt` or `et`.
-pub fn one_of_4_kb(language: &str) -> Vec<u8> {
-    let size = |sample: &Sample| sample.octets.len().abs_diff(4096);
-    let of_language = |sample: &&Sample| {
-        let field = format!("Content-Language: {language}\n");
-        sample.octets.windows(field.len()).any(|octets| octets == field.as_bytes())
-    };
-    mailbox(1000).into_iter().filter(|sample| of_language(&sample)).min_by_key(size).expect("a mail of this language").octets
-}
-
 fn thread(random: &mut Random, n: usize) -> Thread {
     let speech = &SPEECHES[random.below(SPEECHES.len())];
     // Five hundred organisations, some of them with several people.

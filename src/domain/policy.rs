@@ -10,8 +10,8 @@ use super::message::{Channel, Language};
 use super::template::Templates;
 use super::ticket::Priority;
 use super::verdict::{Judgement, Verdict};
+use super::words::Words;
 use jiff::{SignedDuration, Timestamp};
-use regex::Regex;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -202,8 +202,8 @@ pub struct Condition {
     pub mailboxes: Vec<String>,
     /// Addresses, or domains as `@acme.example`, in their normal form.
     pub senders: Vec<String>,
-    /// Words sought in subject and new text, with the words as they were written.
-    pub text: Vec<(String, Regex)>,
+    /// Words sought in subject and new text, each with what was written.
+    pub text: Vec<(String, Words)>,
     pub languages: Vec<Language>,
 }
 

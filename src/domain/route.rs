@@ -5,8 +5,11 @@ use super::customer::Known;
 use super::message::Inbound;
 use super::policy::{Condition, Policy, Rule};
 use super::ticket::{Priority, TAGS_MAX};
+use super::words::Searched;
 use jiff::Timestamp;
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
+use std::ops::Deref;
 
 /// What the rules made of a new matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,23 +27,22 @@ pub struct Routing {
 pub fn route(inbound: &Inbound, known: &Known, start: (String, Priority), policy: &Policy, now: Timestamp) -> Routing {
     let (team, priority) = start;
     let mut routing = Routing { team, priority, tags: BTreeSet::new(), assignee: None, history: Vec::new() };
-    let text = Searched { subject: &inbound.subject, text: inbound.body.new_text() };
+    let new_text = inbound.body.new_text();
+    // Found when the first rule asks for words.
+    let texts = LazyCell::new(|| [("subject", Searched::new(&inbound.subject)), ("text", Searched::new(&new_text))]);
     for rule in &policy.rules {
-        if let Some(why) = matches(&rule.when, inbound, known, &text) {
+        if let Some(why) = matches(&rule.when, inbound, known, &texts) {
             apply(rule, &why, &mut routing, now);
         }
     }
     routing
 }
 
-/// Where the words of rules are sought.
-struct Searched<'a> {
-    subject: &'a str,
-    text: String,
-}
+/// Where the words of rules are sought, with what each is called.
+type Texts<'t> = [(&'static str, Searched<'t>); 2];
 
 /// Which part of a condition decided, in words; `None` if it does not hold.
-fn matches(when: &Condition, inbound: &Inbound, known: &Known, searched: &Searched<'_>) -> Option<String> {
+fn matches<'t>(when: &Condition, inbound: &Inbound, known: &Known, texts: &impl Deref<Target = Texts<'t>>) -> Option<String> {
     let mut why = Vec::new();
     let mut holds = |listed: bool, found: Option<String>| match (listed, found) {
         (false, _) => true,
@@ -73,9 +75,8 @@ fn matches(when: &Condition, inbound: &Inbound, known: &Known, searched: &Search
         && holds(!when.languages.is_empty(), inbound.language.filter(|l| when.languages.contains(l)).map(|l| format!("language {l}")))
         && holds(
             !when.text.is_empty(),
-            when.text.iter().find_map(|(word, pattern)| {
-                let place = if pattern.is_match(searched.subject) { "subject" } else { "text" };
-                (place == "subject" || pattern.is_match(&searched.text)).then(|| format!("'{word}' in the {place}"))
+            when.text.iter().find_map(|(written, words)| {
+                texts.iter().find(|(_, text)| words.are_in(text)).map(|(place, _)| format!("'{written}' in the {place}"))
             }),
         );
     all.then(|| if why.is_empty() { "it always holds".to_owned() } else { why.join(", ") })

@@ -1,16 +1,9 @@
 //! Words as people write them: sought in a text, and mistyped.
 
 use icu_normalizer::properties::{CanonicalDecompositionBorrowed, Decomposed};
-use regex::{Regex, RegexBuilder};
-use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::sync::LazyLock;
 
 /// Longest entry of a rule's `text`, in characters.
 pub const WORDS_CHARS_MAX: usize = 200;
-
-/// Memory that one compiled entry may take, in octets (P11).
-const PATTERN_OCTETS_MAX: usize = 1 << 20;
 
 /// Why words cannot be sought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,91 +12,163 @@ pub enum WordsFault {
     Empty,
     #[error("is longer than {WORDS_CHARS_MAX} characters")]
     Length,
-    /// The pattern would take more memory than one may.
-    #[error("is too long to be sought")]
-    Size,
 }
 
-/// A pattern that finds these words, one after the other, in any text: whatever their case, with or without accents on
-/// either side (`fatura` is in `FATURA`, `orcamento` in `orçamento`, `não` in `nao`), as whole words. A `*` at the end lets
-/// the last word go on: `arve*` is in `arved` and `arvetega`. Scripts that put no space between words have no borders of
-/// words either.
-///
-/// # Errors
-/// What is wrong with the words.
-pub fn pattern_of(words: &str) -> Result<Regex, WordsFault> {
-    let words = words.trim();
-    if words.chars().count() > WORDS_CHARS_MAX {
-        return Err(WordsFault::Length);
-    }
-    let (words, goes_on) = words.strip_suffix('*').map_or((words, false), |stem| (stem, true));
-    let letters: Vec<char> = words.chars().flat_map(letters_of).collect();
-    let (Some(&first), Some(&last)) = (letters.first(), letters.last()) else { return Err(WordsFault::Empty) };
-    let mut pattern = String::new();
-    if has_borders(first) {
-        pattern.push_str(r"\b");
-    }
-    let mut in_space = false;
-    for letter in letters {
-        if letter.is_whitespace() {
-            if !in_space {
-                pattern.push_str(r"\s+");
-            }
-            in_space = true;
-            continue;
-        }
-        in_space = false;
-        // The letter, all that is this letter with an accent, and accents that stand behind it on their own.
-        pattern.push('[');
-        for form in std::iter::once(letter).chain(ACCENTED.get(&letter).into_iter().flatten().copied()) {
-            // Infallible: a String takes all.
-            let _ = write!(pattern, r"\x{{{:x}}}", u32::from(form));
-        }
-        pattern.push_str(ACCENTS);
-    }
-    if goes_on {
-        pattern.push_str(r"\w*");
-    } else if has_borders(last) {
-        pattern.push_str(r"\b");
-    }
-    RegexBuilder::new(&pattern)
-        .case_insensitive(true)
-        .size_limit(PATTERN_OCTETS_MAX)
-        .dfa_size_limit(PATTERN_OCTETS_MAX)
-        .build()
-        .map_err(|_| WordsFault::Size)
+/// Words that are sought, one after the other, in any text: whatever their case, with or without accents on either side
+/// (`fatura` is in `FATURA`, `orcamento` in `orçamento`, `não` in `nao`), as whole words. A `*` at the end lets the last word
+/// go on: `arve*` is in `arved` and `arvetega`. Scripts that put no space between words have no borders of words either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// Letters as [`letter_of`] gives them, never none; one space for any white space between words.
+    letters: Vec<char>,
+    begins_word: bool,
+    ends_word: bool,
 }
 
-/// Letters with accents by the letter without: `a` has `á à â ã ä å ā …`, in lower and upper case, of the scripts that
-/// have precomposed ones (Latin, Greek, Cyrillic, Hebrew, Arabic and those of India stand below U+2000).
-static ACCENTED: LazyLock<HashMap<char, Vec<char>>> = LazyLock::new(|| {
-    let mut accented: HashMap<char, Vec<char>> = HashMap::new();
-    for c in '\u{c0}'..'\u{2000}' {
-        let letters: Vec<char> = letters_of(c).collect();
-        if let [letter] = letters[..]
-            && letter != c
-        {
-            for form in letter.to_lowercase() {
-                accented.entry(form).or_default().push(c);
-            }
+impl Words {
+    /// Reads what a rule says.
+    ///
+    /// # Errors
+    /// What is wrong with the words.
+    pub fn parse(words: &str) -> Result<Self, WordsFault> {
+        let words = words.trim();
+        if words.chars().count() > WORDS_CHARS_MAX {
+            return Err(WordsFault::Length);
+        }
+        let (words, goes_on) = words.strip_suffix('*').map_or((words, false), |stem| (stem, true));
+        let mut letters: Vec<char> = words.chars().filter_map(letter_of).map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+        letters.dedup_by(|later, earlier| *later == ' ' && *earlier == ' ');
+        let (Some(&first), Some(&last)) = (letters.first(), letters.last()) else { return Err(WordsFault::Empty) };
+        Ok(Self { letters, begins_word: has_borders(first), ends_word: !goes_on && has_borders(last) })
+    }
+
+    /// Whether they stand in a text.
+    #[must_use]
+    pub fn are_in(&self, searched: &Searched<'_>) -> bool {
+        match self.letters[..] {
+            [first, second, ..] if self.begins_word => searched.borders_before([first, second]).any(|at| self.stand_at(searched.text, at)),
+            _ if self.begins_word => searched.borders.iter().any(|(at, _)| self.stand_at(searched.text, *at)),
+            _ => searched.text.char_indices().any(|(at, _)| self.stand_at(searched.text, at)),
         }
     }
-    accented
-});
 
-/// A character in lower case without its accents; an accent on its own is nothing.
-fn letters_of(c: char) -> impl Iterator<Item = char> {
+    fn stand_at(&self, text: &str, at: usize) -> bool {
+        let mut letter_end = at;
+        let mut rest = &text[at..];
+        for letter in &self.letters {
+            let Some(c) = rest.chars().next() else { return false };
+            if *letter == ' ' && c.is_whitespace() {
+                rest = rest.trim_start();
+            } else if letter_of(c) == Some(*letter) {
+                rest = &rest[c.len_utf8()..];
+                letter_end = text.len() - rest.len();
+                // Accents may stand behind their letter on their own.
+                rest = rest.trim_start_matches(is_accent);
+            } else {
+                return false;
+            }
+        }
+        // What counts as an accent may be a border itself, as the dash of Hebrew is.
+        let end = text.len() - rest.len();
+        !self.ends_word || (letter_end..=end).any(|at| text.is_char_boundary(at) && is_border(text, at))
+    }
+}
+
+/// Slots of [`Searched`]; beginnings with the same remainder share one.
+const SLOTS: usize = 256;
+/// No place in a list.
+const NONE: usize = usize::MAX;
+
+/// A text in which many words are sought: its words are found once.
+pub struct Searched<'t> {
+    text: &'t str,
+    /// Where a word begins or ends and a letter or digit follows, each with the place in this list of the one before it that
+    /// begins alike; [`NONE`] is none.
+    borders: Vec<(usize, usize)>,
+    /// The place of the last one, by the two letters that follow: see [`Self::slot`].
+    last: [usize; SLOTS],
+}
+
+impl<'t> Searched<'t> {
+    /// Finds the words.
+    #[must_use]
+    pub fn new(text: &'t str) -> Self {
+        let mut this = Self { text, borders: Vec::new(), last: [NONE; SLOTS] };
+        let mut in_word = false;
+        for (at, c) in text.char_indices() {
+            let was_in_word = std::mem::replace(&mut in_word, is_of_word(c));
+            if was_in_word != in_word
+                && has_borders(c)
+                && let Some(first) = letter_of(c)
+            {
+                let second = text[at + c.len_utf8()..].chars().find_map(letter_of).unwrap_or(' ');
+                let last = &mut this.last[Self::slot([first, second])];
+                let before = std::mem::replace(last, this.borders.len());
+                this.borders.push((at, before));
+            }
+        }
+        this
+    }
+
+    /// Borders that these letters may follow.
+    fn borders_before(&self, beginning: [char; 2]) -> impl Iterator<Item = usize> {
+        let border = |place: usize| self.borders.get(place);
+        std::iter::successors(border(self.last[Self::slot(beginning)]), move |(_, before)| border(*before)).map(|(at, _)| *at)
+    }
+
+    fn slot([first, second]: [char; 2]) -> usize {
+        let second = if second.is_whitespace() { ' ' } else { second };
+        (first as usize * 31 + second as usize) % SLOTS
+    }
+}
+
+/// Whether a word begins or ends here (UTS 18, annex C).
+fn is_border(text: &str, at: usize) -> bool {
+    let (before, behind) = (text[..at].chars().next_back(), text[at..].chars().next());
+    before.is_some_and(is_of_word) != behind.is_some_and(is_of_word)
+}
+
+/// Letters, digits, their marks and what joins them.
+fn is_of_word(c: char) -> bool {
+    match c {
+        '\0'..='\x7f' => c.is_ascii_alphanumeric() || c == '_',
+        // Most of what is not ASCII, without a look into the tables.
+        'À'..='ɏ' => !matches!(c, '×' | '÷'),
+        _ => regex_syntax::is_word_character(c),
+    }
+}
+
+/// A character in lower case without its accents, the same for all that only differ in them; an accent on its own is none.
+fn letter_of(c: char) -> Option<char> {
     const DECOMPOSITION: CanonicalDecompositionBorrowed<'static> = CanonicalDecompositionBorrowed::new();
-    let mut letter = c;
+    if c.is_ascii() {
+        return Some(c.to_ascii_lowercase());
+    }
+    let mut letter = folded(c);
     // One accent is taken off at a time: ǡ is ȧ with a macron. None has more than three.
     for _ in 0..4 {
+        // Scripts that have letters with accents stand below.
+        if !('\u{c0}'..'\u{2000}').contains(&letter) {
+            break;
+        }
         match DECOMPOSITION.decompose(letter) {
             Decomposed::Expansion(base, accent) if is_accent(accent) => letter = base,
             Decomposed::Singleton(same) => letter = same,
             Decomposed::Expansion(..) | Decomposed::Default => break,
         }
     }
-    Some(letter).filter(|letter| !is_accent(*letter)).into_iter().flat_map(char::to_lowercase)
+    Some(folded(letter)).filter(|letter| !is_accent(*letter))
+}
+
+/// The one lower case letter of all that are the same in another case: σ of Σ, σ and ς.
+fn folded(c: char) -> char {
+    let only = |mut chars: &mut dyn Iterator<Item = char>| (&mut chars).next().filter(|_| chars.next().is_none());
+    if c == 'ı' {
+        // Its capital is the I of all others.
+        return c;
+    }
+    let capital = only(&mut c.to_uppercase()).unwrap_or(c);
+    only(&mut capital.to_lowercase()).unwrap_or(c)
 }
 
 /// Signs that only colour a letter: the accents of Latin, Greek and Cyrillic, the points of Hebrew and Arabic. The marks of
@@ -111,9 +176,6 @@ fn letters_of(c: char) -> impl Iterator<Item = char> {
 const fn is_accent(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}')
 }
-
-/// Ends the set of a letter's forms, and lets the signs of [`is_accent`] follow it.
-const ACCENTS: &str = r"][\x{300}-\x{36f}\x{591}-\x{5c7}\x{610}-\x{61a}\x{64b}-\x{65f}]*";
 
 /// Whether a word that begins or ends with this character has a border there that a text shows. Han, kana, Thai, Lao,
 /// Khmer and Burmese are written without spaces; a sign such as `+` is no part of a word.
@@ -165,6 +227,11 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use regex::{Regex, RegexBuilder};
+    use std::collections::HashMap;
+    use std::fmt::Write as _;
+    use std::sync::LazyLock;
 
     #[test]
     fn words_are_found_as_people_write_them() {
@@ -191,11 +258,53 @@ mod tests {
             ("việt", "viet", true, "two accents on one letter"),
             ("street", "straße", false, "another letter is another letter"),
         ] {
-            assert_eq!(pattern_of(words).unwrap().is_match(text), expect, "{words} in {text}: {why}");
+            assert_eq!(Words::parse(words).unwrap().are_in(&Searched::new(text)), expect, "{words} in {text}: {why}");
         }
-        assert_eq!(pattern_of(" * ").unwrap_err(), WordsFault::Empty);
-        assert_eq!(pattern_of(&"a".repeat(201)).unwrap_err(), WordsFault::Length);
-        assert!(pattern_of(&"a".repeat(200)).is_ok(), "the longest fits into its memory");
+        assert_eq!(Words::parse(" * ").unwrap_err(), WordsFault::Empty);
+        assert_eq!(Words::parse(&"a".repeat(201)).unwrap_err(), WordsFault::Length);
+        assert!(Words::parse(&"a".repeat(200)).is_ok(), "the longest");
+    }
+
+    /// The same as a regular expression, by which the search is checked: what it says of cases, borders and spaces is Unicode's.
+    fn pattern(words: &Words) -> Regex {
+        static FORMS: LazyLock<HashMap<char, Vec<char>>> = LazyLock::new(|| {
+            let mut forms: HashMap<char, Vec<char>> = HashMap::new();
+            for c in '\u{c0}'..'\u{2000}' {
+                if let Some(letter) = letter_of(c) {
+                    forms.entry(letter).or_default().push(c);
+                }
+            }
+            forms
+        });
+        const ACCENTS: &str = r"[\x{300}-\x{36f}\x{591}-\x{5c7}\x{610}-\x{61a}\x{64b}-\x{65f}]*";
+        let border = |is_there: bool| if is_there { r"\b" } else { "" };
+        let mut pattern = border(words.begins_word).to_owned();
+        for letter in &words.letters {
+            if *letter == ' ' {
+                pattern.push_str(r"\s+");
+                continue;
+            }
+            pattern.push('[');
+            for form in FORMS.get(letter).into_iter().flatten().chain([letter]) {
+                let _ = write!(pattern, r"\x{{{:x}}}", u32::from(*form));
+            }
+            pattern.push(']');
+            pattern.push_str(ACCENTS);
+        }
+        pattern.push_str(border(words.ends_word));
+        RegexBuilder::new(&pattern).case_insensitive(true).build().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_found_where_a_regular_expression_finds_them(
+            words in "[aAãéEςσΣĸıİk\u{212a}ß²_x9 +א\u{5be}\u{301}な發カガ]{1,4}[*]?",
+            text in "[aAãéEςσΣĸıİk\u{212a}ß²_x9 \n\u{a0}.+א\u{5be}\u{5b0}\u{301}な發カガ\u{200d}×]{0,30}",
+        ) {
+            if let Ok(words) = Words::parse(&words) {
+                prop_assert_eq!(words.are_in(&Searched::new(&text)), pattern(&words).is_match(&text));
+            }
+        }
     }
 
     #[test]

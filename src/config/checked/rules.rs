@@ -7,7 +7,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::message::Channel;
 use crate::domain::policy::{Action, Agent, Condition, Rule};
 use crate::domain::ticket::TAGS_MAX;
-use crate::domain::words::pattern_of;
+use crate::domain::words::Words;
 
 /// Entries of one rule's `text`, and rules: each entry is a pattern in memory (P11).
 const TEXTS_MAX: usize = 200;
@@ -89,8 +89,8 @@ impl Check<'_> {
             return condition;
         }
         for text in words {
-            match pattern_of(text) {
-                Ok(pattern) => condition.text.push((text.clone(), pattern)),
+            match Words::parse(text) {
+                Ok(words) => condition.text.push((text.clone(), words)),
                 Err(wrong) => self.fault(&format!("{path}.text"), format!("'{}' {wrong}", text.chars().take(40).collect::<String>())),
             }
         }

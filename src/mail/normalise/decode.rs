@@ -141,17 +141,18 @@ fn quoted_printable(octets: &[u8], octets_max: usize) -> (Vec<u8>, bool) {
         let text = line.trim_ascii_end();
         let soft = text.last() == Some(&b'=');
         let text = if soft { &text[..text.len() - 1] } else { text };
-        let mut i = 0;
-        while i < text.len() {
-            if text[i] == b'='
-                && let (Some(high), Some(low)) = (hex(text.get(i + 1)), hex(text.get(i + 2)))
-            {
+        let mut rest = text;
+        loop {
+            let plain = memchr::memchr(b'=', rest).unwrap_or(rest.len());
+            out.extend_from_slice(&rest[..plain]);
+            let Some(behind) = rest.get(plain + 1..) else { break };
+            if let (Some(high), Some(low)) = (hex(behind.first()), hex(behind.get(1))) {
                 out.push(high << 4 | low);
-                i += 3;
+                rest = &behind[2..];
             } else {
-                damaged |= text[i] == b'=';
-                out.push(text[i]);
-                i += 1;
+                damaged = true;
+                out.push(b'=');
+                rest = behind;
             }
         }
         if ended && !soft {

@@ -39,9 +39,23 @@ fn of_head(domain: &[u8], head: &[u8], has_message_id: bool) -> blake3::Hasher {
         hash.update(&u64::try_from(value.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(&value);
     };
-    for name in SENDERS_OWN {
-        for found in fields(head).filter(|f| f.name.eq_ignore_ascii_case(name)) {
-            field(name, found.value);
+    // The first of each and how many there are, in one pass: more than one is rare.
+    let mut found = [(None, 0usize); SENDERS_OWN.len()];
+    for field in fields(head) {
+        if let Some(nth) = SENDERS_OWN.iter().position(|name| field.name.eq_ignore_ascii_case(name)) {
+            let (first, count) = &mut found[nth];
+            first.get_or_insert(field.value);
+            *count += 1;
+        }
+    }
+    for (name, (first, count)) in SENDERS_OWN.iter().zip(found) {
+        if let Some(value) = first {
+            field(name, value);
+        }
+        if count > 1 {
+            for another in fields(head).filter(|f| f.name.eq_ignore_ascii_case(name)).skip(1) {
+                field(name, another.value);
+            }
         }
     }
     if !has_message_id {

@@ -207,9 +207,8 @@ pub(super) fn newest(mut ids: Vec<MessageId>) -> Vec<MessageId> {
     ids.split_off(ids.len().saturating_sub(REFERENCES_MAX))
 }
 
-/// To and Cc, each address once.
-pub(super) fn recipients(fields: &Fields, defects: &mut Vec<Defect>) -> Vec<Contact> {
-    let mut found = contacts(fields, &["to", "cc"]);
+/// To and Cc, of which not more than are kept.
+pub(super) fn recipients(mut found: Vec<Contact>, defects: &mut Vec<Defect>) -> Vec<Contact> {
     if found.len() > RECIPIENTS_MAX {
         flag(defects, "many_recipients", format!("names {} recipients: the first {RECIPIENTS_MAX} are kept", found.len()));
         found.truncate(RECIPIENTS_MAX);
@@ -252,10 +251,10 @@ fn usable(address: &str, field: &str) -> Option<EmailAddress> {
     if field.contains(address) { EmailAddress::parse(address).ok() } else { None }
 }
 
-/// Each address that this copy went to.
-pub(super) fn addressed(fields: &Fields) -> Vec<EmailAddress> {
+/// Each address that this copy went to; `named` are those of To and Cc.
+pub(super) fn addressed(fields: &Fields, named: &[Contact]) -> Vec<EmailAddress> {
     let mut found: Vec<EmailAddress> = Vec::new();
-    let from_lists = contacts(fields, &["to", "cc"]).into_iter().map(|c| c.address);
+    let from_lists = named.iter().map(|c| c.address.clone());
     let from_trace = ["delivered-to", "x-original-to", "envelope-to"]
         .into_iter()
         .flat_map(|name| fields.all(name))

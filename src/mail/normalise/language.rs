@@ -1,7 +1,6 @@
 //! Language of a text, only where it is certain enough to answer in.
 
 use crate::domain::message::Language;
-use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 use whatlang::Lang;
 
@@ -116,16 +115,53 @@ const SMALL_WORDS: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// Each small word with the languages that have it, as bits in the order of the table.
-static LANGUAGES_OF: LazyLock<HashMap<&str, u8>> = LazyLock::new(|| {
-    let mut of = HashMap::new();
+/// A word of at most [`Self::OCTETS_MAX`] octets in one number.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Word {
+    octets: u128,
+    len: usize,
+}
+
+impl Word {
+    /// No small word is longer.
+    const OCTETS_MAX: usize = 16;
+
+    fn push(&mut self, c: char) {
+        for octet in c.encode_utf8(&mut [0; 4]).bytes() {
+            self.octets = self.octets << 8 | u128::from(octet);
+            self.len += 1;
+        }
+    }
+}
+
+/// Each small word with the languages that have it, as bits in the order of the table. A word's place is its [`slot`] or, if
+/// that was taken, the next that was free.
+static LANGUAGES_OF: LazyLock<[(Word, u8); SLOTS]> = LazyLock::new(|| {
+    let mut of = [(Word::default(), 0); SLOTS];
     for (nth, (_, words)) in SMALL_WORDS.iter().enumerate() {
-        for word in *words {
-            *of.entry(*word).or_default() |= 1 << nth;
+        for text in *words {
+            let mut word = Word::default();
+            text.chars().for_each(|c| word.push(c));
+            let mut at = slot(word);
+            while of[at].1 != 0 && of[at].0 != word {
+                at = (at + 1) % SLOTS;
+            }
+            of[at].0 = word;
+            of[at].1 |= 1 << nth;
         }
     }
     of
 });
+
+/// Four times as many as there are small words: few have to move on, and a search soon ends.
+const SLOTS: usize = 1024;
+
+/// Fibonacci hashing: the upper bits of a product depend on all octets.
+fn slot(word: Word) -> usize {
+    let folded = (word.octets >> 64) ^ (word.octets & u128::from(u64::MAX));
+    let product = u64::try_from(folded).unwrap_or_default().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(product >> 32).unwrap_or_default() % SLOTS
+}
 
 /// How many of a text's words are small words of which language.
 #[derive(Default)]
@@ -143,23 +179,50 @@ struct Count {
 
 impl SmallWords {
     fn of(text: &str) -> Self {
-        let text = text.to_lowercase();
         let mut this = Self::default();
         for (nth, count) in this.counts.iter_mut().enumerate() {
             count.language = nth;
         }
-        let mut seen = HashSet::new();
-        for word in text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty()) {
-            this.words += 1;
-            let Some((word, languages)) = LANGUAGES_OF.get_key_value(word) else { continue };
-            let first = seen.insert(*word);
-            for count in this.counts.iter_mut().filter(|count| languages & (1 << count.language) != 0) {
-                count.found += 1;
-                count.different += usize::from(first);
+        let mut seen = [false; SLOTS];
+        let mut word = Word::default();
+        let mut lower = |c: char| {
+            if c.is_alphanumeric() || c == '\'' {
+                word.push(c);
+            } else {
+                this.count(std::mem::take(&mut word), &mut seen);
             }
+        };
+        for c in text.chars() {
+            if c.is_ascii() { lower(c.to_ascii_lowercase()) } else { c.to_lowercase().for_each(&mut lower) }
         }
+        this.count(word, &mut seen);
         this.counts.sort_by_key(|count| std::cmp::Reverse(count.found));
         this
+    }
+
+    fn count(&mut self, word: Word, seen: &mut [bool; SLOTS]) {
+        if word.len == 0 {
+            return;
+        }
+        self.words += 1;
+        if word.len > Word::OCTETS_MAX {
+            return;
+        }
+        let mut at = slot(word);
+        while LANGUAGES_OF[at].0 != word {
+            if LANGUAGES_OF[at].1 == 0 {
+                return;
+            }
+            at = (at + 1) % SLOTS;
+        }
+        let first = !std::mem::replace(&mut seen[at], true);
+        let mut languages = LANGUAGES_OF[at].1;
+        while languages != 0 {
+            let count = &mut self.counts[languages.trailing_zeros() as usize];
+            count.found += 1;
+            count.different += usize::from(first);
+            languages &= languages - 1;
+        }
     }
 
     /// Nobody would doubt it: several of its words, many of all, and hardly any of another; or of a sister's, which has many of the

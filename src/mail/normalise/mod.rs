@@ -159,11 +159,12 @@ pub fn normalise(raw: &[u8], limits: &NormaliseLimits) -> Parsed {
     let message_id = fields.first("message-id").and_then(|v| headers::message_ids(v).into_iter().next());
     let fingerprint = fingerprint::of(head, body, message_id.is_some());
     let from = headers::from(&fields, &mut defects);
-    let recipients = headers::recipients(&fields, &mut defects);
+    let named = headers::contacts(&fields, &["to", "cc"]);
+    let addressed = headers::addressed(&fields, &named);
+    let recipients = headers::recipients(named, &mut defects);
     let subject = headers::subject(&fields);
     let sent_at = headers::sent_at(&fields, &mut defects);
     let content = content::read(octets, head.len(), has_fields, limits, &mut defects);
-    let addressed = headers::addressed(&fields);
     let report = content.report.or_else(|| {
         bounce::plain::read(bounce::plain::Facts {
             headers: &fields.all,

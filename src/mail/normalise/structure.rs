@@ -104,16 +104,17 @@ fn field_name(line: &[u8]) -> Option<(&str, usize)> {
 
 /// A value on one line: line ends are taken out, white space around it is cut; a lone CR becomes a space.
 pub(in crate::mail) fn unfold(value: &[u8]) -> Vec<u8> {
-    let mut line = Vec::with_capacity(value.len());
-    for (at, &b) in value.iter().enumerate() {
-        match b {
-            b'\n' => {}
-            b'\r' if value.get(at + 1) == Some(&b'\n') => {}
-            b'\r' => line.push(b' '),
-            other => line.push(other),
+    let mut rest = value.trim_ascii();
+    let mut line = Vec::with_capacity(rest.len());
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
+        line.extend_from_slice(&rest[..at]);
+        if rest[at] == b'\r' && rest.get(at + 1) != Some(&b'\n') {
+            line.push(b' ');
         }
+        rest = &rest[at + 1..];
     }
-    line.trim_ascii().to_vec()
+    line.extend_from_slice(rest);
+    line
 }
 
 enum Place {

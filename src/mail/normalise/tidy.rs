@@ -3,13 +3,25 @@
 use super::{NormaliseLimits, flag};
 use crate::domain::message::Defect;
 
+/// Octets of characters that stay as they are. Of those beyond ASCII that is all but what begins with C2 (up to U+00BF), E2 (from
+/// U+2000 on) or EF (from U+F000 on), which have to be looked at.
+const IS_PLAIN: [bool; 256] = {
+    let mut is_plain = [false; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        is_plain[octet] = matches!(octet, 0x20..=0x7e | 0x0a | 0x09 | 0x80..=0xc1 | 0xc3..=0xe1 | 0xe3..=0xee | 0xf0..);
+        octet += 1;
+    }
+    is_plain
+};
+
 /// One kind of line end, no control characters: NUL and its like are shown as U+FFFD, nothing is cut at them.
 pub(super) fn tidy(text: &str) -> String {
     let mut tidied = String::with_capacity(text.len());
     let mut rest = text;
     loop {
         // Nearly all there is, at once.
-        let plain = rest.bytes().position(|octet| !matches!(octet, b' '..=b'~' | b'\n' | b'\t')).unwrap_or(rest.len());
+        let plain = rest.bytes().position(|octet| !IS_PLAIN[usize::from(octet)]).unwrap_or(rest.len());
         let (start, behind) = rest.split_at(plain);
         tidied.push_str(start);
         let mut chars = behind.chars().peekable();

@@ -44,6 +44,7 @@ struct Line<'a> {
     text: &'a str,
     start: usize,
     end: usize,
+    may_end_attribution: bool,
 }
 
 /// How a quotation begins.
@@ -72,7 +73,8 @@ impl<'a> Reader<'a> {
         let mut start = 0;
         for line in text.split_inclusive('\n') {
             let end = start + line.len();
-            lines.push(Line { text: line.trim_end_matches(['\n', '\r']), start, end });
+            let text = line.trim_end_matches(['\n', '\r']);
+            lines.push(Line { text, start, end, may_end_attribution: may_end_attribution(text) });
             start = end;
         }
         let kinds = vec![SpanKind::New; lines.len()];
@@ -178,7 +180,7 @@ impl<'a> Reader<'a> {
     fn is_attribution(&self, at: usize, count: usize) -> bool {
         const OCTETS_MAX: usize = 400;
         let Some(lines) = self.lines.get(at..at + count) else { return false };
-        if !lines.last().is_some_and(|last| may_end_attribution(last.text)) {
+        if !lines.last().is_some_and(|last| last.may_end_attribution) {
             return false;
         }
         if lines.iter().any(|l| l.text.trim().is_empty()) || lines.iter().map(|l| l.text.len()).sum::<usize>() > OCTETS_MAX {
@@ -358,7 +360,7 @@ pub(in crate::mail) fn is_rule(text: &str) -> bool {
 pub(in crate::mail) fn heading(text: &str) -> Option<Heading> {
     const NAME_OCTETS_MAX: usize = 40;
     let text = text.trim_start_matches(['*', ' ', '\t', '|', '\u{a0}']);
-    let colon = text.find([':', '：']).filter(|at| *at <= NAME_OCTETS_MAX)?;
+    let (colon, _) = text.char_indices().take_while(|(at, _)| *at <= NAME_OCTETS_MAX).find(|(_, c)| matches!(c, ':' | '：'))?;
     let name = text[..colon].trim_end_matches(['*', ' ', '\u{a0}']).to_lowercase();
     HEADINGS.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(heading, _)| *heading)
 }
