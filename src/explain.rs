@@ -4,6 +4,7 @@ use crate::channel::Received;
 use crate::domain::change::Landing;
 use crate::domain::message::{Source, TicketNumber};
 use crate::domain::outbound::{Audience, Outbound, Piece, Route};
+use crate::domain::route;
 use crate::intake::Desk;
 use crate::store::StoreFault;
 use crate::view::{self, HistoryView, TicketView};
@@ -21,6 +22,8 @@ pub struct Explained {
     pub quarantine: Option<String>,
     /// Each decision with its reason.
     pub history: Vec<HistoryView>,
+    /// Each rule in its order, with what matched, or else what did not; none where no rule is run.
+    pub rules: Vec<RuleView>,
     /// What would be sent, to whom.
     pub outbox: Vec<MailView>,
     /// The text that counts as new.
@@ -30,6 +33,14 @@ pub struct Explained {
     pub verdict: String,
     pub verdict_why: String,
     pub defects: Vec<String>,
+}
+
+/// Whether a rule holds, and why or why not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RuleView {
+    pub name: String,
+    pub holds: bool,
+    pub why: String,
 }
 
 /// A mail that would be sent.
@@ -59,6 +70,13 @@ pub async fn explain(desk: &Desk, raw: &[u8]) -> Result<Explained, StoreFault> {
         (_, None, Some(ticket)) if ticket.version == 0 => "new",
         (_, None, _) => "append",
     };
+    let now = desk.clock().now();
+    // A copy of what was decided about before is not decided about again.
+    let rules = if context.seen.is_none() { route::explain_message(&inbound, &context, &desk.policy(), now) } else { Vec::new() };
+    let of_rule = |(name, found): (String, Result<String, String>)| match found {
+        Ok(why) => RuleView { name, holds: true, why },
+        Err(why) => RuleView { name, holds: false, why },
+    };
     let ticket = change.tickets.first().map(view::of_ticket);
     let text_of = |outbound: &Outbound| {
         let mut text = String::new();
@@ -79,6 +97,7 @@ pub async fn explain(desk: &Desk, raw: &[u8]) -> Result<Explained, StoreFault> {
         ticket: ticket.or_else(|| seen(desk, context.seen)),
         quarantine: change.quarantine.as_ref().map(|q| format!("{}: {}", q.reason, q.detail)),
         history: change.history.iter().map(|(_, line)| view::of_history(line)).collect(),
+        rules: rules.into_iter().map(of_rule).collect(),
         outbox: change
             .outbox
             .iter()
@@ -136,6 +155,12 @@ impl Explained {
         }
         for line in &self.history {
             let _ = writeln!(out, "  {:<16} {}\n  {:<16}   because {}", line.by, line.what, "", line.why);
+        }
+        if !self.rules.is_empty() {
+            out.push_str("rules\n");
+        }
+        for rule in &self.rules {
+            let _ = writeln!(out, "  {:<3} {}: {}", if rule.holds { "yes" } else { "no" }, rule.name, rule.why);
         }
         for mail in &self.outbox {
             let _ = writeln!(

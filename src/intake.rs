@@ -408,6 +408,7 @@ impl Desk {
         let bounce = parsed.report.as_ref().and_then(|report| report.tie(signer, &parsed.addressed));
         let own_id = parsed.message_id.as_ref().is_some_and(|id| signer.is_ours(id).is_some());
         let own = own_id || parsed.loop_marks.contains(&signer.loop_mark());
+        let headers = policy.rules.headers(parsed.headers.iter().map(|field| (field.name.as_str(), field.value.as_str())));
         let machine = if own { Some((Machine::Ourselves, "it bears a mark of ours".to_owned())) } else { parsed.machine };
         Inbound {
             source,
@@ -433,6 +434,7 @@ impl Desk {
             language: parsed.language,
             defects,
             judgement,
+            headers,
             forwarded,
         }
     }

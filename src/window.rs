@@ -112,6 +112,7 @@ impl Desk {
             language: visitor.language,
             defects: Vec::new(),
             judgement,
+            headers: Vec::new(),
             forwarded: None,
         })
     }

@@ -5,6 +5,9 @@ use std::path::Path;
 
 pub(super) fn check(config: &Path) -> Result<(), Ended> {
     let settings = super::settings(config)?;
+    for warning in &settings.warnings {
+        say(&format!("warning: {warning}"));
+    }
     let policy = &settings.policy;
     say(&format!(
         "{}: right. {} mailboxes, {} teams, {} agents, {} tiers, {} rules, {} customers.",

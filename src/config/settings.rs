@@ -1,5 +1,6 @@
 //! What the daemon's edges are told: hosts, files, limits. The decisions' part is [`Policy`].
 
+use super::fault::Fault;
 use crate::domain::address::EmailAddress;
 use crate::domain::policy::Policy;
 use secrecy::SecretString;
@@ -13,6 +14,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub policy: Arc<Policy>,
+    /// What is not wrong, but most likely not meant: `guichet check` shows it.
+    pub warnings: Vec<Fault>,
     pub state_dir: PathBuf,
     pub mailboxes: Vec<MailboxSettings>,
     pub relay: Relay,

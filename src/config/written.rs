@@ -35,6 +35,7 @@ pub(super) struct Desk {
     pub(super) languages: Option<Words>,
     pub(super) customers: Option<String>,
     pub(super) templates: Option<String>,
+    pub(super) cues: Option<String>,
     pub(super) first_number: Option<u64>,
     pub(super) close_solved_after: Option<String>,
     pub(super) reopen_closed_within: Option<String>,
@@ -179,6 +180,7 @@ pub(super) struct Tier {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct Sla {
+    pub(super) name: Option<String>,
     pub(super) tier: Option<String>,
     pub(super) priority: Option<String>,
     pub(super) calendar: Option<String>,
@@ -193,7 +195,9 @@ pub(super) struct Sla {
 pub(super) struct Rule {
     pub(super) name: Option<String>,
     pub(super) when: When,
+    pub(super) unless: Option<When>,
     pub(super) then: Option<Then>,
+    pub(super) stop: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -202,9 +206,33 @@ pub(super) struct When {
     pub(super) channel: Option<OneOrMany>,
     pub(super) mailbox: Option<OneOrMany>,
     pub(super) tier: Option<OneOrMany>,
+    pub(super) plan: Option<OneOrMany>,
+    pub(super) organisation: Option<OneOrMany>,
     pub(super) sender: Option<OneOrMany>,
-    pub(super) text: Option<OneOrMany>,
+    pub(super) authenticity: Option<OneOrMany>,
     pub(super) language: Option<OneOrMany>,
+    pub(super) first_contact: Option<bool>,
+    pub(super) reopened: Option<bool>,
+    pub(super) hours: Option<String>,
+    pub(super) attachment: Option<bool>,
+    pub(super) attachment_type: Option<OneOrMany>,
+    pub(super) attachment_octets_min: Option<u64>,
+    pub(super) header: Vec<Header>,
+    pub(super) subject: Option<OneOrMany>,
+    pub(super) text: Option<OneOrMany>,
+    pub(super) body: Option<OneOrMany>,
+    pub(super) subject_regex: Option<OneOrMany>,
+    pub(super) text_regex: Option<OneOrMany>,
+    pub(super) body_regex: Option<OneOrMany>,
+    pub(super) cue: Option<OneOrMany>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub(super) struct Header {
+    pub(super) name: Option<String>,
+    pub(super) text: Option<OneOrMany>,
+    pub(super) regex: Option<OneOrMany>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -214,6 +242,12 @@ pub(super) struct Then {
     pub(super) priority: Option<String>,
     pub(super) tags: Option<OneOrMany>,
     pub(super) assignee: Option<String>,
+    pub(super) skill: Option<OneOrMany>,
+    pub(super) policy: Option<String>,
+    pub(super) template: Option<String>,
+    pub(super) notify: Option<OneOrMany>,
+    pub(super) hold: Option<bool>,
+    pub(super) spam: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -275,10 +275,9 @@ pub(super) fn opens(
     let (inbound, warning) = warned(inbound, policy, now);
     let inbound = &*inbound;
     let from = inbound.from.as_ref().map(|f| &f.address);
-    let known = policy.know_sender(from, &inbound.judgement, now);
-    let (home, mailbox) = home(inbound, policy);
-    let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(super::ticket::Priority::Medium, |t| t.priority);
-    let routing = route::route(inbound, &known, (home, priority), policy, now);
+    let start = route::Start::of(inbound, policy, now);
+    let routing = route::route(start.matter(inbound, context, now), policy);
+    let route::Start { known, mailbox, .. } = start;
     let language = policy.language(known.language.into_iter().chain(inbound.language));
     let name = inbound.from.as_ref().map(|f| f.name.as_str()).filter(|n| !n.is_empty()).unwrap_or(&known.name);
     let number = context.next_number.unwrap_or(TicketNumber(policy.desk.first_number));
@@ -321,7 +320,10 @@ pub(super) fn opens(
     lines.push(line(now, Actor::Desk, &format!("tier {}", ticket.tier), &known.why));
     lines.extend(warning);
     lines.extend(routing.history);
-    lines.extend(lifecycle::opened(&mut ticket, policy, now));
+    lines.extend(match &routing.spam {
+        Some(rule) => lifecycle::close(&mut ticket, now, Actor::Rule(rule.clone()), "spam"),
+        None => lifecycle::opened(&mut ticket, policy, now),
+    });
 
     lines.extend(copies(inbound, &mut ticket, policy, now));
     expect(inbound, &ticket, context, change);
@@ -330,10 +332,17 @@ pub(super) fn opens(
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
     let mut voice = Voice::new(policy, now);
     voice.marks = marks(context, change);
-    lines.push(voice.acknowledge(&mut ticket, inbound, &known, context));
+    (voice.also, voice.template) = (routing.notify, routing.template);
+    lines.push(match (&routing.spam, &routing.held) {
+        (Some(rule), _) => line(now, Actor::Desk, "nobody is told", &format!("rule '{rule}' says that it is spam")),
+        (None, Some(rule)) => line(now, Actor::Desk, "no acknowledgement", &format!("rule '{rule}' holds it until a person releases it")),
+        (None, None) => voice.acknowledge(&mut ticket, inbound, &known, context),
+    });
     // The past of whom he claims to be is not his.
     let earlier = if inbound.judgement.has_failed() { &[][..] } else { &context.earlier };
-    voice.notify(&mut ticket, Some(inbound), &message, &known, earlier, None);
+    if routing.spam.is_none() {
+        voice.notify(&mut ticket, Some(inbound), &message, &known, earlier, None);
+    }
     finish(change, ticket, message, lines, voice, session);
 }
 
@@ -404,7 +413,7 @@ fn warned<'a>(inbound: &'a Inbound, policy: &Policy, now: Timestamp) -> (Cow<'a,
 }
 
 /// The team and the mailbox that a message's way in belongs to.
-fn home(inbound: &Inbound, policy: &Policy) -> (String, String) {
+pub(super) fn home(inbound: &Inbound, policy: &Policy) -> (String, String) {
     let of_mail = || {
         let mailbox = policy.mailbox(inbound.source.mailbox());
         mailbox.map_or_else(Default::default, |m| (m.team.clone(), m.name.clone()))
@@ -454,6 +463,7 @@ fn customer_writes(
         record(change, &mut other, there);
         change.tickets.push(other);
     }
+    let reopens = route::is_at_rest(&ticket);
     lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
     lines.extend(copies(inbound, &mut ticket, policy, now));
     expect(inbound, &ticket, context, change);
@@ -465,11 +475,26 @@ fn customer_writes(
         ticket.requester.address = inbound.from.as_ref().map(|f| f.address.clone());
     }
     let known = policy.know_at(ticket.requester.address.as_ref(), now);
+    let mut voice = Voice::new(policy, now);
+    let mut is_spam = false;
+    if reopens {
+        let routing = route::reopen(&mut ticket, inbound, &known, policy, now);
+        if !routing.history.is_empty() {
+            lines.extend(routing.history);
+            lines.extend(lifecycle::retarget(&mut ticket, policy, now));
+        }
+        if let Some(rule) = routing.spam {
+            lines.extend(lifecycle::close(&mut ticket, now, Actor::Rule(rule), "spam"));
+            is_spam = true;
+        }
+        voice.also = routing.notify;
+    }
     let mut session = window_of(context, inbound.session().or(ticket.session));
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
-    let mut voice = Voice::new(policy, now);
     voice.marks = marks(context, change);
-    voice.notify(&mut ticket, Some(inbound), &message, &known, &context.earlier, None);
+    if !is_spam {
+        voice.notify(&mut ticket, Some(inbound), &message, &known, &context.earlier, None);
+    }
     finish(change, ticket, message, lines, voice, session);
 }
 

@@ -43,7 +43,7 @@ pub fn usable<'a>(inbound: &'a Inbound, policy: &Policy) -> Result<&'a Forwarded
 }
 
 /// The mail as its writer would have sent it.
-fn original(inbound: &Inbound, forwarded: &Forwarded, agent: &Agent) -> Inbound {
+pub(super) fn original(inbound: &Inbound, forwarded: &Forwarded, agent: &Agent) -> Inbound {
     Inbound {
         sent_at: forwarded.sent_at,
         message_id: forwarded.message_id.clone(),
@@ -65,6 +65,8 @@ fn original(inbound: &Inbound, forwarded: &Forwarded, agent: &Agent) -> Inbound 
             basis: Basis::AuthenticationResults,
             why: format!("agent {} forwarded it", agent.handle),
         },
+        // They are those of the agent's own mail.
+        headers: Vec::new(),
         forwarded: None,
         ..inbound.clone()
     }

@@ -404,6 +404,8 @@ pub struct Inbound {
     pub defects: Vec<Defect>,
     /// How far `from` is to be believed.
     pub judgement: Judgement,
+    /// Those fields of its header that some rule asks for, names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The mail of somebody else that it shows; looked for only where an agent's address writes without any claim.
     pub forwarded: Option<Box<Forwarded>>,
 }

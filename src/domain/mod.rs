@@ -2,7 +2,7 @@
 //!
 //! Read in this order: what is spoken of (`address`, `message`, `subject`, `verdict`, `ticket`, `customer`), the time in which clocks run
 //! (`calendar`, `sla`), what the configuration says (`policy`), what the store is asked and told (`change`). Then the decision
-//! itself, from `decide` down: where a message belongs (`threading`), what an agent forwards (`forward`), who answers (`route`), what
+//! itself, from `decide` down: where a message belongs (`threading`), what an agent forwards (`forward`), who answers (`route`, by `rule`), what
 //! becomes of status and clocks (`lifecycle`), how two tickets become one and one two (`merge`), what an agent orders (`command`,
 //! `arrange`) and must not tell (`leak`), what is said to whom (`notice`), and what those who run it hear (`ops`).
 
@@ -15,6 +15,9 @@ pub mod customer;
 pub mod calendar;
 pub mod sla;
 pub mod policy;
+pub mod rule;
+mod rule_index;
+pub mod cues;
 pub mod change;
 pub mod tally;
 pub mod decide;

@@ -26,6 +26,10 @@ pub struct Voice<'a> {
     now: Timestamp,
     /// Addresses that may be marked, among them the requester's.
     pub marks: Vec<&'a Mark>,
+    /// Agents, managers and ops who are notified besides those who look after the ticket.
+    pub also: Vec<EmailAddress>,
+    /// The text that acknowledges instead of `ack`.
+    pub template: Option<String>,
     /// To be queued in the same commit (P5).
     pub said: Vec<Outbound>,
     /// The desk's own words in the thread.
@@ -61,7 +65,17 @@ impl<'a> Voice<'a> {
     /// Nothing said yet.
     #[must_use]
     pub const fn new(policy: &'a Policy, now: Timestamp) -> Self {
-        Self { policy, now, marks: Vec::new(), said: Vec::new(), messages: Vec::new(), acked: None, acked_unproven: None }
+        Self {
+            policy,
+            now,
+            marks: Vec::new(),
+            also: Vec::new(),
+            template: None,
+            said: Vec::new(),
+            messages: Vec::new(),
+            acked: None,
+            acked_unproven: None,
+        }
     }
 
     /// The first automatic answer to the customer, or the reason for silence.
@@ -95,7 +109,7 @@ impl<'a> Voice<'a> {
         }
         // Nothing of the mail is repeated to somebody whom we do not know: the sender may be forged, and one who is not may have his
         // mail forwarded to others, who would read his words in our name (P6).
-        let template = if in_file { "ack" } else { "ack_unverified" };
+        let template = if in_file { self.template.clone().unwrap_or_else(|| "ack".to_owned()) } else { "ack_unverified".to_owned() };
         let clock = ticket.clocks.iter().find(|c| c.kind == ClockKind::FirstResponse);
         let (due, calendar) = (clock.map(|c| c.due), clock.map_or_else(String::new, |c| c.calendar.clone()));
         let language = ticket.language;
@@ -103,7 +117,7 @@ impl<'a> Voice<'a> {
         facts.customer = one_line(if from.name.is_empty() { &known.name } else { &from.name }, 100);
         facts.due_text = due.map_or_else(String::new, |due| self.when(due, &calendar, language));
         facts.in_hours = self.policy.calendars.get(&calendar).is_none_or(|c| c.is_open(self.now));
-        let Rendered { subject, text } = self.render(language, template, &facts);
+        let Rendered { subject, text } = self.render(language, &template, &facts);
 
         let id = self.send(
             ticket,
@@ -191,7 +205,13 @@ impl<'a> Voice<'a> {
         let copied = heard.map(|heard| to_be_copied(heard, ticket, self.policy)).unwrap_or_default();
         let copied: Vec<String> = copied.iter().map(|c| c.address.to_string()).collect();
         let (attachments, left_out) = self.within_limits(&message.attachments);
-        for (contact, audience, language) in self.watchers(ticket, except) {
+        let mut told = self.watchers(ticket, except);
+        for (contact, audience, language) in self.also() {
+            if !told.iter().any(|(other, ..)| other.address == contact.address) {
+                told.push((contact, audience, language));
+            }
+        }
+        for (contact, audience, language) in told {
             let mut facts = self.brief_facts(ticket, known, earlier, language);
             if message.judgement.has_failed() {
                 facts.doubted = address.clone().unwrap_or_default();
@@ -454,6 +474,17 @@ impl<'a> Voice<'a> {
             .map(|address| (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([])))
             .into_iter()
             .collect()
+    }
+
+    /// Whom a rule has told besides: an agent may answer, anybody else only reads.
+    fn also(&self) -> Vec<(Contact, Audience, Language)> {
+        let seat = |address: &EmailAddress| match self.policy.agent(address) {
+            Some(agent) => {
+                (contact_of(agent), Audience::Agent(agent.address.clone()), self.policy.language(agent.languages.iter().copied()))
+            }
+            None => (Contact { name: String::new(), address: address.clone() }, Audience::Informed, self.policy.language([])),
+        };
+        self.also.iter().map(seat).collect()
     }
 
     /// The ticket's team, or that of its mailbox.

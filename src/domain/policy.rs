@@ -6,11 +6,11 @@ use super::address::EmailAddress;
 use super::bounce::Mark;
 use super::calendar::Calendar;
 use super::customer::Directory;
-use super::message::{Channel, Language};
+use super::message::Language;
+use super::rule::Rules;
 use super::template::Templates;
 use super::ticket::Priority;
 use super::verdict::{Judgement, Verdict};
-use super::words::Words;
 use jiff::{SignedDuration, Timestamp};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub struct Policy {
     /// In the order of the file, the lowest first; the first is what a stranger gets.
     pub tiers: Vec<Tier>,
     pub slas: Vec<Sla>,
-    pub rules: Vec<Rule>,
+    pub rules: Rules,
     pub customers: Directory,
     pub templates: Templates,
 }
@@ -159,6 +159,8 @@ pub const WARN_AT_ELSE: f64 = 0.75;
 /// `[[sla]]`: the targets of a tier and priority.
 #[derive(Clone, Debug)]
 pub struct Sla {
+    /// By which a rule asks for it. One with a name and neither tier nor priority holds only where a rule does.
+    pub name: Option<String>,
     pub tier: Option<String>,
     pub priority: Option<Priority>,
     /// The team's, if it names none.
@@ -171,10 +173,17 @@ pub struct Sla {
 }
 
 impl Sla {
+    /// Whether it holds without being asked for.
+    #[must_use]
+    pub const fn is_for_all(&self) -> bool {
+        self.name.is_none() || self.tier.is_some() || self.priority.is_some()
+    }
+
     /// What holds where no policy does, in the team's calendar.
     #[must_use]
     pub fn fallback() -> Self {
         Self {
+            name: None,
             tier: None,
             priority: None,
             calendar: None,
@@ -186,43 +195,13 @@ impl Sla {
     }
 }
 
-/// `[[rule]]`: a condition and what it sets. Rules run in order; a later one may override an earlier.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    pub name: String,
-    pub when: Condition,
-    pub then: Action,
-}
-
-/// All that is given must hold; of each list, one entry is enough. An empty condition always holds.
-#[derive(Clone, Debug, Default)]
-pub struct Condition {
-    pub tiers: Vec<String>,
-    pub channels: Vec<Channel>,
-    pub mailboxes: Vec<String>,
-    /// Addresses, or domains as `@acme.example`, in their normal form.
-    pub senders: Vec<String>,
-    /// Words sought in subject and new text, each with what was written.
-    pub text: Vec<(String, Words)>,
-    pub languages: Vec<Language>,
-}
-
-/// What a rule that holds sets.
-#[derive(Clone, Debug, Default)]
-pub struct Action {
-    pub team: Option<String>,
-    pub priority: Option<Priority>,
-    pub tags: Vec<String>,
-    pub assignee: Option<String>,
-}
-
 impl Policy {
     /// The targets of a tier and priority: of the policies that hold, the one that says most (tier and priority, then
     /// tier, then priority, then neither), and of two that say as much the earlier in the file. None is ever missing (P4).
     #[must_use]
     pub fn sla(&self, tier: &str, priority: Priority) -> Sla {
         let mut best: Option<(u8, &Sla)> = None;
-        for sla in &self.slas {
+        for sla in self.slas.iter().filter(|sla| sla.is_for_all()) {
             let holds = sla.tier.as_deref().is_none_or(|t| t == tier) && sla.priority.is_none_or(|p| p == priority);
             let says = u8::from(sla.tier.is_some()) * 2 + u8::from(sla.priority.is_some());
             if holds && best.is_none_or(|(most, _)| says > most) {
@@ -230,6 +209,12 @@ impl Policy {
             }
         }
         best.map_or_else(Sla::fallback, |(_, sla)| sla.clone())
+    }
+
+    /// The targets of this name, if there are such.
+    #[must_use]
+    pub fn sla_named(&self, name: &str) -> Option<&Sla> {
+        self.slas.iter().find(|sla| sla.name.as_deref() == Some(name))
     }
 
     /// The calendar that a policy's time runs in: its own, else that of the team; day and night if neither is there.

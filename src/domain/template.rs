@@ -235,7 +235,7 @@ impl Templates {
             let mut fault = |line: u32, message: String| {
                 faults.push(TemplateFault { language: *language, name: name.clone(), line, message });
             };
-            if !Self::names().any(|known| known == name) {
+            if !Self::names().any(|known| known == name) && !is_extra(name) {
                 fault(1, unknown("text", name, &Self::names().collect::<Vec<_>>()));
                 continue;
             }
@@ -284,7 +284,13 @@ impl Templates {
         Self::names().filter(move |name| !self.present.contains(&(language, (*name).to_owned())))
     }
 
-    /// Names of all texts, without `words`.
+    /// Whether there is a text of this name for every language, be it that of the desk's first one or the English one.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        [self.first, Language::EN].into_iter().any(|language| self.present.contains(&(language, name.to_owned())))
+    }
+
+    /// Names of all texts that there have to be, without `words`.
     pub fn names() -> impl Iterator<Item = &'static str> {
         MAILS.into_iter().chain(PARTS)
     }
@@ -321,7 +327,7 @@ impl Templates {
         }
         for facts in NoticeFacts::samples() {
             match self.fill(language, name, &Value::from(Serde(&facts))) {
-                Ok(filled) if MAILS.contains(&name) && filled.subject.is_empty() => fault(1, "its subject comes out empty".to_owned()),
+                Ok(filled) if is_mail(name) && filled.subject.is_empty() => fault(1, "its subject comes out empty".to_owned()),
                 Ok(filled) if filled.text.is_empty() => fault(1, "it comes out empty".to_owned()),
                 Ok(filled) if name == "brief" && !filled.text.starts_with(&format!("{BRIEF_MARK}{}", facts.number)) => {
                     fault(1, format!("it has to begin with '{BRIEF_MARK}{{{{ number }}}}', by which answers are read"));
@@ -439,6 +445,15 @@ impl Default for Templates {
     }
 }
 
+/// A further acknowledgement that a rule may choose, named `ack_…`.
+fn is_extra(name: &str) -> bool {
+    name.len() > 4 && name.starts_with("ack_")
+}
+
+fn is_mail(name: &str) -> bool {
+    MAILS.contains(&name) || is_extra(name)
+}
+
 impl fmt::Debug for Templates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} templates", self.present.len())
@@ -447,7 +462,7 @@ impl fmt::Debug for Templates {
 
 /// Subject and body of a source, and the line that the body begins on; `None` if a mail has no subject.
 fn halves<'a>(name: &str, source: &'a str) -> Option<(&'a str, &'a str, u32)> {
-    if !MAILS.contains(&name) {
+    if !is_mail(name) {
         return Some(("", source, 1));
     }
     let (subject, rest) = source.split_once('\n')?;

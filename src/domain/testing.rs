@@ -98,6 +98,7 @@ pub(crate) fn policy() -> Policy {
     );
     sources.insert((Language::EN, "chat_expected".to_owned()), "{{ desk }} {{ due_text }}\n".to_owned());
     let sla = |tier: Option<&str>, first: i64, resolution: i64| Sla {
+        name: None,
         tier: tier.map(str::to_owned),
         priority: None,
         calendar: None,
@@ -141,7 +142,7 @@ pub(crate) fn policy() -> Policy {
         calendars,
         tiers: vec![tier("basic", "free", Priority::Low), tier("advanced", "extended", Priority::High)],
         slas: vec![sla(None, 240, 2400), sla(Some("advanced"), 60, 480)],
-        rules: Vec::new(),
+        rules: super::rule::Rules::default(),
         customers,
         templates: Templates::from_sources(&sources, Language::EN).unwrap(),
     }
@@ -175,6 +176,7 @@ pub(crate) fn mail(n: u32, from: &str, subject: &str, text: &str) -> Inbound {
         language: None,
         defects: Vec::new(),
         judgement: Judgement::default(),
+        headers: Vec::new(),
         forwarded: None,
     }
 }

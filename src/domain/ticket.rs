@@ -145,6 +145,8 @@ pub struct SplitOff {
 pub const PARTICIPANTS_MAX: usize = 50;
 /// The tag of a ticket that is not worth an answer.
 pub const SPAM_TAG: &str = "spam";
+/// The tag of a ticket whose customer gets no automatic mail until a person takes it away.
+pub const HELD_TAG: &str = "held";
 pub const THIRD_PARTIES_MAX: usize = 20;
 pub const TAGS_MAX: usize = 50;
 /// How many tickets one may hold that were merged into it, at any remove; so long is the longest chain of redirections.

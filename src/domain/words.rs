@@ -42,6 +42,16 @@ impl Words {
         Ok(Self { letters, begins_word: has_borders(first), ends_word: !goes_on && has_borders(last) })
     }
 
+    /// What is compared: never none.
+    pub(super) fn letters(&self) -> &[char] {
+        &self.letters
+    }
+
+    /// Whether they can only stand where a word begins.
+    pub(super) const fn begins_word(&self) -> bool {
+        self.begins_word
+    }
+
     /// Whether they stand in a text.
     #[must_use]
     pub fn are_in(&self, searched: &Searched<'_>) -> bool {
@@ -110,6 +120,12 @@ impl<'t> Searched<'t> {
         this
     }
 
+    /// All of it.
+    #[must_use]
+    pub const fn text(&self) -> &'t str {
+        self.text
+    }
+
     /// Borders that these letters may follow.
     fn borders_before(&self, beginning: [char; 2]) -> impl Iterator<Item = usize> {
         let border = |place: usize| self.borders.get(place);
@@ -129,7 +145,7 @@ fn is_border(text: &str, at: usize) -> bool {
 }
 
 /// Letters, digits, their marks and what joins them.
-fn is_of_word(c: char) -> bool {
+pub(super) fn is_of_word(c: char) -> bool {
     match c {
         '\0'..='\x7f' => c.is_ascii_alphanumeric() || c == '_',
         // Most of what is not ASCII, without a look into the tables.
@@ -139,7 +155,7 @@ fn is_of_word(c: char) -> bool {
 }
 
 /// A character in lower case without its accents, the same for all that only differ in them; an accent on its own is none.
-fn letter_of(c: char) -> Option<char> {
+pub(super) fn letter_of(c: char) -> Option<char> {
     const DECOMPOSITION: CanonicalDecompositionBorrowed<'static> = CanonicalDecompositionBorrowed::new();
     if c.is_ascii() {
         return Some(c.to_ascii_lowercase());
@@ -173,8 +189,13 @@ fn folded(c: char) -> char {
 
 /// Signs that only colour a letter: the accents of Latin, Greek and Cyrillic, the points of Hebrew and Arabic. The marks of
 /// other scripts are letters of theirs and stay.
-const fn is_accent(c: char) -> bool {
+pub(super) const fn is_accent(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}')
+}
+
+/// Whether a character may stand at a border of words and go on from there.
+pub(super) fn is_border_letter(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || (!c.is_ascii() && c.is_alphanumeric())
 }
 
 /// Whether a word that begins or ends with this character has a border there that a text shows. Han, kana, Thai, Lao,

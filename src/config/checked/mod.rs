@@ -1,6 +1,7 @@
 //! From what was written to what may be used: every fault is noted with its place, and the checks go on, so that one run
 //! shows them all. Where something cannot be used, its place is taken by nothing, and the whole is refused at the end.
 
+mod cues;
 mod edges;
 mod hours;
 mod rules;
@@ -18,6 +19,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Calendar;
 use crate::domain::message::Language;
 use crate::domain::policy::{Agent, CopiedFollow, Desk, Policy, Sla, Team, Tier, WARN_AT_ELSE};
+use crate::domain::rule::Rules;
 use crate::domain::ticket::Priority;
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +48,7 @@ pub(super) fn check(
     faults: &mut Vec<Fault>,
 ) -> Option<Settings> {
     let state_dir = written.desk.state_dir.as_deref().map(|dir| base_dir.join(dir)).unwrap_or_default();
-    let mut check = Check { places, faults, base_dir, credentials_dir, state_dir };
+    let mut check = Check { places, faults, warnings: Vec::new(), base_dir, credentials_dir, state_dir };
     let names = AllNames::of(written, &mut check);
     let (mailboxes, sources) = check.mailboxes(&written.mailbox, written.desk.trusted_authserv_ids.as_ref(), &names);
     let desk = check.desk(&written.desk, &mailboxes);
@@ -58,7 +60,6 @@ pub(super) fn check(
     let teams = check.teams(written, &mailboxes, &names, &agents);
     let tiers = check.tiers(written, &names);
     let slas = check.slas(written, &names);
-    let rules = check.rules(&written.rule, &names, &agents);
     let limits = check.limits(&written.limits);
     let dns = check.dns(&written.dns);
     let templates = check.templates(&written.desk, &desk.languages);
@@ -66,6 +67,11 @@ pub(super) fn check(
         let path = check.path(file);
         check.note("desk.customers", &path, |path, faults| customers::load(path, &tiers, faults))
     });
+
+    let plans = tiers.iter().flat_map(|tier| tier.plans.iter().cloned()).collect();
+    let around = rules::Around { agents: &agents, teams: &teams, ops: &desk.ops, slas: &slas, plans, templates: templates.as_ref() };
+    let rules = check.rules(&written.rule, &names, &around);
+    let cues = check.cues(&written.desk);
 
     let (chat_desk, chat_settings) = chat.flatten().unzip();
     let policy = Policy {
@@ -77,12 +83,13 @@ pub(super) fn check(
         calendars,
         tiers,
         slas,
-        rules,
+        rules: Rules::new(rules, cues),
         customers: customers.flatten().unwrap_or_default(),
         templates: templates?,
     };
     Some(Settings {
         policy: Arc::new(policy),
+        warnings: check.warnings,
         state_dir: written.desk.state_dir.is_some().then_some(check.state_dir)?,
         mailboxes: sources,
         relay: relay?,
@@ -130,6 +137,7 @@ impl AllNames {
 struct Check<'a> {
     places: Places,
     faults: &'a mut Vec<Fault>,
+    warnings: Vec<Fault>,
     base_dir: &'a Path,
     credentials_dir: Option<&'a Path>,
     /// Empty if none is written, which is a fault of its own.
@@ -142,9 +150,20 @@ impl Check<'_> {
         if self.places.is_marked(path) {
             return;
         }
+        let fault = self.at(path, message.into());
+        self.faults.push(fault);
+    }
+
+    /// Notes what is not wrong, but most likely not meant.
+    fn warning(&mut self, path: &str, message: impl Into<String>) {
+        let warning = self.at(path, message.into());
+        self.warnings.push(warning);
+    }
+
+    fn at(&self, path: &str, message: String) -> Fault {
         let place = self.places.find(path);
         let key = place.called.unwrap_or_else(|| shown(path));
-        self.faults.push(Fault { file: place.file, line: place.line, key, message: message.into() });
+        Fault { file: place.file, line: place.line, key, message }
     }
 
     /// A value that has to be there, not empty.
@@ -485,12 +504,22 @@ impl Check<'_> {
             if !(warn_at > 0.0 && warn_at < 1.0) {
                 self.fault(&path("warn_at"), format!("is {warn_at}; it has to be above 0 and below 1, such as 0.75"));
             }
+            if let Some(name) = &sla.name {
+                if let Some(wrong) = wrong_name(name) {
+                    self.fault(&path("name"), wrong);
+                } else if slas.iter().any(|other| other.name.as_ref() == Some(name)) {
+                    self.fault(&path("name"), format!("there is another sla '{name}' already; each needs a name of its own"));
+                }
+            }
+            // One that only rules ask for is in nobody's way.
+            let is_asked_for = sla.name.is_some() && sla.tier.is_none() && sla.priority.is_none();
             let is_understood = sla.priority.is_some() == priority.is_some();
-            if is_understood && slas.iter().any(|other| other.tier == sla.tier && other.priority == priority) {
+            let mut others = slas.iter().filter(|other| other.is_for_all());
+            if is_understood && !is_asked_for && others.any(|other| other.tier == sla.tier && other.priority == priority) {
                 self.fault(&format!("sla[{at}]"), "an earlier policy of this tier and priority would always win; leave one of them out");
             }
             let (tier, calendar) = (sla.tier.clone(), sla.calendar.clone());
-            slas.push(Sla { tier, priority, calendar, first_response, next_response, resolution, warn_at });
+            slas.push(Sla { name: sla.name.clone(), tier, priority, calendar, first_response, next_response, resolution, warn_at });
         }
         slas
     }
