@@ -106,7 +106,7 @@ impl Cues {
 }
 
 /// Letters that have to be there before capitals mean anything: `RE: FW: URGENT` does not.
-const LETTERS_MIN: u32 = 25;
+const LETTERS_MIN: u32 = 20;
 /// Exclamation marks, one behind the other.
 const MARKS_MIN: u32 = 3;
 

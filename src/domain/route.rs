@@ -528,3 +528,6 @@ pub(super) fn reopen(ticket: &mut Ticket, inbound: &Inbound, known: &Known, poli
     }
     routing
 }
+
+#[cfg(test)]
+mod tests;
