@@ -412,18 +412,6 @@ fn warned<'a>(inbound: &'a Inbound, policy: &Policy, now: Timestamp) -> (Cow<'a,
     (Cow::Owned(inbound), Some(told))
 }
 
-/// The team and the mailbox that a message's way in belongs to.
-pub(super) fn home(inbound: &Inbound, policy: &Policy) -> (String, String) {
-    let of_mail = || {
-        let mailbox = policy.mailbox(inbound.source.mailbox());
-        mailbox.map_or_else(Default::default, |m| (m.team.clone(), m.name.clone()))
-    };
-    match (&policy.chat, inbound.session()) {
-        (Some(chat), Some(_)) => (chat.team.clone(), chat.mailbox.clone()),
-        (Some(_), None) | (None, _) => of_mail(),
-    }
-}
-
 fn subject_of(inbound: &Inbound) -> String {
     let subject = one_line(subject::bare(&inbound.subject), SUBJECT_OCTETS_MAX);
     if !subject.is_empty() {
@@ -479,15 +467,8 @@ fn customer_writes(
     let mut is_spam = false;
     if reopens {
         let routing = route::reopen(&mut ticket, inbound, &known, policy, now);
-        if !routing.history.is_empty() {
-            lines.extend(routing.history);
-            lines.extend(lifecycle::retarget(&mut ticket, policy, now));
-        }
-        if let Some(rule) = routing.spam {
-            lines.extend(lifecycle::close(&mut ticket, now, Actor::Rule(rule), "spam"));
-            is_spam = true;
-        }
-        voice.also = routing.notify;
+        lines.extend(routing.history);
+        (is_spam, voice.also) = (routing.spam.is_some(), routing.notify);
     }
     let mut session = window_of(context, inbound.session().or(ticket.session));
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);

@@ -9,8 +9,8 @@
 use super::address::EmailAddress;
 use super::change::{Actor, Context, History};
 use super::customer::Known;
-use super::decide;
 use super::forward;
+use super::lifecycle;
 use super::message::{Attachment, Inbound};
 use super::policy::Policy;
 use super::rule::{Authenticity, Condition, Glob, HeaderIs, Hours, Occasion, PriorityChange, Rule, Said};
@@ -147,7 +147,7 @@ pub(super) struct Start {
 impl Start {
     pub(super) fn of(inbound: &Inbound, policy: &Policy, now: Timestamp) -> Self {
         let known = policy.know_sender(inbound.from.as_ref().map(|from| &from.address), &inbound.judgement, now);
-        let (team, mailbox) = decide::home(inbound, policy);
+        let (team, mailbox) = home(inbound, policy);
         let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(Priority::Medium, |t| t.priority);
         Self { known, team, mailbox, priority }
     }
@@ -424,7 +424,7 @@ impl<'a> Facts<'a> {
     }
 
     /// For people: what was asked and what is so.
-    fn why_not(&self, part: &Part, rule: &Rule, team: &str) -> String {
+    fn why_not(&self, part: Part, rule: &Rule, team: &str) -> String {
         let (inbound, known, when) = (self.matter.inbound, self.matter.known, &rule.when);
         let not = |what: &str, is: &str, wanted: &[String]| {
             let is = if is.is_empty() { "unknown" } else { is };
@@ -513,9 +513,24 @@ fn of_files(files: &[Attachment], types: &[Glob], least: Option<u64>) -> Option<
     Some(format!("attachment {} of {} octets", file.media_type, file.blob.size))
 }
 
-/// What the rules make of a ticket that its customer opens again; the clocks are the caller's. What rules do not set stays.
+/// The team and the mailbox that a message's way in belongs to.
+fn home(inbound: &Inbound, policy: &Policy) -> (String, String) {
+    let of_mail = || {
+        let mailbox = policy.mailbox(inbound.source.mailbox());
+        mailbox.map_or_else(Default::default, |m| (m.team.clone(), m.name.clone()))
+    };
+    match (&policy.chat, inbound.session()) {
+        (Some(chat), Some(_)) => (chat.team.clone(), chat.mailbox.clone()),
+        (Some(_), None) | (None, _) => of_mail(),
+    }
+}
+
+/// What the rules make of a ticket that its customer opens again, with all that follows for it. What rules do not set stays.
 pub(super) fn reopen(ticket: &mut Ticket, inbound: &Inbound, known: &Known, policy: &Policy, now: Timestamp) -> Routing {
-    let routing = route(Matter::reopened(inbound, known, ticket, now), policy);
+    let mut routing = route(Matter::reopened(inbound, known, ticket, now), policy);
+    if routing.history.is_empty() {
+        return routing;
+    }
     ticket.team.clone_from(&routing.team);
     ticket.priority = routing.priority;
     if routing.assignee.is_some() {
@@ -525,6 +540,10 @@ pub(super) fn reopen(ticket: &mut Ticket, inbound: &Inbound, known: &Known, poli
         if ticket.tags.len() < TAGS_MAX || [HELD_TAG, SPAM_TAG].contains(&tag.as_str()) {
             ticket.tags.insert(tag.clone());
         }
+    }
+    routing.history.extend(lifecycle::retarget(ticket, policy, now));
+    if let Some(rule) = &routing.spam {
+        routing.history.extend(lifecycle::close(ticket, now, Actor::Rule(rule.clone()), "spam"));
     }
     routing
 }

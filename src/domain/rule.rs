@@ -26,7 +26,7 @@ pub struct Rule {
 /// All rules in their order, with what finds the few of them that can hold for a message.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    rules: Vec<Rule>,
+    in_order: Vec<Rule>,
     pub(super) index: Index,
     pub(super) cues: Cues,
     /// Names, in lower case, of the header fields that some rule asks for.
@@ -39,7 +39,7 @@ impl Rules {
     pub fn new(rules: Vec<Rule>, cues: Cues) -> Self {
         let asked = rules.iter().flat_map(|rule| rule.when.headers.iter().chain(rule.unless.iter().flat_map(|c| &c.headers)));
         let headers = asked.map(|header| header.name.clone()).collect();
-        Self { index: Index::new(&rules), rules, cues, headers }
+        Self { index: Index::new(&rules), in_order: rules, cues, headers }
     }
 
     /// Of the header fields of a mail (names in lower case) those that some rule asks for, bounded (P11).
@@ -68,7 +68,7 @@ impl Deref for Rules {
     type Target = [Rule];
 
     fn deref(&self) -> &[Rule] {
-        &self.rules
+        &self.in_order
     }
 }
 
@@ -180,10 +180,13 @@ impl Pattern {
             return Err(PatternFault::Length);
         }
         let regex = RegexBuilder::new(written).case_insensitive(true).size_limit(Self::OCTETS_MAX).build();
-        let regex = regex.map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => PatternFault::Size,
+        let regex = regex.map_err(|error| {
+            if matches!(error, regex::Error::CompiledTooBig(_)) {
+                return PatternFault::Size;
+            }
             // It draws the place below the expression; the last line says what is wrong.
-            other => PatternFault::Syntax(other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()),
+            let said = error.to_string();
+            PatternFault::Syntax(said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
         })?;
         Ok(Self { written: written.to_owned(), regex })
     }

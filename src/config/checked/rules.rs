@@ -233,14 +233,14 @@ impl Check<'_> {
         let priority = match then.priority.as_deref() {
             Some("up") => Some(PriorityChange::Up),
             Some("down") => Some(PriorityChange::Down),
-            Some(word) => match Priority::parse(word) {
-                Some(priority) => Some(PriorityChange::Set(priority)),
-                None => {
+            Some(word) => {
+                let priority = Priority::parse(word);
+                if priority.is_none() {
                     let known = Priority::ALL.map(Priority::word).into_iter().chain(["up", "down"]);
                     self.fault(&format!("{path}.priority"), unknown("priority", word, known));
-                    None
                 }
-            },
+                priority.map(PriorityChange::Set)
+            }
             None => None,
         };
         let tags = texts(then.tags.as_ref()).to_vec();

@@ -1,6 +1,7 @@
 //! Configurations, right and wrong.
 
 mod policy;
+mod rules;
 mod wrong;
 
 use super::*;
