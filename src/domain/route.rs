@@ -95,7 +95,7 @@ pub fn explain(matter: Matter<'_>, policy: &Policy) -> Vec<(String, Result<Strin
             (false, _) if matter.occasion == Occasion::New => Err("is only for tickets that are reopened".to_owned()),
             (false, _) => Err("is only for new tickets".to_owned()),
             (true, Some(by)) => Err(format!("rule '{by}' ended the pass")),
-            (true, None) => facts.matches(rule, &routing.team).map_err(|part| facts.why_not(&part, rule, &routing.team)),
+            (true, None) => facts.matches(rule, &routing.team).map_err(|part| facts.why_not(part, rule, &routing.team)),
         };
         if let Ok(why) = &found {
             routing.apply(rule, why, matter.now);
