@@ -23,6 +23,7 @@ use super::policy::{Agent, CopiedFollow, Policy};
 use super::route;
 use super::sla::{ClockEvent, ClockKind};
 use super::subject;
+use super::tally::Tally;
 use super::threading::{self, Place};
 use super::ticket::{NAME_OCTETS_MAX, Requester, SPAM_TAG, SUBJECT_OCTETS_MAX, Status, TAGS_MAX, Ticket};
 use jiff::{Timestamp, ToSpan};
@@ -312,6 +313,7 @@ pub(super) fn opens(
         split_off: None,
         moved: Vec::new(),
         apart: Vec::new(),
+        noted: Tally::default(),
     };
 
     let mut lines = vec![line(now, Actor::Customer, &format!("opened by {}", inbound.channel.word()), why)];
@@ -491,7 +493,7 @@ fn note(inbound: &Inbound, ticket: &mut Ticket, why: &str, policy: &Policy, now:
     let message = file(inbound, ticket, customer(inbound), Visibility::Internal, &mut None, change);
     let known = policy.know_at(ticket.requester.address.as_ref(), now);
     let mut voice = Voice::new(policy, now);
-    voice.notify(ticket, Some(inbound), &message, &known, &[], None);
+    voice.notify_within_bounds(ticket, inbound, &message, &known);
     finish(change, ticket.clone(), message, lines, voice, None);
 }
 
@@ -574,7 +576,7 @@ fn aside(inbound: &Inbound, ticket: &Ticket, (what, why): (&str, &str), policy: 
     let known = policy.know_at(ticket.requester.address.as_ref(), now);
     let message = file(inbound, &mut ticket, Author::ThirdParty(from), Visibility::Internal, &mut None, change);
     let mut voice = Voice::new(policy, now);
-    voice.notify(&mut ticket, Some(inbound), &message, &known, &[], None);
+    voice.notify_within_bounds(&mut ticket, inbound, &message, &known);
     finish(change, ticket, message, lines, voice, None);
 }
 

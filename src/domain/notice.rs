@@ -34,7 +34,12 @@ pub struct Voice<'a> {
     pub acked: Option<(EmailAddress, Timestamp)>,
     /// The mailbox that he came through, if he could not prove himself.
     pub acked_unproven: Option<String>,
+    /// What is told now is the last of its kind for a while.
+    is_last_word: bool,
 }
+
+/// Notifications within an hour of what programs and third parties write in one ticket.
+const NOTED_PER_HOUR_MAX: u32 = 10;
 
 /// How the line of a ticket's history begins that tells of the first automatic answer.
 const ACKNOWLEDGED: &str = "acknowledged in";
@@ -61,7 +66,7 @@ impl<'a> Voice<'a> {
     /// Nothing said yet.
     #[must_use]
     pub const fn new(policy: &'a Policy, now: Timestamp) -> Self {
-        Self { policy, now, marks: Vec::new(), said: Vec::new(), messages: Vec::new(), acked: None, acked_unproven: None }
+        Self { policy, now, marks: Vec::new(), said: Vec::new(), messages: Vec::new(), acked: None, acked_unproven: None, is_last_word: false }
     }
 
     /// The first automatic answer to the customer, or the reason for silence.
@@ -169,6 +174,18 @@ impl<'a> Voice<'a> {
         .map(|(whose, recent, _)| format!("{recent} automatic mails to unproven senders went out {whose} within an hour"))
     }
 
+    /// A program or somebody who has no part in it wrote: as [`Voice::notify`], but only so often an hour, for neither a monitor gone
+    /// wild nor a stranger with a token may fill the mailboxes of those who look after the ticket (P6).
+    pub fn notify_within_bounds(&mut self, ticket: &mut Ticket, inbound: &Inbound, message: &Message, known: &Known) {
+        let told = ticket.noted.within_hour(self.now);
+        if told >= NOTED_PER_HOUR_MAX {
+            return;
+        }
+        ticket.noted.add(self.now);
+        self.is_last_word = told + 1 == NOTED_PER_HOUR_MAX;
+        self.notify(ticket, Some(inbound), message, known, &[], None);
+    }
+
     /// Somebody wrote: the assignee hears of it, or else the whole team. `heard` is the mail, if it has just come.
     pub fn notify(
         &mut self,
@@ -199,6 +216,7 @@ impl<'a> Voice<'a> {
                 facts.stranger = address.clone().unwrap_or_default();
             }
             facts.seq = message.seq;
+            facts.last_word = self.is_last_word;
             facts.copied.clone_from(&copied);
             if let Some(defect) = message.defects.iter().find(|d| d.name == LOOK_ALIKE) {
                 facts.look_alike.clone_from(&defect.detail);

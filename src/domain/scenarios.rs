@@ -712,3 +712,28 @@ fn p6_unproven_senders_share_caps_and_proven_ones_do_not_count() {
     world.hears(mail(2, "a@b.example", "x", "y"));
     assert_eq!(world.told(Purpose::Ack), ["joao@padaria.example"], "where nobody is asked, the file's customers are proven");
 }
+
+proptest! {
+    /// However often a customer's monitor or a stranger with a token writes, each of the team gets ten mails an hour of it.
+    #[test]
+    fn p6_no_storm_of_notifications(gaps in proptest::collection::vec(0_i64..900, 1..80), stranger in any::<bool>()) {
+        let mut world = World::new();
+        world.hears(mail(1, "joao@padaria.example", "x", "y"));
+        let before = world.told(Purpose::Notification).len();
+        let mut told: Vec<jiff::Timestamp> = Vec::new();
+        for (n, gap) in (2_u32..).zip(gaps) {
+            world.waits(SignedDuration::from_secs(gap));
+            let from = if stranger { "mallory@evil.example" } else { "joao@padaria.example" };
+            let mut inbound = proven(mail(n, from, "x", "again"), 1, false);
+            inbound.machine = (!stranger).then(|| (Machine::Generated, "Auto-Submitted".to_owned()));
+            let seen = world.told(Purpose::Notification).len();
+            world.hears(inbound);
+            prop_assert_eq!(&world.messages.last().unwrap().body.text, "again", "it is kept all the same (P3)");
+            if world.told(Purpose::Notification).len() > seen {
+                told.push(world.now);
+            }
+            prop_assert!(told.iter().filter(|at| world.now.duration_since(**at) < MIN(60)).count() <= 10);
+        }
+        prop_assert!(!told.is_empty() && world.told(Purpose::Notification).len() > before);
+    }
+}

@@ -107,6 +107,8 @@ pub struct NoticeFacts {
     pub doubted: String,
     /// The message's place in its ticket; 0 where there is none.
     pub seq: u32,
+    /// Whether more of this kind is noted in silence for a while.
+    pub last_word: bool,
     /// Whom the writer copied and who hears nothing of the ticket.
     pub copied: Vec<String>,
     /// Whom a new writer looks like: `acme.examp1e resembles acme.example`; empty for all others.
@@ -387,6 +389,7 @@ impl NoticeFacts {
             stranger: "bia@else.example".to_owned(),
             doubted: "ceo@else.example".to_owned(),
             seq: 3,
+            last_word: true,
             copied: vec!["eva@else.example".to_owned()],
             look_alike: "acme.examp1e resembles acme.example".to_owned(),
             left_out: vec!["plan.pdf (20 MiB)".to_owned()],

@@ -19,6 +19,7 @@ use super::address::{Contact, EmailAddress, one_line};
 use super::message::{Channel, Language, MessageId, Seq, SessionId, TicketNumber};
 use super::outbound::OutboxId;
 use super::sla::Clock;
+use super::tally::Tally;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -196,6 +197,8 @@ pub struct Ticket {
     pub moved: Vec<(Seq, TicketNumber)>,
     /// Tickets that a person parted from this one: the desk does not join them again by itself.
     pub apart: Vec<TicketNumber>,
+    /// How often its people were lately told of what programs and third parties wrote in it.
+    pub noted: Tally,
 }
 
 impl Ticket {

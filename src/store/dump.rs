@@ -217,6 +217,7 @@ impl Dump<'_> {
             split_off,
             moved,
             apart,
+            noted,
         } = ticket;
         let since = match status {
             Status::New | Status::Open => "-".to_owned(),
@@ -228,7 +229,7 @@ impl Dump<'_> {
             "ticket {number} version={version} status={}@{since} priority={} tier={tier} team={team} assignee={} channel={} language={language} \
              mailbox={mailbox} opened={} subject={} requester={} participants={} organisation={} session={} tags={} clocks={} \
              messages={messages} outbox={outbox} history={history} last_customer_id={} third_parties={} merged={} absorbed={} split_off={} \
-             moved={} apart={}",
+             moved={} apart={} noted={}@{:?}",
             status.word(),
             priority.word(),
             assignee.as_deref().unwrap_or("-"),
@@ -248,6 +249,8 @@ impl Dump<'_> {
             split_off.as_ref().map_or_else(|| "-".to_owned(), |s| format!("{}:{:?}", s.from, s.messages)),
             list(&moved.iter().map(|(seq, to)| format!("{seq}:{to}")).collect::<Vec<_>>()),
             list(&apart.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            noted.last,
+            noted.counts,
         )
     }
 

@@ -5,6 +5,7 @@ use crate::domain::change::{Actor, Change, History, Landing};
 use crate::domain::message::{Arrival, Author, Body, Channel, Fingerprint, Language, Message, MessageId, Source, TicketNumber, Visibility};
 use crate::domain::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
 use crate::domain::sla::{Clock, ClockKind, ClockState};
+use crate::domain::tally::Tally;
 use crate::domain::ticket::{Priority, Requester, Status, Ticket};
 use crate::domain::verdict::Judgement;
 use crate::store::{OpenFault, OpenOptions, Outcome, Store};
@@ -81,6 +82,7 @@ pub(crate) fn ticket(n: u64) -> Ticket {
         split_off: None,
         moved: Vec::new(),
         apart: Vec::new(),
+        noted: Tally::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::domain::message::*;
 use crate::domain::ops::{DeskState, Silence};
 use crate::domain::outbound::*;
 use crate::domain::sla::{Clock, ClockKind, ClockState};
+use crate::domain::tally::Tally;
 use crate::domain::ticket::{Merged, Participant, Priority, Requester, SplitOff, Status, ThirdParty, Ticket};
 use crate::domain::verdict::{Basis, Judgement, Verdict};
 use crate::store::outbox::Attempts;
@@ -129,6 +130,7 @@ fn ticket() -> impl Strategy<Value = Ticket> {
             split_off: e.3.map(|(from, messages)| SplitOff { from: TicketNumber(from), messages }),
             moved: e.4.into_iter().map(|(seq, to)| (seq, TicketNumber(to))).collect(),
             apart: e.5.into_iter().map(TicketNumber).collect(),
+            noted: Tally { last: 7, counts: vec![1, 2] },
         })
 }
 

@@ -1,9 +1,10 @@
 //! The ticket and its history.
 
-use super::{Ms, Record, Unreadable, damaged, from_postcard, twin};
+use super::{Ms, Record, TallyRecord, Unreadable, damaged, from_postcard, twin};
 use crate::domain::address::EmailAddress;
 use crate::domain::change::{Actor, History};
 use crate::domain::message::{Channel, Language, MessageId, SessionId, TicketNumber};
+use crate::domain::tally::Tally;
 use crate::domain::sla::{Clock, ClockKind, ClockState};
 use crate::domain::ticket::{Merged, Participant, Priority, Requester, SplitOff, Status, ThirdParty, Ticket};
 use crate::store::fault::StoreFault;
@@ -24,6 +25,7 @@ pub(in crate::store) struct TicketRecord {
     split_off: Option<(u64, Vec<u32>)>,
     moved: Vec<(u32, u64)>,
     apart: Vec<u64>,
+    noted: TallyRecord,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,6 +69,7 @@ impl Record for TicketRecord {
             split_off: None,
             moved: Vec::new(),
             apart: Vec::new(),
+            noted: (&Tally::default()).into(),
         })
     }
 }
@@ -103,6 +106,7 @@ impl From<&Ticket> for TicketRecord {
             split_off,
             moved,
             apart,
+            noted,
         } = ticket;
         Self {
             first: TicketRecordV1 {
@@ -134,6 +138,7 @@ impl From<&Ticket> for TicketRecord {
             split_off: split_off.as_ref().map(|SplitOff { from, messages }| (from.0, messages.clone())),
             moved: moved.iter().map(|(seq, number)| (*seq, number.0)).collect(),
             apart: apart.iter().map(|number| number.0).collect(),
+            noted: noted.into(),
         }
     }
 }
@@ -187,6 +192,7 @@ impl TicketRecord {
             split_off: self.split_off.map(|(from, messages)| SplitOff { from: TicketNumber(from), messages }),
             moved: self.moved.into_iter().map(|(seq, number)| (seq, TicketNumber(number))).collect(),
             apart: self.apart.into_iter().map(TicketNumber).collect(),
+            noted: self.noted.into(),
         })
     }
 }
