@@ -35,7 +35,7 @@ use crate::mail::list;
 use crate::mail::normalise::{NormaliseLimits, Parsed, ParsedAttachment, normalise, normalise_start};
 use crate::mail::token::Signer;
 use crate::mail::visible;
-use crate::store::{self, Outcome, Store, StoreFault, TEXT_OCTETS_MAX};
+use crate::store::{self, Outcome, Store, StoreFault, TEXT_OCTETS_MAX, TicketFilter};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::borrow::Cow;
@@ -453,9 +453,28 @@ impl Desk {
         let policy = self.policy();
         let decided = || {
             let Some(ticket) = self.0.store.ticket(number)? else { return Ok(None) };
-            Ok::<_, StoreFault>(decide::on_time(&ticket, &policy, self.0.clock.now()))
+            let marks = ticket.requester.address.as_ref().map(|address| self.0.store.mark(address)).transpose()?.flatten();
+            Ok::<_, StoreFault>(decide::on_time(&ticket, marks.as_slice(), &policy, self.0.clock.now()))
         };
         self.carry_out(decided).await
+    }
+
+    /// Other calendars are in force: looks at every ticket that is not closed, and says how many are due at another time now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn calendars_changed(&self) -> Result<usize, StoreFault> {
+        let policy = self.policy();
+        let numbers: Vec<_> = self.0.store.tickets(TicketFilter::NotClosed).map(|t| t.map(|t| t.number)).collect::<Result<_, _>>()?;
+        let mut moved = 0;
+        for number in numbers {
+            let decided = || {
+                let Some(ticket) = self.0.store.ticket(number)? else { return Ok(None) };
+                Ok::<_, StoreFault>(decide::on_calendars(&ticket, &policy, self.0.clock.now()))
+            };
+            moved += usize::from(self.carry_out(decided).await?);
+        }
+        Ok(moved)
     }
 
     /// One turn for what no message asks for: decides on what is stored, and again if that has changed meanwhile. On disk on return;

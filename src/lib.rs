@@ -196,6 +196,7 @@ pub async fn run(
     let mut sending = going_out.spawn(outbox.run(stop_out.clone()));
     let mut watching = coming_in.spawn(sla_watch::run(desk.clone(), bells.sla, stop_in.clone()));
     let mut telling = coming_in.spawn(ops_watch::run(desk.clone(), board.clone(), stop_in.clone()));
+    coming_in.spawn(keep_calendars(desk.clone(), stop_in.clone()));
     served.spawn(reload_on_hangup(hangup, reload, policy_in, stop_last.clone()));
     let mail_octets_max = usize::try_from(settings.limits.message_octets_max).unwrap_or(usize::MAX);
     let large = http::api::Large { spool, octets_max: settings.limits.fetch_octets_max };
@@ -289,6 +290,26 @@ fn watch_mailboxes(
         }
     }
     health
+}
+
+/// What is due when follows from the calendars in force: at the start, for they may have changed meanwhile, and after each reload.
+async fn keep_calendars(desk: Desk, stop: CancellationToken) {
+    let mut policies = desk.policies();
+    loop {
+        let moved = tokio::select! {
+            () = stop.cancelled() => return,
+            moved = desk.calendars_changed() => moved,
+        };
+        match moved {
+            Ok(0) => {}
+            Ok(tickets) => tracing::info!(tickets, "calendars have changed: what is due when was derived anew"),
+            Err(fault) => tracing::error!(%fault, "failed to derive what is due when from the calendars"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = policies.changed() => if changed.is_err() { return },
+        }
+    }
 }
 
 /// SIGHUP reads rules, customers and texts anew; a configuration with a fault leaves the old one in force (P12).

@@ -178,6 +178,7 @@ mod tests {
             name: name.to_owned(),
             plans: plans.iter().map(|plan| (*plan).to_owned()).collect(),
             priority: Priority::Medium,
+            checkin_after: Vec::new(),
         };
         vec![tier("basic", &[]), tier("advanced", &["extended"])]
     }

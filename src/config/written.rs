@@ -38,6 +38,10 @@ pub(super) struct Desk {
     pub(super) first_number: Option<u64>,
     pub(super) close_solved_after: Option<String>,
     pub(super) reopen_closed_within: Option<String>,
+    pub(super) nudge_after: Option<String>,
+    pub(super) nudges_max: Option<u64>,
+    pub(super) close_pending_after: Option<String>,
+    pub(super) promise_reminders: Option<OneOrMany>,
     pub(super) copied_follow: Option<String>,
     pub(super) review_after: Option<String>,
     pub(super) acks_per_hour_max: Option<u32>,
@@ -156,6 +160,7 @@ pub(super) struct Agent {
     pub(super) address: Option<String>,
     pub(super) teams: Option<OneOrMany>,
     pub(super) languages: Option<Words>,
+    pub(super) time_zone: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -174,18 +179,26 @@ pub(super) struct Tier {
     pub(super) name: Option<String>,
     pub(super) plans: Option<OneOrMany>,
     pub(super) priority: Option<String>,
+    pub(super) checkin_after: Option<OneOrMany>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct Sla {
+    pub(super) name: Option<String>,
     pub(super) tier: Option<String>,
     pub(super) priority: Option<String>,
+    pub(super) channel: Option<String>,
     pub(super) calendar: Option<String>,
     pub(super) first_response: Option<String>,
     pub(super) next_response: Option<String>,
     pub(super) resolution: Option<String>,
+    pub(super) update_every: Option<String>,
     pub(super) warn_at: Option<f64>,
+    pub(super) pause: Option<Words>,
+    pub(super) delay_notice_at: Option<f64>,
+    pub(super) delay_by: Option<String>,
+    pub(super) escalate: Option<OneOrMany>,
 }
 
 #[derive(Debug, Default, Deserialize)]

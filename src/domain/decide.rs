@@ -210,20 +210,35 @@ pub fn without_notices(mut change: Change, now: Timestamp) -> Change {
     change
 }
 
-/// Decides about a ticket whose next time has come; `None` if nothing is due yet.
+/// Decides about a ticket whose next time has come; `None` if nothing is due yet. `marks` are those of its requester's address.
 #[must_use]
-pub fn on_time(ticket: &Ticket, policy: &Policy, now: Timestamp) -> Option<Change> {
+pub fn on_time(ticket: &Ticket, marks: &[Mark], policy: &Policy, now: Timestamp) -> Option<Change> {
     let mut ticket = ticket.clone();
     let (passed, lines) = lifecycle::time_passed(&mut ticket, policy, now);
     if passed.is_empty() {
         return None;
     }
     let mut change = Change::default();
+    let mut lines = lines;
     for passed in passed {
-        notices_of(passed, &mut ticket, policy, now, &mut change);
+        notices_of(passed, &mut ticket, marks, policy, now, (&mut lines, &mut change));
     }
     record(&mut change, &mut ticket, lines);
     change.tickets.push(ticket);
+    Some(change)
+}
+
+/// Other calendars are in force: what is due when follows from the same log anew. `None` if nothing is otherwise.
+#[must_use]
+pub fn on_calendars(ticket: &Ticket, policy: &Policy, now: Timestamp) -> Option<Change> {
+    let mut anew = ticket.clone();
+    let lines = lifecycle::derive_anew(&mut anew, policy, now);
+    if anew.clocks == ticket.clocks {
+        return None;
+    }
+    let mut change = Change::default();
+    record(&mut change, &mut anew, lines);
+    change.tickets.push(anew);
     Some(change)
 }
 
@@ -244,10 +259,28 @@ pub fn on_undelivered(ticket: &Ticket, purpose: Purpose, why: &str, policy: &Pol
     change
 }
 
-fn notices_of(passed: Passed, ticket: &mut Ticket, policy: &Policy, now: Timestamp, change: &mut Change) {
+fn notices_of(
+    passed: Passed,
+    ticket: &mut Ticket,
+    marks: &[Mark],
+    policy: &Policy,
+    now: Timestamp,
+    (lines, change): (&mut Vec<History>, &mut Change),
+) {
     let mut voice = Voice::new(policy, now);
+    voice.marks = marks.iter().collect();
     match (passed.kind, passed.event) {
         (kind, ClockEvent::Warned) => voice.warn_team(ticket, kind, passed.due),
+        (ClockKind::Escalation, ClockEvent::Elapsed) => voice.escalate(ticket, usize::from(passed.step)),
+        (ClockKind::Reminder, ClockEvent::Elapsed) => voice.remind_of_promise(ticket),
+        (ClockKind::Delay, ClockEvent::Elapsed) => {
+            if let Some((due, line)) = lifecycle::delay(ticket, policy, now) {
+                lines.push(line);
+                lines.push(voice.tell_of_delay(ticket, due));
+            }
+        }
+        (ClockKind::Nudge, ClockEvent::Elapsed) => lines.push(voice.nudge(ticket)),
+        (ClockKind::Checkin, ClockEvent::Elapsed) => lines.push(voice.check_in(ticket)),
         (kind, ClockEvent::Elapsed) if kind.is_target() => {
             if !passed.was_warned {
                 voice.warn_team(ticket, kind, passed.due);
@@ -256,11 +289,17 @@ fn notices_of(passed: Passed, ticket: &mut Ticket, policy: &Policy, now: Timesta
         }
         (ClockKind::Review | ClockKind::Snooze, ClockEvent::Elapsed) => voice.remind_team(ticket),
         (
-            ClockKind::FirstResponse | ClockKind::NextResponse | ClockKind::Resolution | ClockKind::Promise | ClockKind::AutoClose,
+            ClockKind::FirstResponse
+            | ClockKind::NextResponse
+            | ClockKind::Resolution
+            | ClockKind::Promise
+            | ClockKind::Update
+            | ClockKind::AutoClose,
             ClockEvent::Elapsed,
         ) => {}
     }
     change.outbox.extend(voice.said);
+    change.messages.extend(voice.messages);
 }
 
 /// A new matter: customer, rules, clocks, acknowledgement, notifications.
@@ -314,6 +353,8 @@ pub(super) fn opens(
         moved: Vec::new(),
         apart: Vec::new(),
         noted: Tally::default(),
+        log: Vec::new(),
+        policy: None,
     };
 
     let mut lines = vec![line(now, Actor::Customer, &format!("opened by {}", inbound.channel.word()), why)];
@@ -333,6 +374,9 @@ pub(super) fn opens(
     let mut voice = Voice::new(policy, now);
     voice.marks = marks(context, change);
     lines.push(voice.acknowledge(&mut ticket, inbound, &known, context));
+    if voice.acked.is_some() {
+        lifecycle::promised_an_answer(&mut ticket, policy, now);
+    }
     // The past of whom he claims to be is not his.
     let earlier = if inbound.judgement.has_failed() { &[][..] } else { &context.earlier };
     voice.notify(&mut ticket, Some(inbound), &message, &known, earlier, None);
@@ -675,7 +719,7 @@ fn agent_writes(
 /// The commands of an agent's mail, or what is wrong with them; `None` if there is no calendar to read times by.
 fn read_orders(inbound: &Inbound, ticket: &Ticket, agent: &Agent, policy: &Policy, now: Timestamp) -> Option<Result<Orders, Vec<String>>> {
     let calendar = policy.teams.get(&ticket.team).and_then(|t| policy.calendars.get(&t.calendar)).or(policy.calendars.values().next())?;
-    Some(command::read(&inbound.body, &agent.handle, policy, calendar, now))
+    Some(command::read(&inbound.body, &agent.handle, policy, agent.zone.as_ref().unwrap_or(&calendar.zone), now))
 }
 
 /// Whether there is anybody whom a public answer could go to.
@@ -724,7 +768,7 @@ pub(super) fn carry_out(
     let by = || Actor::Agent(agent.handle.clone());
     match order {
         Command::Solve => lifecycle::solve(ticket, policy, at, now, by(), "#solve"),
-        Command::Close => lifecycle::close(ticket, now, by(), "#close"),
+        Command::Close => lifecycle::close(ticket, policy, now, by(), "#close"),
         Command::Reopen => vec![lifecycle::reopen(ticket, policy, now, by(), "#reopen")],
         Command::Pending => vec![lifecycle::pend(ticket, policy, now, by())],
         Command::Snooze(span) => {
@@ -763,7 +807,7 @@ pub(super) fn carry_out(
         Command::Note | Command::Ask(_) | Command::Arrange(_) => Vec::new(),
         Command::Spam => {
             ticket.tags.insert(SPAM_TAG.to_owned());
-            lifecycle::close(ticket, now, by(), "#spam")
+            lifecycle::close(ticket, policy, now, by(), "#spam")
         }
         Command::Status => {
             voice.reply_status(ticket, agent);

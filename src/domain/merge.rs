@@ -165,6 +165,7 @@ pub fn split(origin: &mut Ticket, chosen: &[&Message], number: TicketNumber, pol
         moved: Vec::new(),
         apart: Vec::new(),
         noted: Tally::default(),
+        log: Vec::new(),
         ..origin.clone()
     };
     let mut messages = Vec::new();

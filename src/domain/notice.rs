@@ -4,6 +4,8 @@
 //! participants, the agents of its team, its assignee, the manager of its team. Automatic mail goes to one address, never
 //! because of a machine (P6), and within a cap.
 
+mod clocks;
+
 use super::address::{Contact, EmailAddress, one_line};
 use super::bounce::{Hint, Mark};
 use super::change::{Actor, Context, EarlierTicket, History};
@@ -66,7 +68,16 @@ impl<'a> Voice<'a> {
     /// Nothing said yet.
     #[must_use]
     pub const fn new(policy: &'a Policy, now: Timestamp) -> Self {
-        Self { policy, now, marks: Vec::new(), said: Vec::new(), messages: Vec::new(), acked: None, acked_unproven: None, is_last_word: false }
+        Self {
+            policy,
+            now,
+            marks: Vec::new(),
+            said: Vec::new(),
+            messages: Vec::new(),
+            acked: None,
+            acked_unproven: None,
+            is_last_word: false,
+        }
     }
 
     /// The first automatic answer to the customer, or the reason for silence.
@@ -123,6 +134,27 @@ impl<'a> Voice<'a> {
                 automatic: Some(Automatic::Replied),
             },
         );
+        self.show(ticket, id, text);
+        self.acked = Some((from.address.clone(), self.now));
+        self.acked_unproven = (!proven).then(|| inbound.source.mailbox().to_owned());
+        let due = due.map_or_else(|| "no response target".to_owned(), |due| format!("due {due}"));
+        let judged =
+            if inbound.judgement.is_judged() { format!("; its sender is {}", inbound.judgement.sentence()) } else { String::new() };
+        History {
+            at: self.now,
+            by: Actor::Desk,
+            what: format!("{ACKNOWLEDGED} {language}"),
+            why: format!("template {template}, {due}{judged}"),
+        }
+    }
+
+    /// The mark of an address, where it is in force.
+    fn mark(&self, address: &EmailAddress) -> Option<&'a Mark> {
+        self.marks.iter().find(|mark| mark.address == *address && self.policy.holds(mark, self.now)).copied()
+    }
+
+    /// The desk's own words stand in the thread, too.
+    fn show(&mut self, ticket: &mut Ticket, id: OutboxId, text: String) {
         let seq = ticket.take_seq();
         self.messages.push(Message {
             ticket: ticket.number,
@@ -142,22 +174,6 @@ impl<'a> Voice<'a> {
             client_id: None,
             outbox: vec![id],
         });
-        self.acked = Some((from.address.clone(), self.now));
-        self.acked_unproven = (!proven).then(|| inbound.source.mailbox().to_owned());
-        let due = due.map_or_else(|| "no response target".to_owned(), |due| format!("due {due}"));
-        let judged =
-            if inbound.judgement.is_judged() { format!("; its sender is {}", inbound.judgement.sentence()) } else { String::new() };
-        History {
-            at: self.now,
-            by: Actor::Desk,
-            what: format!("{ACKNOWLEDGED} {language}"),
-            why: format!("template {template}, {due}{judged}"),
-        }
-    }
-
-    /// The mark of an address, where it is in force.
-    fn mark(&self, address: &EmailAddress) -> Option<&'a Mark> {
-        self.marks.iter().find(|mark| mark.address == *address && self.policy.holds(mark, self.now)).copied()
     }
 
     /// Which of the caps on automatic mail to senders who could not prove themselves is reached.
@@ -361,55 +377,6 @@ impl<'a> Voice<'a> {
         self.write_to(ticket, agent, Purpose::Reply, "help", Self::facts, Vec::new());
     }
 
-    /// A clock is near its end, or has run out before anybody was warned.
-    pub fn warn_team(&mut self, ticket: &mut Ticket, kind: ClockKind, due: Timestamp) {
-        self.tell_watchers(ticket, Purpose::Warning, "warning", Some((kind, due)));
-    }
-
-    /// Nothing else would move it.
-    pub fn remind_team(&mut self, ticket: &mut Ticket) {
-        self.tell_watchers(ticket, Purpose::Review, "review", None);
-    }
-
-    /// A clock has run out.
-    pub fn tell_manager(&mut self, ticket: &mut Ticket, kind: ClockKind, due: Timestamp) {
-        let Some(address) = self.policy.teams.get(self.team(ticket)).and_then(|t| t.manager.clone()) else {
-            return self.tell_watchers(ticket, Purpose::Breach, "breach", Some((kind, due)));
-        };
-        let (to, audience, language) = match self.policy.agent(&address) {
-            Some(agent) => (contact_of(agent), Audience::Agent(address), self.policy.language(agent.languages.iter().copied())),
-            None => (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([])),
-        };
-        self.tell(ticket, Purpose::Breach, "breach", Some((kind, due)), to, audience, language);
-    }
-
-    fn tell_watchers(&mut self, ticket: &mut Ticket, purpose: Purpose, template: &str, clock: Option<(ClockKind, Timestamp)>) {
-        for (to, audience, language) in self.watchers(ticket, None) {
-            self.tell(ticket, purpose, template, clock, to, audience, language);
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one notice's parts, each of another kind")]
-    fn tell(
-        &mut self,
-        ticket: &mut Ticket,
-        purpose: Purpose,
-        template: &str,
-        clock: Option<(ClockKind, Timestamp)>,
-        to: Contact,
-        audience: Audience,
-        language: Language,
-    ) {
-        let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
-        let mut facts = self.brief_facts(ticket, &known, &[], language);
-        if let Some((kind, due)) = clock {
-            kind.word().clone_into(&mut facts.clock);
-            let calendar = ticket.clocks.iter().find(|c| c.kind == kind).map_or("", |c| c.calendar.as_str());
-            facts.due_text = self.when(due, calendar, language);
-        }
-        self.of_its_own(ticket, purpose, self.render(language, template, &facts), to, audience);
-    }
-
     /// A text that the desk writes on its own account.
     fn of_its_own(&mut self, ticket: &mut Ticket, purpose: Purpose, rendered: Rendered, to: Contact, audience: Audience) {
         let Rendered { subject, text } = rendered;
@@ -602,7 +569,7 @@ pub fn expected_in_chat(policy: &Policy, address: Option<&EmailAddress>, languag
     let Some(chat) = &policy.chat else { return String::new() };
     let known = policy.know_at(address, now);
     let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(Priority::Medium, |t| t.priority);
-    let sla = policy.sla(&known.tier, priority);
+    let sla = policy.sla(&known.tier, priority, Channel::Chat, None);
     let team_calendar = policy.teams.get(&chat.team).map(|t| t.calendar.clone()).unwrap_or_default();
     let calendar = sla.calendar.clone().unwrap_or(team_calendar);
     let language = policy.language(known.language.into_iter().chain(language));

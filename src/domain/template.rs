@@ -24,15 +24,20 @@ const FUEL: u64 = 100_000;
 pub const BRIEF_MARK: &str = "— guichet ";
 
 /// Texts that are mails of their own.
-const MAILS: [&str; 12] = [
+const MAILS: [&str; 17] = [
     "ack",
     "ack_unverified",
     "breach",
+    "checkin",
+    "delay",
+    "escalation",
     "held",
     "help",
+    "nudge",
     "ops_digest",
     "ops_recovered",
     "ops_silent",
+    "promise_reminder",
     "review",
     "status",
     "undelivered",
@@ -550,7 +555,7 @@ mod tests {
             "a first response"
         );
         assert!(both.render(pt, "ack", &facts()).unwrap_err().to_string().ends_with("no language has it"));
-        assert_eq!(both.missing(Language::EN).count(), 14);
+        assert_eq!(both.missing(Language::EN).count(), 19);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) fn address(text: &str) -> EmailAddress {
 }
 
 fn tier(name: &str, plan: &str, priority: Priority) -> Tier {
-    Tier { name: name.to_owned(), plans: vec![plan.to_owned()], priority }
+    Tier { name: name.to_owned(), plans: vec![plan.to_owned()], priority, checkin_after: Vec::new() }
 }
 
 fn agent(handle: &str, teams: &[&str]) -> Agent {
@@ -33,6 +33,7 @@ fn agent(handle: &str, teams: &[&str]) -> Agent {
         address: address(&format!("{handle}@acme.example")),
         teams: teams.iter().map(|t| (*t).to_owned()).collect(),
         languages: Vec::new(),
+        zone: None,
     }
 }
 
@@ -68,6 +69,11 @@ pub(crate) fn policy() -> Policy {
         ("ack_unverified", "Received [{{ number }}]", "{{ number }} by {{ due_text }}"),
         ("warning", "Due soon [{{ number }}]", "late: {{ clock }} {{ due_text }}"),
         ("breach", "Late [{{ number }}]", "late: {{ clock }} {{ due_text }}"),
+        ("delay", "Late [{{ number }}]", "{{ number }} now by {{ due_text }}"),
+        ("nudge", "Waiting [{{ number }}]", "{{ number }} closes {{ due_text }}"),
+        ("checkin", "All well? [{{ number }}]", "{{ number }}"),
+        ("escalation", "Still late [{{ number }}]", "late: {{ clock }} {{ due_text }}"),
+        ("promise_reminder", "Promised [{{ number }}]", "promised: {{ due_text }}"),
         ("review", "Still open [{{ number }}]", "is {{ status }}"),
         ("held", "Not sent [{{ number }}]", "{% for f in faults %}{{ f }}\n{% endfor %}."),
         ("status", "Status [{{ number }}]", "is {{ status }}"),
@@ -104,7 +110,7 @@ pub(crate) fn policy() -> Policy {
         first_response: Some(SignedDuration::from_mins(first)),
         next_response: Some(SignedDuration::from_mins(first)),
         resolution: Some(SignedDuration::from_mins(resolution)),
-        warn_at: 0.75,
+        ..Sla::fallback()
     };
     Policy {
         desk: Desk {
@@ -114,6 +120,10 @@ pub(crate) fn policy() -> Policy {
             close_solved_after: SignedDuration::from_hours(24 * 7),
             reopen_closed_within: SignedDuration::ZERO,
             copied_follow: CopiedFollow::OnAgentsWord,
+            nudge_after: None,
+            nudges_max: 2,
+            close_pending_after: None,
+            promise_reminders: Vec::new(),
             review_after: SignedDuration::from_hours(24),
             acks_per_hour_max: 3,
             acks_per_hour_known_max: 5,
@@ -354,7 +364,8 @@ impl World {
         while let Some(due) = self.tickets.values().filter_map(Ticket::next_due).min().filter(|due| *due <= end) {
             self.now = self.now.max(due);
             let number = self.tickets.values().find(|t| t.next_due() == Some(due)).unwrap().number;
-            let change = decide::on_time(&self.tickets[&number], &self.policy, self.now).expect("it is due");
+            let change = decide::on_time(&self.tickets[&number], &self.marks.values().cloned().collect::<Vec<_>>(), &self.policy, self.now)
+                .expect("it is due");
             self.apply(&change);
         }
         self.now = end;

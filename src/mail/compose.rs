@@ -113,7 +113,12 @@ fn marks(outbound: &Outbound, signer: &Signer) -> Vec<(&'static str, String)> {
         | Purpose::Review
         | Purpose::Alarm
         | Purpose::Recovery
-        | Purpose::Digest => false,
+        | Purpose::Digest
+        | Purpose::Escalation
+        | Purpose::Reminder
+        | Purpose::Delay
+        | Purpose::Nudge
+        | Purpose::Checkin => false,
     };
     if outbound.automatic.is_some() || !is_answer {
         marks.push(("X-Guichet", signer.loop_mark()));

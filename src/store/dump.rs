@@ -218,6 +218,8 @@ impl Dump<'_> {
             moved,
             apart,
             noted,
+            log,
+            policy,
         } = ticket;
         let since = match status {
             Status::New | Status::Open => "-".to_owned(),
@@ -229,7 +231,7 @@ impl Dump<'_> {
             "ticket {number} version={version} status={}@{since} priority={} tier={tier} team={team} assignee={} channel={} language={language} \
              mailbox={mailbox} opened={} subject={} requester={} participants={} organisation={} session={} tags={} clocks={} \
              messages={messages} outbox={outbox} history={history} last_customer_id={} third_parties={} merged={} absorbed={} split_off={} \
-             moved={} apart={} noted={}@{:?}",
+             moved={} apart={} noted={}@{:?} policy={} log={}",
             status.word(),
             priority.word(),
             assignee.as_deref().unwrap_or("-"),
@@ -251,18 +253,24 @@ impl Dump<'_> {
             list(&apart.iter().map(ToString::to_string).collect::<Vec<_>>()),
             noted.last,
             noted.counts,
+            policy.as_deref().unwrap_or("-"),
+            list(
+                &log.iter()
+                    .map(|entry| format!("{}:{}@{}", entry.kind.word(), entry.event.word(), self.time(entry.at)))
+                    .collect::<Vec<_>>()
+            ),
         )
     }
 
     fn clock(&self, clock: &Clock) -> String {
-        let Clock { kind, calendar, armed, due, state } = clock;
+        let Clock { kind, calendar, armed, due, state, step } = clock;
         let more = match state {
             ClockState::Running { warn_at } => self.maybe_time(*warn_at),
             ClockState::Warned { at } | ClockState::Met { at } | ClockState::Breached { at } => self.time(*at),
             ClockState::Paused { .. } if self.options.without_times => "T".to_owned(),
             ClockState::Paused { left_s, warn_left_s } => format!("{left_s}s/{}s", warn_left_s.unwrap_or_default()),
         };
-        format!("{}:{calendar}:{}:{}:{}@{more}", kind.word(), self.time(*armed), self.time(*due), state.word())
+        format!("{}:{calendar}:{}:{}:{}@{more}/{step}", kind.word(), self.time(*armed), self.time(*due), state.word())
     }
 
     fn message(&self, message: &Message) -> String {

@@ -47,7 +47,7 @@ impl Check<'_> {
         calendars
     }
 
-    fn zone(&mut self, path: &str, name: &str) -> Option<TimeZone> {
+    pub(super) fn zone(&mut self, path: &str, name: &str) -> Option<TimeZone> {
         // jiff reads POSIX rules and the like as well; only a name from the database has a city to show.
         let zone = TimeZone::get(name).ok().filter(|_| !name.contains(',') && !name.starts_with(':'));
         if zone.is_none() {

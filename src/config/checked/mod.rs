@@ -3,6 +3,7 @@
 
 mod edges;
 mod hours;
+mod promises;
 mod rules;
 mod senders;
 mod sign_in;
@@ -17,7 +18,7 @@ use super::written::{Desk as WrittenDesk, Limits as WrittenLimits, OneOrMany, Wr
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Calendar;
 use crate::domain::message::Language;
-use crate::domain::policy::{Agent, CopiedFollow, Desk, Policy, Sla, Team, Tier, WARN_AT_ELSE};
+use crate::domain::policy::{Agent, CopiedFollow, Desk, Policy, Team};
 use crate::domain::ticket::Priority;
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -282,6 +283,10 @@ impl Check<'_> {
                 .duration("desk.reopen_closed_within", desk.reopen_closed_within.as_ref(), SignedDuration::ZERO..=YEAR)
                 .unwrap_or(YEAR),
             copied_follow: self.copied_follow(desk.copied_follow.as_deref()),
+            nudge_after: self.duration("desk.nudge_after", desk.nudge_after.as_ref(), SECOND..=YEAR),
+            nudges_max: u8::try_from(self.number("desk.nudges_max", desk.nudges_max, 1..=10)).unwrap_or(1),
+            close_pending_after: self.duration("desk.close_pending_after", desk.close_pending_after.as_ref(), SECOND..=YEAR),
+            promise_reminders: self.ladder("desk.promise_reminders", desk.promise_reminders.as_ref(), true),
             review_after: self.duration("desk.review_after", desk.review_after.as_ref(), SECOND..=YEAR).unwrap_or(YEAR),
             acks_per_hour_max: self.acks("desk.acks_per_hour_max", desk.acks_per_hour_max),
             acks_per_hour_known_max: self.acks("desk.acks_per_hour_known_max", desk.acks_per_hour_known_max),
@@ -427,72 +432,10 @@ impl Check<'_> {
             } else if agents.iter().any(|other| other.handle.eq_ignore_ascii_case(&handle)) {
                 self.fault(&handle_path, format!("another agent is '{handle}' already; write a handle of its own"));
             }
-            agents.push(Agent { handle, name: name.unwrap_or_default().to_owned(), address, teams, languages });
+            let zone = agent.time_zone.as_ref().and_then(|name| self.zone(&path("time_zone"), name));
+            agents.push(Agent { handle, name: name.unwrap_or_default().to_owned(), address, teams, languages, zone });
         }
         agents
-    }
-
-    fn tiers(&mut self, written: &Written, names: &AllNames) -> Vec<Tier> {
-        if written.tier.is_empty() {
-            return names.tiers.iter().map(|name| Tier { name: name.clone(), plans: Vec::new(), priority: Priority::Medium }).collect();
-        }
-        let mut tiers: Vec<Tier> = Vec::new();
-        for (at, tier) in written.tier.iter().enumerate() {
-            let priority = tier.priority.as_ref().and_then(|word| self.priority(&format!("tier[{at}].priority"), word));
-            let plans = tier.plans.clone().unwrap_or_default().0;
-            for (n, plan) in plans.iter().enumerate() {
-                let path = format!("tier[{at}].plans");
-                if plan.trim().is_empty() {
-                    self.fault(&path, "has an empty plan");
-                } else if plans.iter().take(n).any(|other| other == plan) {
-                    self.fault(&path, format!("has plan '{plan}' twice"));
-                } else if let Some(other) = tiers.iter().find(|other| other.plans.contains(plan)) {
-                    self.fault(&path, format!("plan '{plan}' gives tier '{}' already", other.name));
-                }
-            }
-            tiers.extend(tier.name.clone().map(|name| Tier { name, plans, priority: priority.unwrap_or(Priority::Medium) }));
-        }
-        tiers
-    }
-
-    fn slas(&mut self, written: &Written, names: &AllNames) -> Vec<Sla> {
-        let mut slas: Vec<Sla> = Vec::new();
-        for (at, sla) in written.sla.iter().enumerate() {
-            let path = |key: &str| format!("sla[{at}].{key}");
-            if let Some(tier) = &sla.tier {
-                self.refers(&path("tier"), "tier", tier, &names.tiers);
-            }
-            if let Some(calendar) = &sla.calendar {
-                self.refers(&path("calendar"), "calendar", calendar, &names.calendars);
-            }
-            let priority = sla.priority.as_ref().and_then(|word| self.priority(&path("priority"), word));
-            let mut target = |key: &str, text: &Option<String>| self.duration(&path(key), text.as_ref(), SECOND..=YEAR);
-            let first_response = target("first_response", &sla.first_response);
-            let next_response = target("next_response", &sla.next_response);
-            let resolution = target("resolution", &sla.resolution);
-            if sla.first_response.is_none() && sla.next_response.is_none() && sla.resolution.is_none() {
-                let right = "has no target; write at least one of first_response, next_response and resolution";
-                if !["first_response", "next_response", "resolution"].iter().any(|key| self.places.is_marked(&path(key))) {
-                    self.fault(&format!("sla[{at}]"), right);
-                }
-            }
-            if let (Some(first), Some(resolution)) = (first_response, resolution)
-                && first > resolution
-            {
-                self.fault(&path("first_response"), "is longer than resolution; it has to be at most as long");
-            }
-            let warn_at = sla.warn_at.unwrap_or(WARN_AT_ELSE);
-            if !(warn_at > 0.0 && warn_at < 1.0) {
-                self.fault(&path("warn_at"), format!("is {warn_at}; it has to be above 0 and below 1, such as 0.75"));
-            }
-            let is_understood = sla.priority.is_some() == priority.is_some();
-            if is_understood && slas.iter().any(|other| other.tier == sla.tier && other.priority == priority) {
-                self.fault(&format!("sla[{at}]"), "an earlier policy of this tier and priority would always win; leave one of them out");
-            }
-            let (tier, calendar) = (sla.tier.clone(), sla.calendar.clone());
-            slas.push(Sla { tier, priority, calendar, first_response, next_response, resolution, warn_at });
-        }
-        slas
     }
 
     fn limits(&mut self, limits: &WrittenLimits) -> Limits {

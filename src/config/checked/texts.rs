@@ -19,9 +19,9 @@ macro_rules! built_in {
     };
 }
 const BUILT_IN: &[(&str, &str, &str)] = built_in! {
-    "en": "ack" "ack_unverified" "breach" "brief" "chat_expected" "held" "help" "new_ticket_from_closed" "ops_digest" "ops_recovered" "ops_silent" "review" "status" "undelivered" "warning" "words";
-    "et": "ack" "ack_unverified" "breach" "brief" "chat_expected" "held" "help" "new_ticket_from_closed" "ops_digest" "ops_recovered" "ops_silent" "review" "status" "undelivered" "warning" "words";
-    "pt": "ack" "ack_unverified" "breach" "brief" "chat_expected" "held" "help" "new_ticket_from_closed" "ops_digest" "ops_recovered" "ops_silent" "review" "status" "undelivered" "warning" "words";
+    "en": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "et": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "pt": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
 };
 
 type Sources = BTreeMap<(Language, String), String>;

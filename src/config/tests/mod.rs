@@ -44,7 +44,7 @@ fn the_least_works() {
     );
     assert_eq!((policy.tiers[0].name.as_str(), policy.tiers[0].priority), ("standard", Priority::Medium));
     assert!(policy.calendars["always"].is_always());
-    let sla = policy.sla("standard", Priority::Low);
+    let sla = policy.sla("standard", Priority::Low, crate::domain::message::Channel::Mail, None);
     assert_eq!(sla.first_response, Some(SignedDuration::from_hours(8)));
     assert!(policy.calendar(&sla, "frontline").is_always());
     assert!(settings.chat.is_none());

@@ -2,7 +2,7 @@
 
 use super::load_text;
 use crate::domain::address::EmailAddress;
-use crate::domain::message::Language;
+use crate::domain::message::{Channel, Language};
 use crate::domain::policy::Policy;
 use crate::domain::ticket::Priority;
 use jiff::SignedDuration;
@@ -61,11 +61,11 @@ fn the_policy_that_says_most_wins() {
         ("basic", Priority::Critical, 1, "office", "priority"),
         ("basic", Priority::Low, 40, "office", "none holds: the built-in one"),
     ] {
-        let sla = settings.policy.sla(tier, priority);
+        let sla = settings.policy.sla(tier, priority, Channel::Mail, None);
         assert_eq!(sla.resolution, Some(SignedDuration::from_hours(hours)), "{why}");
         assert_eq!(settings.policy.calendar(&sla, "t").name, calendar, "{why}");
     }
     let any = text.to_owned() + "[[sla]]\nresolution = '4h'\n";
     let settings = load_text("g.toml", &any, Path::new("/x")).unwrap();
-    assert_eq!(settings.policy.sla("basic", Priority::Low).resolution, Some(SignedDuration::from_hours(4)), "neither");
+    assert_eq!(settings.policy.sla("basic", Priority::Low, Channel::Mail, None).resolution, Some(SignedDuration::from_hours(4)), "neither");
 }

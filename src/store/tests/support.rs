@@ -4,6 +4,7 @@ use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::change::{Actor, Change, History, Landing};
 use crate::domain::message::{Arrival, Author, Body, Channel, Fingerprint, Language, Message, MessageId, Source, TicketNumber, Visibility};
 use crate::domain::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
+use crate::domain::sla;
 use crate::domain::sla::{Clock, ClockKind, ClockState};
 use crate::domain::tally::Tally;
 use crate::domain::ticket::{Priority, Requester, Status, Ticket};
@@ -47,6 +48,11 @@ pub(super) fn fingerprint(n: u64) -> Fingerprint {
 
 /// A ticket with its first message, due an hour after it was opened.
 pub(crate) fn ticket(n: u64) -> Ticket {
+    let ticket = bare_ticket(n);
+    Ticket { log: sla::log_of(&ticket.clocks), ..ticket }
+}
+
+fn bare_ticket(n: u64) -> Ticket {
     Ticket {
         number: TicketNumber(n),
         version: 0,
@@ -71,6 +77,7 @@ pub(crate) fn ticket(n: u64) -> Ticket {
             armed: at(0),
             due: at(3_600_000 + i64::try_from(n).unwrap()),
             state: ClockState::Running { warn_at: None },
+            step: 0,
         }],
         messages: 1,
         outbox: 1,
@@ -83,6 +90,8 @@ pub(crate) fn ticket(n: u64) -> Ticket {
         moved: Vec::new(),
         apart: Vec::new(),
         noted: Tally::default(),
+        log: Vec::new(),
+        policy: None,
     }
 }
 
