@@ -2,6 +2,7 @@
 //! shows them all. Where something cannot be used, its place is taken by nothing, and the whole is refused at the end.
 
 mod edges;
+mod holidays;
 mod hours;
 mod rules;
 mod senders;

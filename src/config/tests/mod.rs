@@ -301,6 +301,27 @@ fn texts_of_ones_own_take_the_place_of_built_in_ones() {
 }
 
 #[test]
+fn p12_changed_holidays_count_from_the_next_reading() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = LEAST.to_owned()
+        + "\n[[calendar]]\nname = 'office'\ntime_zone = 'America/Sao_Paulo'\nopen = 'daily 09:00-18:00'\nclosed = '2026-12-24'\n\
+           holidays = 'h.ics'\nextra = ['2026-12-24 09:00-12:00']\n";
+    let open = |at: &str, event: &str| {
+        std::fs::write(dir.path().join("h.ics"), format!("BEGIN:VCALENDAR\nBEGIN:VEVENT\n{event}\nEND:VEVENT\nEND:VCALENDAR\n")).unwrap();
+        let read = load_text("g.toml", &text, dir.path());
+        read.map(|settings| settings.policy.calendars["office"].is_open(at.parse().unwrap())).map_err(|faults| faults[0].to_string())
+    };
+    let (christmas, after) = ("2026-12-25T10:00-03", "2026-12-26T10:00-03");
+    assert_eq!(open(christmas, "DTSTART:20261225"), Ok(false));
+    assert_eq!(open(christmas, "DTSTART:20261226"), Ok(true), "it moved");
+    assert_eq!(open(after, "DTSTART:20261225\nDTEND:20261227"), Ok(false));
+    assert_eq!(open("2026-12-24T11:59-03", "DTSTART:20261224"), Ok(true), "half a day, whatever else is closed");
+    assert_eq!(open("2026-12-24T12:00-03", "DTSTART:20261224"), Ok(false));
+    let wrong = open(after, "DTSTART:christmas").unwrap_err();
+    assert!(wrong.ends_with("h.ics:3: DTSTART: is no whole day; write it as DTSTART;VALUE=DATE:20261225"), "all or nothing: {wrong}");
+}
+
+#[test]
 fn built_in_texts_read_well_whatever_is_known() {
     let text = LEAST.replacen("[desk]\n", "[desk]\nlanguages = ['en', 'pt', 'et']\n", 1);
     let templates = &load_text("g.toml", &text, Path::new("/x")).unwrap().policy.templates;
