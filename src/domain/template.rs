@@ -332,7 +332,7 @@ impl Templates {
             }
             match self.fill(language, name, &Value::from(Serde(&facts))) {
                 Ok(filled) if MAILS.contains(&base(name)) && filled.subject.is_empty() => {
-                    fault(1, "its subject comes out empty".to_owned())
+                    fault(1, "its subject comes out empty".to_owned());
                 }
                 Ok(filled) if filled.text.is_empty() => fault(1, "it comes out empty".to_owned()),
                 Ok(filled) if base(name) == "brief" && !filled.text.starts_with(&format!("{BRIEF_MARK}{}", facts.number)) => {
