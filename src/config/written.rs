@@ -171,6 +171,7 @@ pub(super) struct Calendar {
     pub(super) open: Option<OneOrMany>,
     pub(super) closed: Option<OneOrMany>,
     pub(super) holidays: Option<String>,
+    pub(super) extra: Option<OneOrMany>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -578,6 +578,7 @@ pub fn expected_in_chat(policy: &Policy, address: Option<&EmailAddress>, languag
     let facts = NoticeFacts {
         desk: policy.desk.name.clone(),
         team: chat.team.clone(),
+        tier: known.tier.clone(),
         due_text: due.map_or_else(String::new, |due| voice.when(due, &calendar, language)),
         in_hours: policy.calendars.get(&calendar).is_none_or(|c| c.is_open(now)),
         ..NoticeFacts::default()

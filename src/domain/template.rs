@@ -1,5 +1,7 @@
 //! The texts of automatic mail: written per language, checked once at start, filled with facts.
 //!
+//! A text of one tier alone is named `NAME.TIER`, and goes before the one that is named `NAME`.
+//!
 //! A source is minijinja. That of a mail begins with `Subject: …` and an empty line; that of a part, which goes into another
 //! text, has its text alone. What a customer wrote is always a value: it is shown, never expanded. Filters besides
 //! minijinja's own: `word` (a word of the interface in the language of the text: `{{ priority|word }}`, from that language's
@@ -53,6 +55,8 @@ const WORDS: &str = "words";
 pub struct Templates {
     environment: Arc<Environment<'static>>,
     present: BTreeSet<(Language, String)>,
+    /// Whether any text is of one tier alone.
+    has_tiers: bool,
     /// Where a language has no text, that of this one is taken, and at last the English one.
     first: Language,
 }
@@ -242,8 +246,8 @@ impl Templates {
             let mut fault = |line: u32, message: String| {
                 faults.push(TemplateFault { language: *language, name: name.clone(), line, message });
             };
-            if !Self::names().any(|known| known == name) {
-                fault(1, unknown("text", name, &Self::names().collect::<Vec<_>>()));
+            if !Self::names().any(|known| known == base(name)) {
+                fault(1, unknown("text", base(name), &Self::names().collect::<Vec<_>>()));
                 continue;
             }
             let Some((subject, body, body_line)) = halves(name, source) else {
@@ -261,7 +265,8 @@ impl Templates {
                 present.insert((*language, name.clone()));
             }
         }
-        let templates = Self { environment: Arc::new(environment), present, first };
+        let has_tiers = present.iter().any(|(_, name)| tier_of(name).is_some());
+        let templates = Self { environment: Arc::new(environment), present, has_tiers, first };
         for (language, name) in &templates.present {
             if let Some(source) = sources.get(&(*language, name.clone())) {
                 templates.try_out(*language, name, source, &mut faults);
@@ -270,14 +275,16 @@ impl Templates {
         if faults.is_empty() { Ok(templates) } else { Err(faults) }
     }
 
-    /// Fills one text. A language that lacks it gets the desk's first one, else the English one.
+    /// Fills one text, in the form for the tier of the facts if there is one. A language that lacks it gets the desk's first one, else the English one.
     ///
     /// # Errors
     /// If no language has it, or if it ran out of fuel.
     pub fn render(&self, language: Language, name: &str, facts: &NoticeFacts) -> Result<Rendered, RenderFault> {
-        let language = [language, self.first, Language::EN]
+        let of_tier = (self.has_tiers && !facts.tier.is_empty()).then(|| format!("{name}.{}", facts.tier));
+        let (language, name) = [language, self.first, Language::EN]
             .into_iter()
-            .find(|language| self.present.contains(&(*language, name.to_owned())))
+            .flat_map(|language| of_tier.as_deref().into_iter().chain([name]).map(move |name| (language, name)))
+            .find(|(language, name)| self.present.contains(&(*language, (*name).to_owned())))
             .ok_or_else(|| RenderFault { language, name: name.to_owned(), message: "no language has it".to_owned() })?;
         self.fill(language, name, &Value::from(Serde(facts.cleaned()))).map_err(|error| RenderFault {
             language,
@@ -326,11 +333,16 @@ impl Templates {
         if !strange.is_empty() {
             return;
         }
-        for facts in NoticeFacts::samples() {
+        for mut facts in NoticeFacts::samples() {
+            if let Some(tier) = tier_of(name) {
+                tier.clone_into(&mut facts.tier);
+            }
             match self.fill(language, name, &Value::from(Serde(&facts))) {
-                Ok(filled) if MAILS.contains(&name) && filled.subject.is_empty() => fault(1, "its subject comes out empty".to_owned()),
+                Ok(filled) if MAILS.contains(&base(name)) && filled.subject.is_empty() => {
+                    fault(1, "its subject comes out empty".to_owned());
+                }
                 Ok(filled) if filled.text.is_empty() => fault(1, "it comes out empty".to_owned()),
-                Ok(filled) if name == "brief" && !filled.text.starts_with(&format!("{BRIEF_MARK}{}", facts.number)) => {
+                Ok(filled) if base(name) == "brief" && !filled.text.starts_with(&format!("{BRIEF_MARK}{}", facts.number)) => {
                     fault(1, format!("it has to begin with '{BRIEF_MARK}{{{{ number }}}}', by which answers are read"));
                 }
                 Ok(_) => continue,
@@ -443,7 +455,7 @@ impl NoticeFacts {
 impl Default for Templates {
     /// No text at all.
     fn default() -> Self {
-        Self { environment: Arc::new(Environment::empty()), present: BTreeSet::new(), first: Language::EN }
+        Self { environment: Arc::new(Environment::empty()), present: BTreeSet::new(), has_tiers: false, first: Language::EN }
     }
 }
 
@@ -453,9 +465,19 @@ impl fmt::Debug for Templates {
     }
 }
 
+/// `ack` of `ack.advanced`.
+fn base(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(base, _)| base)
+}
+
+/// `advanced` of `ack.advanced`.
+fn tier_of(name: &str) -> Option<&str> {
+    name.split_once('.').map(|(_, tier)| tier)
+}
+
 /// Subject and body of a source, and the line that the body begins on; `None` if a mail has no subject.
 fn halves<'a>(name: &str, source: &'a str) -> Option<(&'a str, &'a str, u32)> {
-    if !MAILS.contains(&name) {
+    if !MAILS.contains(&base(name)) {
         return Some(("", source, 1));
     }
     let (subject, rest) = source.split_once('\n')?;

@@ -44,6 +44,7 @@ pub(crate) fn policy() -> Policy {
         zone: jiff::tz::TimeZone::UTC,
         week: std::array::from_fn(|day| if day < days { shifts.clone() } else { Vec::new() }),
         closed: BTreeSet::new(),
+        special: BTreeMap::new(),
     };
     let mut calendars = BTreeMap::new();
     calendars.insert("always".to_owned(), calendar("always", vec![Shift { start_min: 0, end_min: 1440 }], 7));

@@ -2,6 +2,7 @@
 //! shows them all. Where something cannot be used, its place is taken by nothing, and the whole is refused at the end.
 
 mod edges;
+mod holidays;
 mod hours;
 mod promises;
 mod rules;
@@ -62,7 +63,7 @@ pub(super) fn check(
     let rules = check.rules(&written.rule, &names, &agents);
     let limits = check.limits(&written.limits);
     let dns = check.dns(&written.dns);
-    let templates = check.templates(&written.desk, &desk.languages);
+    let templates = check.templates(&written.desk, &desk.languages, &tiers);
     let customers = written.desk.customers.as_deref().map(|file| {
         let path = check.path(file);
         check.note("desk.customers", &path, |path, faults| customers::load(path, &tiers, faults))
