@@ -39,12 +39,16 @@ fn p9_a_tier_comes_with_its_reason() {
     let today = jiff::civil::date(2026, 11, 21);
     for (address, tier, name, organisation, language, reason, why) in table {
         let address = address.map(|text| EmailAddress::parse(text).unwrap());
-        let known = policy.know(address.as_ref(), today);
+        let known = policy.know(address.as_ref(), None, today);
         assert_eq!((known.tier.as_str(), known.name.as_str(), known.organisation.as_str()), (tier, name, organisation), "{why}");
         assert_eq!((known.why.as_str(), known.language), (reason, language.and_then(Language::parse)), "{why}");
     }
     let last_day = jiff::civil::date(2026, 11, 20);
-    assert_eq!(policy.know(Some(&EmailAddress::parse("old@acme.example").unwrap()), last_day).tier, "advanced", "its last day counts");
+    assert_eq!(
+        policy.know(Some(&EmailAddress::parse("old@acme.example").unwrap()), None, last_day).tier,
+        "advanced",
+        "its last day counts"
+    );
 }
 
 #[test]
