@@ -187,4 +187,41 @@ mod tests {
         assert_eq!(watched.look(new, new), Look::Same);
         assert_eq!(watched.refused, None, "the old one was put back");
     }
+
+    #[tokio::test]
+    async fn p12_a_wrong_file_leaves_the_old_one_in_force() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("c.csv");
+        let put = |text: &str| {
+            std::fs::write(dir.path().join("new"), text).unwrap();
+            std::fs::rename(dir.path().join("new"), &file).unwrap();
+        };
+        put("address,tier\na@x.example,standard\n");
+        let text = "[desk]\nname = 'x'\nstate_dir = 's'\ncustomers = 'c.csv'\n[[mailbox]]\nname = 'a'\naddress = 'a@b.example'\n\
+            maildir = 'in'\n[smtp]\nmaildir = 'out'\n[[team]]\nname = 't'\nmanager = 'm@b.example'\n";
+        let settings = config::load_text("g.toml", text, dir.path()).unwrap();
+        assert_eq!(settings.customers_file.as_deref(), Some(file.as_path()));
+        let (policy, seen) = watch::channel(settings.policy);
+        let mut watched = Watched { file: settings.customers_file, seen: None, refused: None };
+        let rows = || seen.borrow().customers.len();
+        for (text, expect, why) in [
+            (None, 1, "as it was"),
+            (Some("address,tier\na@x.example,standard\n@x.example,standard\n"), 2, "another row"),
+            (Some("address,tier\na@x.example,gold\n"), 2, "a tier that is none"),
+            (Some("address,tier\na@x.example,standard\n"), 1, "mended"),
+        ] {
+            if let Some(text) = text {
+                put(text);
+            }
+            for _ in 0..3 {
+                look(&mut watched, &policy).await;
+            }
+            assert_eq!(rows(), expect, "{why}");
+        }
+        std::fs::remove_file(&file).unwrap();
+        for _ in 0..3 {
+            look(&mut watched, &policy).await;
+        }
+        assert_eq!((rows(), watched.refused), (1, Some(None)), "away");
+    }
 }

@@ -129,6 +129,7 @@ fn p12_every_example_is_right() {
         ("smtp.password", "two\n"),
         ("oauth.secret", "three\n"),
         ("oauth.refresh", "four\n"),
+        ("crm.token", "five\n"),
         ("chat.key", "0123456789abcdef0123456789abcdef"),
         ("ca.pem", "-----BEGIN CERTIFICATE-----\n"),
         ("holidays.ics", "BEGIN:VCALENDAR\nEND:VCALENDAR\n"),
@@ -150,6 +151,11 @@ fn p12_every_example_is_right() {
                 let _ = writeln!(all, "{}", example.unwrap_or(line));
                 all
             });
+        }
+        if name == "tiers.example.toml" {
+            // It stands beside the rest of a configuration.
+            text = text.replacen("[desk]\n", "[desk]\nname = 'Acme'\nstate_dir = 's'\n", 1)
+                + "[[mailbox]]\nname = 'a'\naddress = 'a@b.example'\nteam = 'frontline'\nmaildir = 'in'\n[smtp]\nmaildir = 'out'\n";
         }
         std::fs::write(dir.path().join("tried.toml"), text).unwrap();
         if let Err(faults) = load(&dir.path().join("tried.toml")) {
