@@ -6,9 +6,9 @@
 //!
 //! One task does both, so that neither undoes what the other did.
 
+use crate::config;
 use crate::config::fault::Fault;
 use crate::config::settings::Settings;
-use crate::config::{self};
 use crate::domain::customer::Directory;
 use crate::domain::directory::Edition;
 use crate::domain::policy::Policy;

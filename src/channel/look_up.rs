@@ -155,6 +155,7 @@ impl LookUp {
         let request = || request(&self.0.settings, address, token.as_ref());
         // A connection that the other side closes just now is no failure.
         if let Some(mut sender) = self.idle()
+            && sender.ready().await.is_ok()
             && let Ok(response) = sender.send_request(request()?).await
         {
             return self.understood(sender, response).await;
@@ -184,7 +185,7 @@ impl LookUp {
     /// A connection that is there.
     fn idle(&self) -> Option<Sender> {
         let mut idle = locked(&self.0.idle);
-        idle.retain(|(sender, since)| sender.is_ready() && since.elapsed() < IDLE_KEPT);
+        idle.retain(|(sender, since)| !sender.is_closed() && since.elapsed() < IDLE_KEPT);
         idle.pop().map(|(sender, _)| sender)
     }
 

@@ -35,7 +35,7 @@ pub struct LookUpSettings {
     pub timeout: Duration,
     /// How long an answer counts.
     pub kept_for: Duration,
-    /// Holds the token that is shown (`Authorization: Bearer`), read anew for each connection.
+    /// Holds the token that is shown (`Authorization: Bearer`), read anew for each question.
     pub token_file: Option<PathBuf>,
     /// PEM file of further authorities to trust; the system's are trusted anyway.
     pub ca_file: Option<PathBuf>,
