@@ -101,6 +101,7 @@ impl Desk {
             language: parsed.language,
             landed_to: None,
             defects: parsed.defects,
+            looked_up: None,
             forwarded: None,
         }
     }

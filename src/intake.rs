@@ -8,6 +8,7 @@
 //! many messages share one sync and none is settled before it (P1).
 
 mod by_hand;
+mod customer;
 mod sender;
 mod whole;
 
@@ -16,6 +17,7 @@ pub use whole::{WholeFault, is_cut};
 
 use crate::channel::chat::hub::Hub;
 use crate::channel::dns::Resolver;
+use crate::channel::look_up::LookUp;
 use crate::channel::{Handover, HandoverFault, Receipt, Received};
 use crate::clock::Clock;
 use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
@@ -62,6 +64,8 @@ struct Parts {
     bells: Bells,
     /// Whom to ask about senders, where a mailbox wants them checked.
     resolver: OnceLock<Resolver>,
+    /// Whom to ask about customers, where the configuration names somebody.
+    look_up: OnceLock<LookUp>,
 }
 
 /// Hints to the workers that there may be work. One that is lost costs them a period, no more.
@@ -113,7 +117,17 @@ impl Desk {
         limits: NormaliseLimits,
         bells: Bells,
     ) -> Self {
-        Self(Arc::new(Parts { store, policy, signer, clock, limits, turn: Mutex::new(()), bells, resolver: OnceLock::new() }))
+        Self(Arc::new(Parts {
+            store,
+            policy,
+            signer,
+            clock,
+            limits,
+            turn: Mutex::new(()),
+            bells,
+            resolver: OnceLock::new(),
+            look_up: OnceLock::new(),
+        }))
     }
 
     /// Names whom to ask about senders; without it those whom only the DNS knows stay unknown. Only the first counts.
@@ -157,6 +171,7 @@ impl Desk {
             let policy = self.policy();
             let (raw, judgement) = self.judge(&source, raw, &parsed, cut, &policy).await;
             let inbound = self.keep(source, raw, parsed, cut, (judgement, &policy)).await?;
+            let inbound = self.looked_up(inbound, &policy).await;
             return Ok(Prepared::Inbound(Box::new(Inbound { landed_to, ..inbound })));
         }
         tracing::error!(mailbox = source.mailbox(), octets = raw.len(), "the parser panicked: the mail goes to quarantine");
@@ -368,6 +383,7 @@ impl Desk {
             .map(|part| BlobRef { id: BlobId(*blake3::hash(part).as_bytes()), size: part.len() as u64 })
             .collect();
         let inbound = self.assemble(received.source, parsed, named, received.cut, (judgement, &policy));
+        let inbound = self.looked_up(inbound, &policy).await;
         let (compared, context, change) = self.decide(&inbound, &policy)?;
         Ok((compared.into_owned(), context, change))
     }
@@ -433,6 +449,7 @@ impl Desk {
             language: parsed.language,
             defects,
             judgement,
+            looked_up: None,
             forwarded,
         }
     }

@@ -18,6 +18,7 @@ pub(super) struct Written {
     pub(super) chat: Option<Chat>,
     pub(super) http: Option<Http>,
     pub(super) dns: Dns,
+    pub(super) customers: Customers,
     pub(super) team: Vec<Team>,
     pub(super) agent: Vec<Agent>,
     pub(super) calendar: Vec<Calendar>,
@@ -142,6 +143,17 @@ pub(super) struct Http {
 pub(super) struct Dns {
     pub(super) servers: Option<Words>,
     pub(super) timeout: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+#[expect(clippy::struct_field_names, reason = "the names of the keys")]
+pub(super) struct Customers {
+    pub(super) lookup_url: Option<String>,
+    pub(super) lookup_timeout: Option<String>,
+    pub(super) lookup_token_file: Option<String>,
+    pub(super) lookup_ca_file: Option<String>,
+    pub(super) lookup_kept_for: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

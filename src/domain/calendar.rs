@@ -23,7 +23,7 @@ pub struct Shift {
 }
 
 /// When a team works.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Calendar {
     pub name: String,
     pub zone: TimeZone,

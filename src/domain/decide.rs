@@ -315,7 +315,7 @@ pub(super) fn opens(
     let (inbound, warning) = warned(inbound, policy, now);
     let inbound = &*inbound;
     let from = inbound.from.as_ref().map(|f| &f.address);
-    let known = policy.know_sender(from, &inbound.judgement, now);
+    let known = policy.know_sender(from, &inbound.judgement, inbound.looked_up.as_deref(), now);
     let (home, mailbox) = home(inbound, policy);
     let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(super::ticket::Priority::Medium, |t| t.priority);
     let routing = route::route(inbound, &known, (home, priority), policy, now);

@@ -96,8 +96,8 @@ impl<'a> Voice<'a> {
         if let Some(mark) = self.mark(&from.address) {
             return silent(&mark.sentence());
         }
-        // Where nobody is asked about senders, those of the customers' file are believed.
-        let in_file = inbound.judgement.is_believed() && self.policy.customers.find(&from.address).is_some();
+        // Where nobody is asked about senders, those of the customers' file, or found by a look-up, are believed.
+        let in_file = inbound.judgement.is_believed() && (inbound.is_found() || self.policy.customers.find(&from.address).is_some());
         let proven = in_file || inbound.judgement.is_authenticated();
         let hour_ago = self.now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
         let recent = context.acks.iter().filter(|at| **at > hour_ago).count();

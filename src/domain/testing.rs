@@ -186,6 +186,7 @@ pub(crate) fn mail(n: u32, from: &str, subject: &str, text: &str) -> Inbound {
         language: None,
         defects: Vec::new(),
         judgement: Judgement::default(),
+        looked_up: None,
         forwarded: None,
     }
 }

@@ -4,6 +4,7 @@
 mod edges;
 mod holidays;
 mod hours;
+mod look_up;
 mod promises;
 mod rules;
 mod senders;
@@ -18,6 +19,7 @@ use super::settings::{Limits, Settings};
 use super::written::{Desk as WrittenDesk, Limits as WrittenLimits, OneOrMany, Written};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Calendar;
+use crate::domain::customer::Directory;
 use crate::domain::message::Language;
 use crate::domain::policy::{Agent, CopiedFollow, Desk, Policy, Team};
 use crate::domain::ticket::Priority;
@@ -45,6 +47,7 @@ pub(super) fn check(
     places: Places,
     base_dir: &Path,
     credentials_dir: Option<&Path>,
+    in_force: Option<&Directory>,
     faults: &mut Vec<Fault>,
 ) -> Option<Settings> {
     let state_dir = written.desk.state_dir.as_deref().map(|dir| base_dir.join(dir)).unwrap_or_default();
@@ -66,8 +69,11 @@ pub(super) fn check(
     let templates = check.templates(&written.desk, &desk.languages, &tiers);
     let customers = written.desk.customers.as_deref().map(|file| {
         let path = check.path(file);
-        check.note("desk.customers", &path, |path, faults| customers::load(path, &tiers, faults))
+        let directory = check.note("desk.customers", &path, |path, faults| customers::load(path, &tiers, in_force, faults));
+        (path, directory.unwrap_or_default())
     });
+    let (customers_file, customers) = customers.unzip();
+    let look_up = check.look_up(&written.customers);
 
     let (chat_desk, chat_settings) = chat.flatten().unzip();
     let policy = Policy {
@@ -80,7 +86,7 @@ pub(super) fn check(
         tiers,
         slas,
         rules,
-        customers: customers.flatten().unwrap_or_default(),
+        customers: customers.unwrap_or_default(),
         templates: templates?,
     };
     Some(Settings {
@@ -91,6 +97,8 @@ pub(super) fn check(
         chat: chat_settings,
         http,
         dns,
+        customers_file,
+        look_up,
         limits,
     })
 }

@@ -130,6 +130,7 @@ fn p12_every_example_is_right() {
         ("smtp.password", "two\n"),
         ("oauth.secret", "three\n"),
         ("oauth.refresh", "four\n"),
+        ("crm.token", "five\n"),
         ("chat.key", "0123456789abcdef0123456789abcdef"),
         ("ca.pem", "-----BEGIN CERTIFICATE-----\n"),
         ("holidays.ics", "BEGIN:VCALENDAR\nEND:VCALENDAR\n"),
@@ -151,6 +152,11 @@ fn p12_every_example_is_right() {
                 let _ = writeln!(all, "{}", example.unwrap_or(line));
                 all
             });
+        }
+        if name == "tiers.example.toml" {
+            // It stands beside the rest of a configuration.
+            text = text.replacen("[desk]\n", "[desk]\nname = 'Acme'\nstate_dir = 's'\n", 1)
+                + "[[mailbox]]\nname = 'a'\naddress = 'a@b.example'\nteam = 'frontline'\nmaildir = 'in'\n[smtp]\nmaildir = 'out'\n";
         }
         std::fs::write(dir.path().join("tried.toml"), text).unwrap();
         if let Err(faults) = load(&dir.path().join("tried.toml")) {
@@ -180,7 +186,7 @@ fn secrets_come_from_credentials_before_the_configuration() {
     let (config, credentials) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::write(config.path().join("password"), "beside \r\n").unwrap();
     let read = |credentials: Option<&Path>| {
-        let settings = load_layers(&[("g.toml".to_owned(), IMAP.to_owned())], Vec::new(), config.path(), credentials).unwrap();
+        let settings = load_layers(&[("g.toml".to_owned(), IMAP.to_owned())], Vec::new(), config.path(), credentials, None).unwrap();
         let MailboxSource::Imap(account) = &settings.mailboxes[0].source else { panic!("no IMAP") };
         assert_eq!((account.port, account.tls, &account.after), (993, Tls::Implicit, &After::Move("Done".to_owned())));
         assert!(!format!("{settings:?}").contains("beside"), "a secret is never printed");
@@ -196,7 +202,7 @@ fn secrets_come_from_credentials_before_the_configuration() {
 /// What comes of [`LEAST`] with an environment.
 fn with_environment(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
     let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    load_layers(&[("g.toml".to_owned(), LEAST.replace("maildir = 'out'", "host = 'localhost'"))], variables, Path::new("/x"), None)
+    load_layers(&[("g.toml".to_owned(), LEAST.replace("maildir = 'out'", "host = 'localhost'"))], variables, Path::new("/x"), None, None)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }
 
