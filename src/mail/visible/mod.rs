@@ -375,9 +375,21 @@ fn may_end_attribution(line: &str) -> bool {
     static LAST_WORDS: LazyLock<Vec<&str>> =
         LazyLock::new(|| WROTE.iter().filter_map(|verb| verb.rsplit([' ', '\u{a0}']).next()).collect());
     let line = line.trim_end().trim_end_matches(['-', ' ', '*', '\u{a0}']);
+    static LAST_OCTETS: LazyLock<[bool; 256]> = LazyLock::new(|| {
+        let mut octets = [false; 256];
+        for last in LAST_WORDS.iter().filter_map(|word| word.bytes().last()) {
+            octets[usize::from(last)] = true;
+            octets[usize::from(last.to_ascii_uppercase())] = true;
+        }
+        octets[0x80..].fill(true);
+        octets
+    });
     // "napisał(a)"
     if line.ends_with([':', ')']) {
         return true;
+    }
+    if !line.bytes().last().is_some_and(|octet| LAST_OCTETS[usize::from(octet)]) {
+        return false;
     }
     let last = line.rsplit([' ', '>', ')', '"', '\u{a0}', ',', '\t']).next().unwrap_or(line);
     if last.is_ascii() {
