@@ -18,10 +18,10 @@ pub fn when_text(at: Timestamp, zone: &TimeZone, language: Language, now: Timest
     let today = now.to_zoned(zone.clone()).date();
     let place = place(&wall, language);
     match language.as_str() {
-        "en" => format!("{}, {} ({place})", day_en(wall.date(), today), wall.strftime("%H:%M")),
+        "en" => format!("{}, {} ({place})", day_en(wall.date(), today), clock(&wall)),
         "pt" => {
             let article = if wall.hour() == 1 { "à" } else { "às" };
-            format!("{}, {article} {} ({place})", day_pt(wall.date(), today), wall.strftime("%H:%M"))
+            format!("{}, {article} {} ({place})", day_pt(wall.date(), today), clock(&wall))
         }
         "et" => format!("{} kell {}.{:02} ({place})", day_et(wall.date(), today), wall.hour(), wall.minute()),
         "es" => {
@@ -36,6 +36,11 @@ pub fn when_text(at: Timestamp, zone: &TimeZone, language: Language, now: Timest
         }
         _ => format!("{} ({place})", wall.strftime("%Y-%m-%d %H:%M")),
     }
+}
+
+/// Such as `09:05`.
+fn clock(wall: &Zoned) -> String {
+    format!("{:02}:{:02}", wall.hour(), wall.minute())
 }
 
 /// The same minute if no second of it has passed, else the next.

@@ -21,6 +21,7 @@ use super::template::{BRIEF_MARK, ClockFacts, EarlierFacts, NoticeFacts, Rendere
 use super::ticket::{Priority, SUBJECT_OCTETS_MAX, Ticket};
 use super::verdict::Judgement;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 
 /// What one decision says.
 pub struct Voice<'a> {
@@ -224,8 +225,8 @@ impl<'a> Voice<'a> {
         let copied = heard.map(|heard| to_be_copied(heard, ticket, self.policy)).unwrap_or_default();
         let copied: Vec<String> = copied.iter().map(|c| c.address.to_string()).collect();
         let (attachments, left_out) = self.within_limits(&message.attachments);
-        for (contact, audience, language) in self.watchers(ticket, except) {
-            let mut facts = self.brief_facts(ticket, known, earlier, language);
+        let brief_in = |voice: &Self, ticket: &Ticket, language| {
+            let mut facts = voice.brief_facts(ticket, known, earlier, language);
             if message.judgement.has_failed() {
                 facts.doubted = address.clone().unwrap_or_default();
             } else if stranger {
@@ -242,7 +243,12 @@ impl<'a> Voice<'a> {
                 facts.whole = format!("{} MB", whole.div_ceil(1_000_000));
                 facts.fetch = format!("guichet fetch {} {}", ticket.number.0, message.seq);
             }
-            let brief = self.render(language, "brief", &facts).text;
+            voice.render(language, "brief", &facts).text
+        };
+        // Each brief once, however many read it.
+        let mut briefs: BTreeMap<Language, String> = BTreeMap::new();
+        for (contact, audience, language) in self.watchers(ticket, except) {
+            let brief = briefs.entry(language).or_insert_with(|| brief_in(self, ticket, language));
             let body =
                 if message.body.new_text().trim().is_empty() { Piece::QuotedTextOf(message.seq) } else { Piece::NewTextOf(message.seq) };
             let draft = Draft {
