@@ -233,7 +233,7 @@ impl<'a> Voice<'a> {
                 facts.stranger = address.clone().unwrap_or_default();
             }
             facts.seq = message.seq;
-            facts.last_word = self.is_last_word;
+            facts.last_word = voice.is_last_word;
             facts.copied.clone_from(&copied);
             if let Some(defect) = message.defects.iter().find(|d| d.name == LOOK_ALIKE) {
                 facts.look_alike.clone_from(&defect.detail);

@@ -152,7 +152,8 @@ async fn what_is_asked_and_how_long_it_counts() {
     assert_eq!((look_up.ask(&odd).await, server.asked()), (ana(), 1), "kept");
     std::fs::write(token.path(), "renewed\n").unwrap();
     assert_eq!((look_up.ask(&address(1)).await, server.asked()), (ana(), 2));
-    let (first, second) = (locked(&server.asked)[0].clone(), locked(&server.asked)[1].clone());
+    let asked = locked(&server.asked).clone();
+    let (first, second) = (asked[0].clone(), asked[1].clone());
     assert!(first.1.starts_with("GET /lookup?address=a%2Bb%26c%40xn--bcher-kva.example HTTP/1.1\r\n"), "{}", first.1);
     assert!(first.1.contains("authorization: Bearer s3cret\r\n") && second.1.contains("authorization: Bearer renewed\r\n"));
     assert_eq!((first.0, second.0), (0, 0), "over one connection");

@@ -361,9 +361,7 @@ pub(in crate::mail) fn is_rule(text: &str) -> bool {
 pub(in crate::mail) fn heading(text: &str) -> Option<Heading> {
     const NAME_OCTETS_MAX: usize = 40;
     let text = text.trim_start_matches(['*', ' ', '\t', '|', '\u{a0}']);
-    if memchr::memchr2(b':', "：".as_bytes()[0], text.as_bytes().get(..=NAME_OCTETS_MAX).unwrap_or(text.as_bytes())).is_none() {
-        return None;
-    }
+    memchr::memchr2(b':', "：".as_bytes()[0], text.as_bytes().get(..=NAME_OCTETS_MAX).unwrap_or(text.as_bytes()))?;
     let (colon, _) = text.char_indices().take_while(|(at, _)| *at <= NAME_OCTETS_MAX).find(|(_, c)| matches!(c, ':' | '：'))?;
     let name = text[..colon].trim_end_matches(['*', ' ', '\u{a0}']).to_lowercase();
     HEADINGS.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(heading, _)| *heading)
@@ -374,7 +372,6 @@ pub(in crate::mail) fn heading(text: &str) -> Option<Heading> {
 fn may_end_attribution(line: &str) -> bool {
     static LAST_WORDS: LazyLock<Vec<&str>> =
         LazyLock::new(|| WROTE.iter().filter_map(|verb| verb.rsplit([' ', '\u{a0}']).next()).collect());
-    let line = line.trim_end().trim_end_matches(['-', ' ', '*', '\u{a0}']);
     static LAST_OCTETS: LazyLock<[bool; 256]> = LazyLock::new(|| {
         let mut octets = [false; 256];
         for last in LAST_WORDS.iter().filter_map(|word| word.bytes().last()) {
@@ -384,6 +381,7 @@ fn may_end_attribution(line: &str) -> bool {
         octets[0x80..].fill(true);
         octets
     });
+    let line = line.trim_end().trim_end_matches(['-', ' ', '*', '\u{a0}']);
     // "napisał(a)"
     if line.ends_with([':', ')']) {
         return true;
