@@ -5,7 +5,7 @@
 //! by hand.
 
 use crate::figures::{median, ms, verdict};
-use crate::process::memory_mib;
+use crate::process::{self, memory_mib};
 use crate::support::daemon::Daemon;
 use guichet::channel::Received;
 use guichet::clock::Clock;
@@ -62,12 +62,15 @@ pub async fn measure(sizes: &[u32]) {
     for size in sizes {
         lines.push(of_size(*size).await);
     }
-    println!("\n{:<12}{:>12}{:>12}{:>12}{:>12}   below {START_BELOW_S} s", "tickets", "after kill,", "after kill", "after stop", "");
-    println!("{:<12}{:>12}{:>12}{:>12}", "", "just filled", "", "");
+    println!("\n{:<12}{:>14}{:>14}{:>14}   start, s", "tickets", "kill, filled", "stop", "kill");
     for line in &lines {
         let slowest = line.starts_s.into_iter().fold(0.0, f64::max);
         let [filled, stop, kill] = line.starts_s;
-        println!("{:<12}{filled:>10.2} s{kill:>10.2} s{stop:>10.2} s{:>12}   {}", line.tickets, "", verdict(slowest, START_BELOW_S));
+        println!(
+            "{:<12}{filled:>14.2}{stop:>14.2}{kill:>14.2}   below {START_BELOW_S} s: {}",
+            line.tickets,
+            verdict(slowest, START_BELOW_S)
+        );
     }
     println!("\n{:<12}{:>10}{:>10}{:>10}{:>12}   memory of the idle daemon, MiB", "tickets", "resident", "anonymous", "peak", "disk, MiB");
     for line in &lines {
@@ -78,9 +81,10 @@ pub async fn measure(sizes: &[u32]) {
     for line in &lines {
         let [none, one, hundred, burst] = line.looks_ms;
         println!(
-            "{:<12}{none:>11.3} ms{one:>11.1} ms{hundred:>11.1} ms{burst:>11.0} ms   {} mails queued; below {BURST_BELOW_S} s: {}",
+            "{:<12}{none:>11.3} ms{one:>11.1} ms{hundred:>11.1} ms{burst:>11.0} ms   {} mails queued, {:.0} ms of processor time; below {BURST_BELOW_S} s: {}",
             line.tickets,
             line.queued,
+            line.burst_cpu_ms,
             verdict(burst / 1000.0, BURST_BELOW_S)
         );
     }
@@ -100,6 +104,8 @@ struct Line {
     memory_mib: [f64; 3],
     disk_mib: f64,
     looks_ms: [f64; 4],
+    /// Of the last of these.
+    burst_cpu_ms: f64,
     queued: u64,
     reads_ms: [f64; 3],
 }
@@ -129,7 +135,7 @@ async fn of_size(tickets: u32) -> Line {
         figures.extend(line.rsplit(' ').next().and_then(|figure| figure.parse::<f64>().ok()));
     }
     assert!(waker.wait().await.unwrap().success());
-    let [none, one, hundred, burst, queued, counts, list, whole] = figures[..] else { panic!("eight figures: {figures:?}") };
+    let [none, one, hundred, burst, burst_cpu_ms, queued, counts, list, whole] = figures[..] else { panic!("nine figures: {figures:?}") };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
     let queued = queued as u64;
     Line {
@@ -138,6 +144,7 @@ async fn of_size(tickets: u32) -> Line {
         memory_mib: memory,
         disk_mib,
         looks_ms: [none, one, hundred, burst],
+        burst_cpu_ms,
         queued,
         reads_ms: [counts, list, whole],
     }
@@ -301,17 +308,20 @@ async fn wake(dir: &Path) {
         looks.push(ms(start.elapsed()));
     }
     println!("a look with nothing due, ms: {}", median(&looks));
+    let mut cpu = Duration::ZERO;
     for due in DUE {
         let at = next.expect("a time");
         clock.advance(at.duration_since(clock.now()));
         let (numbers, _) = store.due(clock.now(), usize::MAX).unwrap();
         assert_eq!(numbers.len(), due as usize, "so many are due");
-        let (start, syncs) = (Instant::now(), store.syncs().records);
+        let (start, syncs, cpu_before) = (Instant::now(), store.syncs().records, process::cpu(std::process::id()));
         next = sla_watch::round(&desk, &stop).await.unwrap();
         let took = start.elapsed();
+        cpu = process::cpu(std::process::id()).saturating_sub(cpu_before);
         println!("{due} due, {} syncs, ms: {}", store.syncs().records - syncs, ms(took));
         assert!(store.due(clock.now(), 1).unwrap().0.is_empty(), "all are decided");
     }
+    println!("processor time of that, ms: {}", ms(cpu));
     println!("mails queued: {}", store.counts().await.unwrap().outbox_waiting);
     let resident = memory_mib(std::process::id(), "VmRSS");
     println!("resident by now: {resident:.1} MiB (peak {:.1} MiB)", memory_mib(std::process::id(), "VmHWM"));
