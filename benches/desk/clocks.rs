@@ -119,7 +119,7 @@ async fn of_size(tickets: u32) -> Line {
     let disk_mib = mebibytes(&daemon.state_dir());
     println!("{tickets} tickets: filled in {:.0} s, {disk_mib:.0} MiB", start.elapsed().as_secs_f64());
 
-    let filled = started(&mut daemon).await;
+    let first = started(&mut daemon).await;
     daemon.terminate().await;
     let stopped = started(&mut daemon).await;
     tokio::time::sleep(REST).await;
@@ -140,7 +140,7 @@ async fn of_size(tickets: u32) -> Line {
     let queued = queued as u64;
     Line {
         tickets,
-        starts_s: [filled, stopped, killed],
+        starts_s: [first, stopped, killed],
         memory_mib: memory,
         disk_mib,
         looks_ms: [none, one, hundred, burst],
@@ -225,7 +225,7 @@ async fn fill(dir: &Path, tickets: u32) {
     let mut out = std::io::stdout();
     out.write_all(b"filled\n").unwrap();
     out.flush().unwrap();
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn mail(number: u32) -> Vec<u8> {
@@ -329,7 +329,7 @@ async fn wake(dir: &Path) {
     store.counts().await.unwrap();
     println!("figures of /metrics, ms: {}", ms(start.elapsed()));
     let start = Instant::now();
-    let listed = store.tickets(guichet::store::TicketFilter::NotClosed).take(100).filter(Result::is_ok).count();
+    let listed = store.tickets(guichet::store::TicketFilter::NotClosed).take(100).flatten().count();
     println!("the {listed} that are due first, ms: {}", ms(start.elapsed()));
     let start = Instant::now();
     let listed = api::list(&desk, &Filter::default()).unwrap().len();

@@ -71,7 +71,7 @@ fn wishes(arguments: impl Iterator<Item = String>) -> Option<Wishes> {
             "--mails" => wishes.mails = Some(arguments.next()?.parse().ok().filter(|mails| *mails > 0)?),
             "--rounds" => wishes.rounds = arguments.next()?.parse().ok().filter(|rounds| *rounds > 0)?,
             "--tickets" => {
-                wishes.tickets = arguments.next()?.split(',').map(|n| n.parse().ok().filter(|n| *n > 0)).collect::<Option<_>>()?
+                wishes.tickets = arguments.next()?.split(',').map(|n| n.parse().ok().filter(|n| *n > 0)).collect::<Option<_>>()?;
             }
             _ => return None,
         }
