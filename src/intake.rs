@@ -462,11 +462,12 @@ impl Desk {
         self.accept(Prepared::Inbound(Box::new(inbound))).await
     }
 
-    /// Time has come for a ticket: decides and commits. `false` if there was nothing to do after all.
+    /// Time has come for a ticket: decides and commits. Visible on return, on disk when the receipt says so; `None` if there was
+    /// nothing to do after all.
     ///
     /// # Errors
     /// The store's.
-    pub async fn time_came(&self, number: crate::domain::message::TicketNumber) -> Result<bool, StoreFault> {
+    pub async fn time_came(&self, number: crate::domain::message::TicketNumber) -> Result<Option<store::Receipt>, StoreFault> {
         let policy = self.policy();
         let decided = || {
             let Some(ticket) = self.0.store.ticket(number)? else { return Ok(None) };
@@ -483,35 +484,49 @@ impl Desk {
     pub async fn calendars_changed(&self) -> Result<usize, StoreFault> {
         let policy = self.policy();
         let numbers: Vec<_> = self.0.store.tickets(TicketFilter::NotClosed).map(|t| t.map(|t| t.number)).collect::<Result<_, _>>()?;
-        let mut moved = 0;
+        let (mut moved, mut last) = (0, None);
         for number in numbers {
             let decided = || {
                 let Some(ticket) = self.0.store.ticket(number)? else { return Ok(None) };
                 Ok::<_, StoreFault>(decide::on_calendars(&ticket, &policy, self.0.clock.now()))
             };
-            moved += usize::from(self.carry_out(decided).await?);
+            let receipt = self.carry_out(decided).await?;
+            moved += usize::from(receipt.is_some());
+            last = receipt.or(last);
+            tokio::task::yield_now().await;
+        }
+        // What was committed before the last is on disk with it.
+        if let Some(receipt) = last {
+            receipt.await?;
         }
         Ok(moved)
     }
 
-    /// One turn for what no message asks for: decides on what is stored, and again if that has changed meanwhile. On disk on return;
-    /// `false` if there was nothing to do.
-    async fn carry_out<E: From<StoreFault>>(&self, mut decide: impl FnMut() -> Result<Option<Change>, E>) -> Result<bool, E> {
-        let turn = self.0.turn.lock().await;
+    /// One turn for what no message asks for: decides on what is stored, and again if that has changed meanwhile. The turn ends when
+    /// it is visible; the disk is waited for without it, through the receipt. `None` if there was nothing to do.
+    async fn carry_out<E: From<StoreFault>>(
+        &self,
+        mut decide: impl FnMut() -> Result<Option<Change>, E>,
+    ) -> Result<Option<store::Receipt>, E> {
+        let _turn = self.0.turn.lock().await;
         loop {
-            let Some(change) = decide()? else { return Ok(false) };
+            let Some(change) = decide()? else { return Ok(None) };
             let committed = self.0.store.commit(change).await?;
             match committed.outcome {
                 Outcome::Committed(_) => {
-                    // The disk is waited for without the turn.
-                    drop(turn);
                     self.wake();
-                    committed.receipt.await?;
-                    return Ok(true);
+                    return Ok(Some(committed.receipt));
                 }
                 Outcome::Duplicate(_) | Outcome::Stale => {}
             }
         }
+    }
+
+    /// The same for whoever has nothing else to do: on disk on return; `false` if there was nothing to do.
+    async fn carry_out_durably<E: From<StoreFault>>(&self, decide: impl FnMut() -> Result<Option<Change>, E>) -> Result<bool, E> {
+        let Some(receipt) = self.carry_out(decide).await? else { return Ok(false) };
+        receipt.await?;
+        Ok(true)
     }
 
     /// Looks at the desk itself: decides what its ops are told, and commits it. Gives the state as it is then.
@@ -526,7 +541,7 @@ impl Desk {
             told = change.iter().flat_map(|change| &change.outbox).map(|outbound| (outbound.id, outbound.purpose.word())).collect();
             Ok::<_, StoreFault>(change)
         };
-        self.carry_out(decided).await?;
+        self.carry_out_durably(decided).await?;
         for (id, purpose) in told {
             tracing::info!(%id, purpose, "ops are told");
         }
@@ -549,7 +564,7 @@ impl Desk {
             let Some(ticket) = self.0.store.ticket(entry.outbound.id.ticket)? else { return Ok(None) };
             Ok::<_, StoreFault>(Some(decide::on_undelivered(&ticket, entry.outbound.purpose, why, &policy, self.0.clock.now())))
         };
-        self.carry_out(decided).await.map(|_| ())
+        self.carry_out_durably(decided).await.map(|_| ())
     }
 
     fn wake(&self) {
