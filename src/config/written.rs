@@ -146,6 +146,10 @@ pub(super) struct Team {
     pub(super) name: Option<String>,
     pub(super) calendar: Option<String>,
     pub(super) manager: Option<String>,
+    pub(super) assign: Option<String>,
+    pub(super) cap: Option<u32>,
+    pub(super) fallback: Option<String>,
+    pub(super) sticky: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -156,6 +160,9 @@ pub(super) struct Agent {
     pub(super) address: Option<String>,
     pub(super) teams: Option<OneOrMany>,
     pub(super) languages: Option<Words>,
+    pub(super) skills: Option<Words>,
+    pub(super) duty: Option<String>,
+    pub(super) cap: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -159,6 +159,7 @@ pub(super) fn arrival(n: u64) -> Change {
         acked_unproven: Some("support".to_owned()),
         desk: None,
         undeliverable: false,
+        turn: None,
     }
 }
 
