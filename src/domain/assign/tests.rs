@@ -277,7 +277,8 @@ proptest! {
             let others = likes.iter().filter(|like| can(like) && (like.speaks || !chosen.speaks));
             prop_assert!(chosen.speaks || !likes.iter().any(|like| can(like) && like.speaks));
             for other in others {
-                prop_assert!(if least { chosen.load.weight() <= other.load.weight() } else { chosen.last_turn <= other.last_turn });
+                let less = if least { chosen.load.weight() <= other.load.weight() } else { chosen.last_turn <= other.last_turn };
+                prop_assert!(less);
             }
         }
         prop_assert!(workload.turns.iter().all(|before| before.n < given.turn.as_ref().unwrap().n));
@@ -309,7 +310,8 @@ proptest! {
                 workload.loads.get_mut(&agent).unwrap().add(priority);
             }
             for (n, cap) in caps.iter().enumerate() {
-                prop_assert!(workload.of(&format!("a{n}")) <= u64::from(*cap));
+                let has = workload.of(&format!("a{n}"));
+                prop_assert!(has <= u64::from(*cap));
             }
         }
     }
