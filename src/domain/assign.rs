@@ -145,16 +145,14 @@ pub fn assign(wanted: &Wanted<'_>, workload: &Workload, policy: &Policy, now: Ti
                 to.agent = Some(agent.handle.clone());
                 break;
             }
-            Err(why) => match &team.fallback {
-                Some(next) => {
-                    to.history.push(line(format!("team {next}"), format!("fallback of {}: {why}", team.name)));
-                    to.team.clone_from(next);
-                }
-                None => {
+            Err(why) => {
+                let Some(next) = &team.fallback else {
                     to.history.push(line("assignee none".to_owned(), why));
                     break;
-                }
-            },
+                };
+                to.history.push(line(format!("team {next}"), format!("fallback of {}: {why}", team.name)));
+                to.team.clone_from(next);
+            }
         }
     }
     to
@@ -163,9 +161,9 @@ pub fn assign(wanted: &Wanted<'_>, workload: &Workload, policy: &Policy, now: Ti
 /// Who knows a customer: the agent of the ticket that he continues, then those of his earlier tickets, the newest first.
 #[must_use]
 pub fn known_by(continues: Option<TicketNumber>, context: &Context) -> Vec<(TicketNumber, String)> {
-    let continued = context.tickets.iter().filter(|ticket| Some(ticket.number) == continues);
-    let continued = continued.filter_map(|ticket| Some((ticket.number, ticket.assignee.clone()?)));
-    continued.chain(context.earlier.iter().filter_map(|earlier| Some((earlier.number, earlier.assignee.clone()?)))).collect()
+    let of_old = context.tickets.iter().filter(|ticket| Some(ticket.number) == continues);
+    let of_old = of_old.filter_map(|ticket| Some((ticket.number, ticket.assignee.clone()?)));
+    of_old.chain(context.earlier.iter().filter_map(|earlier| Some((earlier.number, earlier.assignee.clone()?)))).collect()
 }
 
 /// Whether a ticket that is taken up again has nobody who looks after it: nobody ever had it, or he has left.

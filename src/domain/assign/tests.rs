@@ -36,6 +36,8 @@ fn workload(loads: &[(&str, Load)], turns: &[Turn]) -> Workload {
 }
 
 type Spoil = fn(&mut Policy);
+/// What is changed, how it is chosen, loads, who knows the customer; who gets it, why, and the reason for the case.
+type Case<'a> = (Spoil, Assign, &'a [(&'a str, Load)], &'a [(TicketNumber, String)], Option<&'a str>, &'a str, &'a str);
 
 #[test]
 fn p9_who_gets_it_and_why() {
@@ -58,7 +60,7 @@ fn p9_who_gets_it_and_why() {
     let turns = [turn("frontline", "ana", 7), turn("frontline", "ben", 6), turn("billing", "ben", 9), turn("frontline", "cora", 5)];
     let (known, nobody) = ([(TicketNumber(9), "Cora".to_owned())], []);
     #[rustfmt::skip]
-    let table: [(Spoil, Assign, &[(&str, Load)], &[(TicketNumber, String)], Option<&str>, &str, &str); 15] = [
+    let table: [Case<'_>; 15] = [
         (NOTHING, Assign::Queue, &busy, &known, None, "", "a queue is nobody's"),
         (NOTHING, Assign::LeastLoaded, &[], &nobody, Some("cora"), "least loaded: 0 as ben, and waited longer; speaks en", "nothing to do: as turns go"),
         (NOTHING, Assign::LeastLoaded, &busy, &nobody, Some("ana"), "least loaded: 1 against 2 of ben; speaks en", "weighed, not counted"),
