@@ -311,14 +311,19 @@ impl Desk {
         let mut ids = inbound.in_reply_to.iter().chain(inbound.references.iter().rev()).filter(|_| is_compared);
         need.answered = ids.find_map(|id| self.0.signer.is_ours(id));
         let context = self.0.store.context(&need)?;
-        let Further { session, tickets, messages } = further(&context);
-        if session.is_none() && tickets.is_empty() && messages.is_empty() {
-            return Ok(context);
+        let Further { session, tickets, messages, workload } = further(&context);
+        let mut context = context;
+        if session.is_some() || !tickets.is_empty() || !messages.is_empty() {
+            need.session = need.session.or(session);
+            need.tickets.extend(tickets);
+            need.messages = messages;
+            context = self.0.store.context(&need)?;
         }
-        need.session = need.session.or(session);
-        need.tickets.extend(tickets);
-        need.messages = messages;
-        self.0.store.context(&need)
+        if workload {
+            // Changed by turns alone, of which this is one.
+            context.workload = self.0.store.workload()?;
+        }
+        Ok(context)
     }
 
     async fn set_aside(

@@ -162,6 +162,10 @@ pub(super) struct Team {
     pub(super) name: Option<String>,
     pub(super) calendar: Option<String>,
     pub(super) manager: Option<String>,
+    pub(super) assign: Option<String>,
+    pub(super) cap: Option<u32>,
+    pub(super) fallback: Option<String>,
+    pub(super) sticky: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -173,6 +177,9 @@ pub(super) struct Agent {
     pub(super) teams: Option<OneOrMany>,
     pub(super) languages: Option<Words>,
     pub(super) time_zone: Option<String>,
+    pub(super) skills: Option<Words>,
+    pub(super) duty: Option<String>,
+    pub(super) cap: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

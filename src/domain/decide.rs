@@ -5,6 +5,7 @@
 
 use super::address::{Contact, EmailAddress, one_line};
 use super::arrange;
+use super::assign::{self, Assigned, Wanted};
 use super::bounce::{Fate, Hint, Mark, News};
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command, Orders};
@@ -14,7 +15,7 @@ use super::lifecycle::{self, Passed};
 use super::look_alike;
 use super::merge;
 use super::message::{
-    Attachment, Author, Channel, Defect, Fingerprint, HELD, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility,
+    Attachment, Author, Channel, Defect, Fingerprint, HELD, Inbound, Language, Machine, Message, Seq, SessionId, TicketNumber, Visibility,
 };
 use super::notice::{self, Voice};
 use super::ops::DESK_REPORT;
@@ -25,7 +26,7 @@ use super::sla::{ClockEvent, ClockKind};
 use super::subject;
 use super::tally::Tally;
 use super::threading::{self, Place};
-use super::ticket::{NAME_OCTETS_MAX, Requester, SPAM_TAG, SUBJECT_OCTETS_MAX, Status, TAGS_MAX, Ticket};
+use super::ticket::{NAME_OCTETS_MAX, Priority, Requester, SPAM_TAG, SUBJECT_OCTETS_MAX, Status, TAGS_MAX, Ticket};
 use jiff::{Timestamp, ToSpan};
 use std::borrow::Cow;
 
@@ -98,6 +99,8 @@ pub struct Further {
     pub tickets: Vec<TicketNumber>,
     /// Messages that they name.
     pub messages: Vec<(TicketNumber, Seq)>,
+    /// What the agents have to do.
+    pub workload: bool,
 }
 
 /// What [`on_message`] needs to be read besides. Once is enough.
@@ -108,13 +111,25 @@ pub fn further(inbound: &Inbound, context: &Context, policy: &Policy, now: Times
     }
     let place = threading::place(inbound, context, policy);
     let session = place.ticket().and_then(|t| t.session).filter(|_| inbound.session().is_none());
+    let workload = policy.assigns()
+        && match &place {
+            Place::Opens { .. } | Place::Forwards { .. } => true,
+            Place::Customer { ticket, .. } => inbound.machine.is_none() && assign::is_nobodys(ticket, policy),
+            Place::Quarantine { .. }
+            | Place::Agent { .. }
+            | Place::AgentOnCustomerSide { .. }
+            | Place::Doubted { .. }
+            | Place::ThirdParty { .. }
+            | Place::Report { .. }
+            | Place::DeskReport { .. } => false,
+        };
     let (mut tickets, mut messages) = (Vec::new(), Vec::new());
     if let Place::Agent { ticket, agent, .. } = place
         && let Some(Ok(orders)) = read_orders(inbound, ticket, agent, policy, now)
     {
         (tickets, messages) = arrange::needs(&orders.commands, ticket);
     }
-    Further { session, tickets, messages }
+    Further { session, tickets, messages, workload }
 }
 
 /// Decides once more about a message that a person took out of quarantine: whatever kept it from a ticket, he says that it is
@@ -318,8 +333,14 @@ pub(super) fn opens(
     let known = policy.know_sender(from, &inbound.judgement, inbound.looked_up.as_deref(), now);
     let (home, mailbox) = home(inbound, policy);
     let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(super::ticket::Priority::Medium, |t| t.priority);
-    let routing = route::route(inbound, &known, (home, priority), policy, now);
+    let mut routing = route::route(inbound, &known, (home, priority), policy, now);
     let language = policy.language(known.language.into_iter().chain(inbound.language));
+    if routing.assignee.is_none() {
+        let wanted = (routing.team.as_str(), routing.priority, language);
+        let Assigned { team, agent, turn, history } = given(wanted, &[], continues, inbound, context, policy, now);
+        (routing.team, routing.assignee, change.turn) = (team, agent, turn);
+        routing.history.extend(history);
+    }
     let name = inbound.from.as_ref().map(|f| f.name.as_str()).filter(|n| !n.is_empty()).unwrap_or(&known.name);
     let number = context.next_number.unwrap_or(TicketNumber(policy.desk.first_number));
 
@@ -381,6 +402,21 @@ pub(super) fn opens(
     let earlier = if inbound.judgement.has_failed() { &[][..] } else { &context.earlier };
     voice.notify(&mut ticket, Some(inbound), &message, &known, earlier, None);
     finish(change, ticket, message, lines, voice, session);
+}
+
+/// Whom the desk gives a ticket of this team, priority and language.
+fn given(
+    (team, priority, language): (&str, Priority, Language),
+    skills: &[String],
+    continues: Option<TicketNumber>,
+    inbound: &Inbound,
+    context: &Context,
+    policy: &Policy,
+    now: Timestamp,
+) -> Assigned {
+    // The past of whom he claims to be is not his.
+    let known_by = if inbound.judgement.has_failed() { Vec::new() } else { assign::known_by(continues, context) };
+    assign::assign(&Wanted { team, priority, skills, language, known_by: &known_by }, &context.workload, policy, now)
 }
 
 /// Those whom a customer copies follow from now on, where the desk does not leave that to its agents.
@@ -499,6 +535,14 @@ fn customer_writes(
         lines.extend(here);
         record(change, &mut other, there);
         change.tickets.push(other);
+    }
+    if assign::is_nobodys(&ticket, policy) {
+        let wanted = (ticket.team.as_str(), ticket.priority, ticket.language);
+        let Assigned { team, agent, turn, history } = given(wanted, &[], Some(ticket.number), inbound, context, policy, now);
+        if !history.is_empty() {
+            (ticket.team, ticket.assignee, change.turn) = (team, agent, turn);
+            lines.extend(history);
+        }
     }
     lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
     lines.extend(copies(inbound, &mut ticket, policy, now));

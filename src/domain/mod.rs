@@ -2,7 +2,7 @@
 //!
 //! Read in this order: what is spoken of (`address`, `message`, `subject`, `verdict`, `ticket`, `customer`, `directory`), the time in which clocks run
 //! (`calendar`, `sla`), what the configuration says (`policy`), what the store is asked and told (`change`). Then the decision
-//! itself, from `decide` down: where a message belongs (`threading`), what an agent forwards (`forward`), who answers (`route`), what
+//! itself, from `decide` down: where a message belongs (`threading`), what an agent forwards (`forward`), who answers (`route`, `assign`), what
 //! becomes of status and clocks (`lifecycle`), how two tickets become one and one two (`merge`), what an agent orders (`command`,
 //! `arrange`) and must not tell (`leak`), what is said to whom (`notice`), and what those who run it hear (`ops`).
 
@@ -18,6 +18,7 @@ pub mod sla;
 pub mod policy;
 pub mod change;
 pub mod tally;
+pub mod assign;
 pub mod decide;
 pub mod threading;
 pub mod forward;

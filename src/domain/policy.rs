@@ -133,6 +133,40 @@ pub struct Team {
     pub calendar: String,
     /// Told of breaches.
     pub manager: Option<EmailAddress>,
+    /// How its tickets come to an agent.
+    pub assign: Assign,
+    /// Most that the desk gives each of its agents, by the weights of [`super::assign::weight`]; `None`: as much as there is.
+    pub cap: Option<u32>,
+    /// The team that gets what nobody here can take.
+    pub fallback: Option<String>,
+    /// Whether an agent who knows the customer comes first.
+    pub sticky: bool,
+}
+
+/// How a ticket comes to an agent, where no rule and no agent names one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Assign {
+    /// The team is told, and whoever answers first has it.
+    #[default]
+    Queue,
+    /// To the one who has waited longest for one.
+    RoundRobin,
+    /// To the one who has least to do.
+    LeastLoaded,
+}
+
+impl Assign {
+    pub const ALL: [Self; 3] = [Self::Queue, Self::RoundRobin, Self::LeastLoaded];
+
+    /// The word of the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::RoundRobin => "round-robin",
+            Self::LeastLoaded => "least-loaded",
+        }
+    }
 }
 
 /// `[[agent]]`.
@@ -146,6 +180,11 @@ pub struct Agent {
     pub languages: Vec<Language>,
     /// In which he reads and writes times; that of his team's calendar where it is not written.
     pub zone: Option<jiff::tz::TimeZone>,
+    pub skills: Vec<String>,
+    /// The calendar by which he is on duty; the team's, if he has none of his own.
+    pub duty: Option<String>,
+    /// Instead of his team's.
+    pub cap: Option<u32>,
 }
 
 /// `[[tier]]`.
@@ -302,6 +341,12 @@ impl Policy {
     /// Who works in a team, in the order of the file.
     pub fn members<'a>(&'a self, team: &'a str) -> impl Iterator<Item = &'a Agent> {
         self.agents.iter().filter(move |a| a.teams.iter().any(|t| t == team))
+    }
+
+    /// Whether the desk itself gives tickets to agents, in any team.
+    #[must_use]
+    pub fn assigns(&self) -> bool {
+        self.teams.values().any(|team| team.assign != Assign::Queue)
     }
 
     /// The mailbox of a name, or the first: there is always one.

@@ -1,6 +1,7 @@
 //! A small world for tests of decisions: a policy, and a model of the store that applies changes as the real one does.
 
 use super::address::{Contact, EmailAddress};
+use super::assign::{self, Workload};
 use super::bounce::Mark;
 use super::calendar::{Calendar, Shift};
 use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, History, Landing, Said};
@@ -9,7 +10,7 @@ use super::message::{
     Body, Bound, Channel, Claim, Fingerprint, HELD, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber,
 };
 use super::outbound::{Audience, Delivery, Outbound, OutboxEntry, Purpose};
-use super::policy::{Agent, ChatDesk, CopiedFollow, Desk, Mailbox, Policy, Sla, Team, Tier};
+use super::policy::{Agent, Assign, ChatDesk, CopiedFollow, Desk, Mailbox, Policy, Sla, Team, Tier};
 use super::tally::Tally;
 use super::template::Templates;
 use super::ticket::{Priority, Status, Ticket};
@@ -34,6 +35,9 @@ fn agent(handle: &str, teams: &[&str]) -> Agent {
         teams: teams.iter().map(|t| (*t).to_owned()).collect(),
         languages: Vec::new(),
         zone: None,
+        skills: Vec::new(),
+        duty: None,
+        cap: None,
     }
 }
 
@@ -51,7 +55,16 @@ pub(crate) fn policy() -> Policy {
     calendars.insert("office".to_owned(), calendar("office", vec![Shift { start_min: 540, end_min: 1020 }], 5));
     let mut teams = BTreeMap::new();
     for (name, manager) in [("frontline", Some("carla@acme.example")), ("billing", None)] {
-        teams.insert(name.to_owned(), Team { name: name.to_owned(), calendar: "always".to_owned(), manager: manager.map(address) });
+        let team = Team {
+            name: name.to_owned(),
+            calendar: "always".to_owned(),
+            manager: manager.map(address),
+            assign: Assign::Queue,
+            cap: None,
+            fallback: None,
+            sticky: true,
+        };
+        teams.insert(name.to_owned(), team);
     }
     let mut customers = Directory::default();
     customers.add_address(
@@ -233,6 +246,7 @@ pub(crate) struct World {
     pub(crate) marks: BTreeMap<EmailAddress, Mark>,
     /// By domain, by mailbox, and in all under the empty name.
     tallies: HashMap<(char, String), Tally>,
+    turns: Vec<assign::Turn>,
 }
 
 impl World {
@@ -253,6 +267,7 @@ impl World {
             acks: Vec::new(),
             marks: BTreeMap::new(),
             tallies: HashMap::new(),
+            turns: Vec::new(),
         }
     }
 
@@ -302,7 +317,13 @@ impl World {
                 .tickets
                 .values()
                 .filter(|t| t.requester.address.as_ref() == sender)
-                .map(|t| EarlierTicket { number: t.number, subject: t.subject.clone(), status: t.status.word(), opened: t.opened })
+                .map(|t| EarlierTicket {
+                    number: t.number,
+                    subject: t.subject.clone(),
+                    status: t.status.word(),
+                    opened: t.opened,
+                    assignee: t.assignee.clone(),
+                })
                 .collect(),
             acks: self.acks.iter().filter(|(a, _)| sender.is_some_and(|s| s.untagged() == a.untagged())).map(|(_, at)| *at).collect(),
             unproven_acks: AckTallies {
@@ -313,10 +334,14 @@ impl World {
             marks: self.marks.values().cloned().collect(),
             answered: None,
             said: said.collect(),
+            workload: Workload::default(),
         };
         let further = decide::further(inbound, &context, &self.policy, self.now);
         if let Some(window) = further.session {
             context.session = self.sessions.get(&window).cloned();
+        }
+        if further.workload {
+            context.workload = self.workload();
         }
         numbers.extend(further.tickets);
         context.tickets = self.with_living(numbers);
@@ -332,6 +357,18 @@ impl World {
             tickets.insert(number, ticket.clone());
         }
         tickets.into_values().collect()
+    }
+
+    pub(crate) fn turns(&self) -> &[assign::Turn] {
+        &self.turns
+    }
+
+    fn workload(&self) -> Workload {
+        let mut workload = Workload { turns: self.turns.clone(), ..Workload::default() };
+        for (agent, priority) in self.tickets.values().filter_map(assign::bearer) {
+            workload.loads.entry(assign::key(agent)).or_default().add(priority);
+        }
+        workload
     }
 
     fn tally(&self, kind: char, name: &str) -> Tally {
@@ -394,6 +431,10 @@ impl World {
         self.history.extend(change.history.iter().cloned());
         self.ids.extend(change.message_ids.iter().cloned());
         self.expected.extend(change.expected_ids.iter().cloned());
+        if let Some(turn) = &change.turn {
+            self.turns.retain(|t| (&t.team, &t.agent) != (&turn.team, &turn.agent));
+            self.turns.push(turn.clone());
+        }
         if let Some(address) = &change.unmarked {
             self.marks.remove(address);
         }

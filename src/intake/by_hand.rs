@@ -143,7 +143,7 @@ impl Desk {
     fn decide_release(&self, inbound: &Inbound, id: u64, policy: &Policy) -> Result<Option<Change>, ReleaseFault> {
         let window = |context: &Context| {
             let session = threading::place_released(inbound, context, policy).ticket().and_then(|t| t.session);
-            Further { session, ..Further::default() }
+            Further { session, workload: policy.assigns(), ..Further::default() }
         };
         let context = self.facts(inbound, window)?;
         let inbound = &*super::compared(inbound, &context);

@@ -15,8 +15,9 @@ use super::sled::record::{
     AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, QuarantineRecord,
     Record,
 };
-use super::sled::record::{OriginRecord, TallyRecord};
+use super::sled::record::{LoadRecord, OriginRecord, TallyRecord, TurnRecord};
 use crate::domain::address::{Contact, EmailAddress};
+use crate::domain::assign::{Load, Turn};
 use crate::domain::bounce::Mark;
 use crate::domain::change::{Actor, ChatSession, History, Landing, Quarantined};
 use crate::domain::message::Origin;
@@ -27,7 +28,7 @@ use crate::domain::ops::DeskState;
 use crate::domain::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Route};
 use crate::domain::sla::{Clock, ClockState};
 use crate::domain::tally::Tally;
-use crate::domain::ticket::{Status, Ticket};
+use crate::domain::ticket::{Priority, Status, Ticket};
 use crate::store::outbox::Attempts;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -149,6 +150,16 @@ impl Dump<'_> {
             Kind::QuarantineOrigin => {
                 let id = Parts::of(key).number().ok_or_else(|| bad_key(OriginRecord::KIND))?;
                 self.origin(&format!("quarantine {id}"), &self.origin_of(value)?)
+            }
+            Kind::Load => {
+                let agent = keys::read_load(key).ok_or_else(|| bad_key(LoadRecord::KIND))?;
+                let load = Load::from(self.engine.read::<LoadRecord>(value)?);
+                let tickets: Vec<String> = Priority::ALL.iter().zip(load.0).map(|(p, tickets)| format!("{}:{tickets}", p.word())).collect();
+                format!("load {agent} tickets={} weight={}", list(&tickets), load.weight())
+            }
+            Kind::Turn => {
+                let Turn { team, agent, n } = self.engine.read::<TurnRecord>(value)?.into();
+                format!("turn {team} {agent} n={n}")
             }
             Kind::Blob => self.blob(key, value)?,
         }))

@@ -1,6 +1,7 @@
 //! From what was written to what may be used: every fault is noted with its place, and the checks go on, so that one run
 //! shows them all. Where something cannot be used, its place is taken by nothing, and the whole is refused at the end.
 
+mod assign;
 mod edges;
 mod holidays;
 mod hours;
@@ -402,8 +403,11 @@ impl Check<'_> {
             if names.teams.contains(&name) && !has_agents && team.manager.is_none() {
                 self.fault(&path, format!("nobody works in team '{name}'; name it in the teams of an [[agent]], or give it a manager"));
             }
-            teams.insert(name.clone(), Team { name, calendar, manager });
+            let assign = self.assign(&path, team, has_agents);
+            let (cap, fallback, sticky) = (team.cap, team.fallback.clone(), team.sticky.unwrap_or(true));
+            teams.insert(name.clone(), Team { name, calendar, manager, assign, cap, fallback, sticky });
         }
+        self.fallbacks(written, names);
         teams
     }
 
@@ -424,6 +428,10 @@ impl Check<'_> {
             }
             let tags = agent.languages.as_ref().map(|words| words.0.as_slice()).unwrap_or_default();
             let languages = self.languages(&path("languages"), tags);
+            let skills = self.skills(&path("skills"), agent.skills.as_ref());
+            if let Some(duty) = &agent.duty {
+                self.refers(&path("duty"), "calendar", duty, &names.calendars);
+            }
             let Some(address) = address else { continue };
             if is_mailbox(&address, mailboxes) {
                 self.fault(&path("address"), "is the address of a mailbox: the desk would write to itself");
@@ -442,7 +450,8 @@ impl Check<'_> {
                 self.fault(&handle_path, format!("another agent is '{handle}' already; write a handle of its own"));
             }
             let zone = agent.time_zone.as_ref().and_then(|name| self.zone(&path("time_zone"), name));
-            agents.push(Agent { handle, name: name.unwrap_or_default().to_owned(), address, teams, languages, zone });
+            let (name, duty, cap) = (name.unwrap_or_default().to_owned(), agent.duty.clone(), agent.cap);
+            agents.push(Agent { handle, name, address, teams, languages, zone, skills, duty, cap });
         }
         agents
     }

@@ -1,6 +1,7 @@
 //! What the tests put in, and what they ask of it afterwards.
 
 use crate::domain::address::{Contact, EmailAddress};
+use crate::domain::assign::Turn;
 use crate::domain::change::{Actor, Change, History, Landing};
 use crate::domain::message::{Arrival, Author, Body, Channel, Fingerprint, Language, Message, MessageId, Source, TicketNumber, Visibility};
 use crate::domain::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
@@ -61,7 +62,7 @@ fn bare_ticket(n: u64) -> Ticket {
         priority: Priority::Medium,
         tier: "standard".to_owned(),
         team: "billing".to_owned(),
-        assignee: None,
+        assignee: Some("Ben".to_owned()),
         channel: Channel::Mail,
         language: Language::parse("pt").unwrap(),
         requester: Requester { name: "Zé".to_owned(), address: Some(address("ze@customer.example")) },
@@ -170,6 +171,7 @@ pub(super) fn arrival(n: u64) -> Change {
         acked_unproven: Some("support".to_owned()),
         desk: None,
         undeliverable: false,
+        turn: Some(Turn { team: "billing".to_owned(), agent: "ben".to_owned(), n }),
     }
 }
 
