@@ -102,6 +102,7 @@ impl Desk {
             landed_to: None,
             defects: parsed.defects,
             headers: Vec::new(),
+            looked_up: None,
             forwarded: None,
         }
     }

@@ -255,6 +255,14 @@ pub fn describe_metrics() {
     describe_counter!("guichet_quarantined_total", "messages that went to quarantine since the start, by reason");
     describe_gauge!("guichet_outbox_waiting", "outgoing mails and chat messages that are not sent yet");
     describe_counter!("guichet_verdicts_total", "messages whose sender was judged since the start, by verdict and by whose word");
+    describe_counter!("guichet_reloads_total", "configurations read anew on SIGHUP since the start, by outcome: taken, refused");
+    describe_counter!("guichet_customers_reloads_total", "changed files of customers since the start, by outcome: taken, refused");
+    describe_gauge!("guichet_customers_rows", "rows of the customers' file in force");
+    describe_gauge!("guichet_customers_refused", "1 while the customers' file on disk has faults and an earlier one is in force");
+    describe_counter!(
+        "guichet_lookups_total",
+        "questions about customers to lookup_url since the start, by outcome: found, nobody, kept, failed, nonsense, left_alone, unknown_tier"
+    );
     describe_counter!("guichet_outbox_attempts_total", "attempts to send since the start, by purpose and outcome");
     describe_counter!("guichet_undeliverable_total", "mails of tickets that could not be delivered for good, over all time");
     describe_counter!("guichet_ops_mail_undeliverable_total", "mails to ops that could not be delivered, since the start");

@@ -8,6 +8,7 @@
 //! many messages share one sync and none is settled before it (P1).
 
 mod by_hand;
+mod customer;
 mod sender;
 mod whole;
 
@@ -16,6 +17,7 @@ pub use whole::{WholeFault, is_cut};
 
 use crate::channel::chat::hub::Hub;
 use crate::channel::dns::Resolver;
+use crate::channel::look_up::LookUp;
 use crate::channel::{Handover, HandoverFault, Receipt, Received};
 use crate::clock::Clock;
 use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
@@ -35,7 +37,7 @@ use crate::mail::list;
 use crate::mail::normalise::{NormaliseLimits, Parsed, ParsedAttachment, normalise, normalise_start};
 use crate::mail::token::Signer;
 use crate::mail::visible;
-use crate::store::{self, Outcome, Store, StoreFault, TEXT_OCTETS_MAX};
+use crate::store::{self, Outcome, Store, StoreFault, TEXT_OCTETS_MAX, TicketFilter};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::borrow::Cow;
@@ -62,6 +64,8 @@ struct Parts {
     bells: Bells,
     /// Whom to ask about senders, where a mailbox wants them checked.
     resolver: OnceLock<Resolver>,
+    /// Whom to ask about customers, where the configuration names somebody.
+    look_up: OnceLock<LookUp>,
 }
 
 /// Hints to the workers that there may be work. One that is lost costs them a period, no more.
@@ -113,7 +117,17 @@ impl Desk {
         limits: NormaliseLimits,
         bells: Bells,
     ) -> Self {
-        Self(Arc::new(Parts { store, policy, signer, clock, limits, turn: Mutex::new(()), bells, resolver: OnceLock::new() }))
+        Self(Arc::new(Parts {
+            store,
+            policy,
+            signer,
+            clock,
+            limits,
+            turn: Mutex::new(()),
+            bells,
+            resolver: OnceLock::new(),
+            look_up: OnceLock::new(),
+        }))
     }
 
     /// Names whom to ask about senders; without it those whom only the DNS knows stay unknown. Only the first counts.
@@ -157,6 +171,7 @@ impl Desk {
             let policy = self.policy();
             let (raw, judgement) = self.judge(&source, raw, &parsed, cut, &policy).await;
             let inbound = self.keep(source, raw, parsed, cut, (judgement, &policy)).await?;
+            let inbound = self.looked_up(inbound, &policy).await;
             return Ok(Prepared::Inbound(Box::new(Inbound { landed_to, ..inbound })));
         }
         tracing::error!(mailbox = source.mailbox(), octets = raw.len(), "the parser panicked: the mail goes to quarantine");
@@ -296,14 +311,19 @@ impl Desk {
         let mut ids = inbound.in_reply_to.iter().chain(inbound.references.iter().rev()).filter(|_| is_compared);
         need.answered = ids.find_map(|id| self.0.signer.is_ours(id));
         let context = self.0.store.context(&need)?;
-        let Further { session, tickets, messages } = further(&context);
-        if session.is_none() && tickets.is_empty() && messages.is_empty() {
-            return Ok(context);
+        let Further { session, tickets, messages, workload } = further(&context);
+        let mut context = context;
+        if session.is_some() || !tickets.is_empty() || !messages.is_empty() {
+            need.session = need.session.or(session);
+            need.tickets.extend(tickets);
+            need.messages = messages;
+            context = self.0.store.context(&need)?;
         }
-        need.session = need.session.or(session);
-        need.tickets.extend(tickets);
-        need.messages = messages;
-        self.0.store.context(&need)
+        if workload {
+            // Changed by turns alone, of which this is one.
+            context.workload = self.0.store.workload()?;
+        }
+        Ok(context)
     }
 
     async fn set_aside(
@@ -368,6 +388,7 @@ impl Desk {
             .map(|part| BlobRef { id: BlobId(*blake3::hash(part).as_bytes()), size: part.len() as u64 })
             .collect();
         let inbound = self.assemble(received.source, parsed, named, received.cut, (judgement, &policy));
+        let inbound = self.looked_up(inbound, &policy).await;
         let (compared, context, change) = self.decide(&inbound, &policy)?;
         Ok((compared.into_owned(), context, change))
     }
@@ -435,6 +456,7 @@ impl Desk {
             defects,
             judgement,
             headers,
+            looked_up: None,
             forwarded,
         }
     }
@@ -447,37 +469,71 @@ impl Desk {
         self.accept(Prepared::Inbound(Box::new(inbound))).await
     }
 
-    /// Time has come for a ticket: decides and commits. `false` if there was nothing to do after all.
+    /// Time has come for a ticket: decides and commits. Visible on return, on disk when the receipt says so; `None` if there was
+    /// nothing to do after all.
     ///
     /// # Errors
     /// The store's.
-    pub async fn time_came(&self, number: crate::domain::message::TicketNumber) -> Result<bool, StoreFault> {
+    pub async fn time_came(&self, number: crate::domain::message::TicketNumber) -> Result<Option<store::Receipt>, StoreFault> {
         let policy = self.policy();
         let decided = || {
             let Some(ticket) = self.0.store.ticket(number)? else { return Ok(None) };
-            Ok::<_, StoreFault>(decide::on_time(&ticket, &policy, self.0.clock.now()))
+            let marks = ticket.requester.address.as_ref().map(|address| self.0.store.mark(address)).transpose()?.flatten();
+            Ok::<_, StoreFault>(decide::on_time(&ticket, marks.as_slice(), &policy, self.0.clock.now()))
         };
         self.carry_out(decided).await
     }
 
-    /// One turn for what no message asks for: decides on what is stored, and again if that has changed meanwhile. On disk on return;
-    /// `false` if there was nothing to do.
-    async fn carry_out<E: From<StoreFault>>(&self, mut decide: impl FnMut() -> Result<Option<Change>, E>) -> Result<bool, E> {
-        let turn = self.0.turn.lock().await;
+    /// Other calendars are in force: looks at every ticket that is not closed, and says how many are due at another time now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn calendars_changed(&self) -> Result<usize, StoreFault> {
+        let policy = self.policy();
+        let numbers: Vec<_> = self.0.store.tickets(TicketFilter::NotClosed).map(|t| t.map(|t| t.number)).collect::<Result<_, _>>()?;
+        let (mut moved, mut last) = (0, None);
+        for number in numbers {
+            let decided = || {
+                let Some(ticket) = self.0.store.ticket(number)? else { return Ok(None) };
+                Ok::<_, StoreFault>(decide::on_calendars(&ticket, &policy, self.0.clock.now()))
+            };
+            let receipt = self.carry_out(decided).await?;
+            moved += usize::from(receipt.is_some());
+            last = receipt.or(last);
+            tokio::task::yield_now().await;
+        }
+        // What was committed before the last is on disk with it.
+        if let Some(receipt) = last {
+            receipt.await?;
+        }
+        Ok(moved)
+    }
+
+    /// One turn for what no message asks for: decides on what is stored, and again if that has changed meanwhile. The turn ends when
+    /// it is visible; the disk is waited for without it, through the receipt. `None` if there was nothing to do.
+    async fn carry_out<E: From<StoreFault>>(
+        &self,
+        mut decide: impl FnMut() -> Result<Option<Change>, E>,
+    ) -> Result<Option<store::Receipt>, E> {
+        let _turn = self.0.turn.lock().await;
         loop {
-            let Some(change) = decide()? else { return Ok(false) };
+            let Some(change) = decide()? else { return Ok(None) };
             let committed = self.0.store.commit(change).await?;
             match committed.outcome {
                 Outcome::Committed(_) => {
-                    // The disk is waited for without the turn.
-                    drop(turn);
                     self.wake();
-                    committed.receipt.await?;
-                    return Ok(true);
+                    return Ok(Some(committed.receipt));
                 }
                 Outcome::Duplicate(_) | Outcome::Stale => {}
             }
         }
+    }
+
+    /// The same for whoever has nothing else to do: on disk on return; `false` if there was nothing to do.
+    async fn carry_out_durably<E: From<StoreFault>>(&self, decide: impl FnMut() -> Result<Option<Change>, E>) -> Result<bool, E> {
+        let Some(receipt) = self.carry_out(decide).await? else { return Ok(false) };
+        receipt.await?;
+        Ok(true)
     }
 
     /// Looks at the desk itself: decides what its ops are told, and commits it. Gives the state as it is then.
@@ -492,7 +548,7 @@ impl Desk {
             told = change.iter().flat_map(|change| &change.outbox).map(|outbound| (outbound.id, outbound.purpose.word())).collect();
             Ok::<_, StoreFault>(change)
         };
-        self.carry_out(decided).await?;
+        self.carry_out_durably(decided).await?;
         for (id, purpose) in told {
             tracing::info!(%id, purpose, "ops are told");
         }
@@ -515,7 +571,7 @@ impl Desk {
             let Some(ticket) = self.0.store.ticket(entry.outbound.id.ticket)? else { return Ok(None) };
             Ok::<_, StoreFault>(Some(decide::on_undelivered(&ticket, entry.outbound.purpose, why, &policy, self.0.clock.now())))
         };
-        self.carry_out(decided).await.map(|_| ())
+        self.carry_out_durably(decided).await.map(|_| ())
     }
 
     fn wake(&self) {

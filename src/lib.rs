@@ -38,6 +38,7 @@ pub mod domain;
 pub mod store;
 pub mod outbox;
 pub mod sla_watch;
+mod reload;
 pub mod health;
 pub mod ops_watch;
 pub mod window;
@@ -50,6 +51,7 @@ pub mod fuzz;
 use crate::channel::chat::Chat;
 use crate::channel::dns::Resolver;
 use crate::channel::lane::Budget;
+use crate::channel::look_up::LookUp;
 use crate::channel::smtp::SmtpRelay;
 use crate::channel::spool::Spool;
 use crate::channel::{Health, Surroundings, imap, maildir};
@@ -68,7 +70,7 @@ use crate::store::{OpenFault, OpenOptions, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -140,6 +142,9 @@ fn seat(
     let signer = Signer::new(&key);
     let desk = Desk::new(store, policy, signer.clone(), Clock::system(), NormaliseLimits::default(), bells);
     desk.ask_about_senders(Resolver::new(settings.dns.clone()));
+    if let Some(look_up) = &settings.look_up {
+        desk.ask_about_customers(LookUp::new(look_up.clone()));
+    }
     Ok((desk, signer))
 }
 
@@ -150,7 +155,7 @@ fn seat(
 /// Why it did not start, or could not go on.
 pub async fn run(
     settings: Settings,
-    reload: impl Fn() -> Result<Settings, Vec<Fault>> + Send + 'static,
+    reload: impl Fn(&Policy) -> Result<Settings, Vec<Fault>> + Send + Sync + 'static,
     stop: CancellationToken,
     fault_plan: FaultPlan,
     started: impl FnOnce(Started) + Send,
@@ -196,7 +201,8 @@ pub async fn run(
     let mut sending = going_out.spawn(outbox.run(stop_out.clone()));
     let mut watching = coming_in.spawn(sla_watch::run(desk.clone(), bells.sla, stop_in.clone()));
     let mut telling = coming_in.spawn(ops_watch::run(desk.clone(), board.clone(), stop_in.clone()));
-    served.spawn(reload_on_hangup(hangup, reload, policy_in, stop_last.clone()));
+    coming_in.spawn(keep_calendars(desk.clone(), stop_in.clone()));
+    served.spawn(reload::run(hangup, reload, settings.customers_file.clone(), policy_in, stop_last.clone()));
     let mail_octets_max = usize::try_from(settings.limits.message_octets_max).unwrap_or(usize::MAX);
     let large = http::api::Large { spool, octets_max: settings.limits.fetch_octets_max };
     let api = http::api::router(desk.clone(), signer.clone(), mail_octets_max, large).merge(http::api::status(board));
@@ -210,6 +216,8 @@ pub async fn run(
         served.spawn(http::serve(listener, router, HttpLimits::default(), stop_last.clone()));
     }
 
+    // Else what was read at the start, with all its customers, would stay in memory beside what is read later.
+    drop(settings.policy);
     // Not started by systemd: nobody to tell, and no fault.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(mailboxes = settings.mailboxes.len(), chat = chat_address.is_some(), "ready");
@@ -291,28 +299,24 @@ fn watch_mailboxes(
     health
 }
 
-/// SIGHUP reads rules, customers and texts anew; a configuration with a fault leaves the old one in force (P12).
-async fn reload_on_hangup(
-    mut hangup: Signal,
-    reload: impl Fn() -> Result<Settings, Vec<Fault>> + Send + 'static,
-    policy: watch::Sender<Arc<Policy>>,
-    stop: CancellationToken,
-) {
+/// What is due when follows from the calendars in force: at the start, for they may have changed meanwhile, and after each reload.
+async fn keep_calendars(desk: Desk, stop: CancellationToken) {
+    let mut policies = desk.policies();
     loop {
-        tokio::select! {
+        let in_force = desk.policy();
+        let moved = tokio::select! {
             () = stop.cancelled() => return,
-            _ = hangup.recv() => {}
+            moved = desk.calendars_changed() => moved,
+        };
+        match moved {
+            Ok(0) => {}
+            Ok(tickets) => tracing::info!(tickets, "calendars have changed: what is due when was derived anew"),
+            Err(fault) => tracing::error!(%fault, "failed to derive what is due when from the calendars"),
         }
-        match reload() {
-            Ok(settings) => {
-                policy.send_replace(settings.policy);
-                tracing::info!("configuration read anew: rules, customers, calendars and texts; hosts and folders need a restart");
-            }
-            Err(faults) => {
-                for fault in &faults {
-                    tracing::error!(%fault, "configuration");
-                }
-                tracing::error!(faults = faults.len(), "the configuration was not taken; the old one stays in force");
+        while desk.policy().calendars == in_force.calendars {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = policies.changed() => if changed.is_err() { return },
             }
         }
     }

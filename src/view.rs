@@ -238,7 +238,8 @@ pub struct OutboxView {
     /// Ticket and count, such as `1042.7`; ticket 0 stands for mails to ops, which belong to none.
     pub id: String,
     pub ticket: u64,
-    /// `ack`, `answer`, `notification`, `held`, `reply`, `warning`, `breach`, `review`; `alarm`, `recovery` or `digest` to ops.
+    /// `ack`, `answer`, `notification`, `held`, `reply`, `warning`, `breach`, `review`, `question`, `escalation`, `reminder`, `delay`,
+    /// `nudge`, `checkin`; `alarm`, `recovery` or `digest` to ops.
     pub purpose: String,
     /// `null` for a chat visitor without an address.
     pub to: Option<String>,

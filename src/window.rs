@@ -88,7 +88,7 @@ impl Desk {
             },
             Some(_) | None => Judgement::default(),
         };
-        Ok(Inbound {
+        let inbound = Inbound {
             source: Source::Chat { session, client_id },
             channel: Channel::Chat,
             fingerprint,
@@ -113,8 +113,15 @@ impl Desk {
             defects: Vec::new(),
             judgement,
             headers: Vec::new(),
+            looked_up: None,
             forwarded: None,
-        })
+        };
+        // Anybody can give any address: only that of one who is signed in is worth the question.
+        if !inbound.judgement.is_authenticated() {
+            return Ok(inbound);
+        }
+        let policy = self.policy();
+        Ok(self.looked_up(inbound, &policy).await)
     }
 
     /// A line in the history of the session's ticket; `ends` lets the next message open another ticket.

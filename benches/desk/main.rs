@@ -1,9 +1,9 @@
 //! The load driver: how fast the whole daemon is, and how large, on real servers.
 //!
 //! ```text
-//! cargo bench --bench desk -- [latency|drain|memory|large]… [--mails N] [--rounds N]
+//! cargo bench --bench desk -- [latency|drain|memory|large|clocks]… [--mails N] [--rounds N] [--tickets N,N,…]
 //! ```
-//! Each part starts a Dovecot of its own, an SMTP server inside this process and the daemon as ops run it, all on loopback.
+//! Each part but `clocks` starts a Dovecot of its own, an SMTP server inside this process and the daemon as ops run it, all on loopback.
 //! Absolute figures depend on the machine; those with a ratio come from turns that were taken in one run.
 
 #![allow(
@@ -23,6 +23,7 @@ mod latency;
 mod drain;
 mod memory;
 mod large;
+mod clocks;
 mod corpus;
 mod imap;
 mod relay;
@@ -36,12 +37,16 @@ struct Wishes {
     parts: Vec<String>,
     mails: Option<usize>,
     rounds: usize,
+    tickets: Vec<u32>,
 }
 
 #[tokio::main]
 async fn main() {
+    if let Some(task) = clocks::Task::mine() {
+        return task.carry_out().await;
+    }
     let Some(wishes) = wishes(std::env::args().skip(1)) else {
-        eprintln!("usage: cargo bench --bench desk -- [latency|drain|memory|large]… [--mails N] [--rounds N]");
+        eprintln!("usage: cargo bench --bench desk -- [latency|drain|memory|large|clocks]… [--mails N] [--rounds N] [--tickets N,N,…]");
         std::process::exit(2);
     };
     for part in &wishes.parts {
@@ -49,6 +54,7 @@ async fn main() {
             "latency" => latency::measure(wishes.mails.unwrap_or(200)).await,
             "drain" => drain::measure(wishes.mails.unwrap_or(2000), wishes.rounds).await,
             "large" => large::measure(wishes.mails.unwrap_or(40)).await,
+            "clocks" => clocks::measure(&wishes.tickets).await,
             _ => memory::measure().await,
         }
         println!();
@@ -56,19 +62,22 @@ async fn main() {
 }
 
 fn wishes(arguments: impl Iterator<Item = String>) -> Option<Wishes> {
-    let mut wishes = Wishes { parts: Vec::new(), mails: None, rounds: 3 };
+    let mut wishes = Wishes { parts: Vec::new(), mails: None, rounds: 3, tickets: vec![10_000, 100_000, 1_000_000] };
     // Cargo says `--bench` to every bench.
     let mut arguments = arguments.filter(|argument| argument != "--bench");
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "latency" | "drain" | "memory" | "large" => wishes.parts.push(argument),
+            "latency" | "drain" | "memory" | "large" | "clocks" => wishes.parts.push(argument),
             "--mails" => wishes.mails = Some(arguments.next()?.parse().ok().filter(|mails| *mails > 0)?),
             "--rounds" => wishes.rounds = arguments.next()?.parse().ok().filter(|rounds| *rounds > 0)?,
+            "--tickets" => {
+                wishes.tickets = arguments.next()?.split(',').map(|n| n.parse().ok().filter(|n| *n > 0)).collect::<Option<_>>()?;
+            }
             _ => return None,
         }
     }
     if wishes.parts.is_empty() {
-        wishes.parts = ["latency", "drain", "memory", "large"].map(str::to_owned).into();
+        wishes.parts = ["latency", "drain", "memory", "large", "clocks"].map(str::to_owned).into();
     }
     Some(wishes)
 }

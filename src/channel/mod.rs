@@ -4,6 +4,7 @@
 //! is on disk (P1). **Out**: it makes one attempt and says what came of it; whoever asked decides what follows (P5).
 
 pub mod lane;
+pub mod look_up;
 pub mod spool;
 pub mod imap;
 pub mod import;

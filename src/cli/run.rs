@@ -2,6 +2,7 @@
 
 use super::Ended;
 use crate::RunFault;
+use crate::domain::policy::Policy;
 use crate::fault_plan::FaultPlan;
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -20,7 +21,7 @@ pub(super) fn run(config: &Path) -> Result<(), Ended> {
         // Installed before anything can be asked to stop.
         let (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let signals = tokio::spawn(until_signal(term, int, stop.clone()));
-        let reload = move || crate::config::load(&path);
+        let reload = move |in_force: &Policy| crate::config::load_again(&path, in_force);
         let ended = crate::run(settings, reload, stop, fault_plan, |_| {}).await;
         signals.abort();
         ended

@@ -15,6 +15,8 @@ mod locate;
 pub mod settings;
 mod written;
 
+use crate::domain::directory::{Directory, Edition};
+use crate::domain::policy::Policy;
 use fault::Fault;
 use layers::Layers;
 use locate::Places;
@@ -35,9 +37,38 @@ const FILE_OCTETS_MAX: u64 = 4 << 20;
 /// # Errors
 /// Every fault that could be found, in the order of files and lines.
 pub fn load(path: &Path) -> Result<Settings, Vec<Fault>> {
+    load_beside(path, None)
+}
+
+/// [`load`] while another configuration is in force: a file of customers that has not changed since is not read again.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_again(path: &Path, in_force: &Policy) -> Result<Settings, Vec<Fault>> {
+    load_beside(path, Some(&in_force.customers))
+}
+
+fn load_beside(path: &Path, in_force: Option<&Directory>) -> Result<Settings, Vec<Fault>> {
     let (files, base_dir) = files_of(path).map_err(|fault| vec![fault])?;
     let credentials_dir = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    load_layers(&files, std::env::vars_os().collect(), &base_dir, credentials_dir.as_deref())
+    load_layers(&files, std::env::vars_os().collect(), &base_dir, credentials_dir.as_deref(), in_force)
+}
+
+/// The state of a file of customers, to be compared with [`Directory::edition`]; `None` if it cannot be seen.
+#[must_use]
+pub fn edition_of(customers_file: &Path) -> Option<Edition> {
+    customers::edition_of(customers_file)
+}
+
+/// Reads a file of customers alone, for the tiers that are in force; if it is still the one that was read, it is not read again.
+///
+/// # Errors
+/// Every fault that could be found, as with [`load`].
+pub fn load_customers(file: &Path, in_force: &Policy) -> Result<Directory, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let cannot = |message| vec![Fault { file: file.display().to_string(), line: None, key: "file".to_owned(), message }];
+    let directory = customers::load(file, &in_force.tiers, Some(&in_force.customers), &mut faults).map_err(cannot)?;
+    if faults.is_empty() { Ok(directory) } else { Err(faults) }
 }
 
 /// Reads a configuration from a text; `name` stands for it in faults, and relative paths in it start from `base_dir`. The
@@ -46,7 +77,7 @@ pub fn load(path: &Path) -> Result<Settings, Vec<Fault>> {
 /// # Errors
 /// As [`load`].
 pub fn load_text(name: &str, text: &str, base_dir: &Path) -> Result<Settings, Vec<Fault>> {
-    load_layers(&[(name.to_owned(), text.to_owned())], Vec::new(), base_dir, None)
+    load_layers(&[(name.to_owned(), text.to_owned())], Vec::new(), base_dir, None, None)
 }
 
 fn load_layers(
@@ -54,6 +85,7 @@ fn load_layers(
     environment: Vec<(OsString, OsString)>,
     base_dir: &Path,
     credentials_dir: Option<&Path>,
+    in_force: Option<&Directory>,
 ) -> Result<Settings, Vec<Fault>> {
     let (mut places, mut layers, mut faults) = (Places::default(), Layers::default(), Vec::new());
     let mut lists = BTreeMap::new();
@@ -74,7 +106,7 @@ fn load_layers(
     // Where a file is no TOML, everything else would seem to be missing.
     let settings = if all_read {
         match layers.merge() {
-            Ok(written) => checked::check(&written, places, base_dir, credentials_dir, &mut faults),
+            Ok(written) => checked::check(&written, places, base_dir, credentials_dir, in_force, &mut faults),
             Err(error) => {
                 faults.push(Fault { file: places.home, line: Some(1), key: "toml".to_owned(), message: error.to_string() });
                 None

@@ -23,7 +23,25 @@ pub struct Settings {
     /// Where health and metrics are served besides the chat's address and the control socket.
     pub http: Option<SocketAddr>,
     pub dns: DnsSettings,
+    /// The file that the policy's customers were read from.
+    pub customers_file: Option<PathBuf>,
+    pub look_up: Option<LookUpSettings>,
     pub limits: Limits,
+}
+
+/// `[customers]`: another system that is asked who a sender is, by HTTP GET.
+#[derive(Clone, Debug)]
+pub struct LookUpSettings {
+    /// `{address}` in its path stands for the address, percent-encoded.
+    pub endpoint: TokenUrl,
+    /// For all of one question: connection, handshake, answer.
+    pub timeout: Duration,
+    /// How long an answer counts.
+    pub kept_for: Duration,
+    /// Holds the token that is shown (`Authorization: Bearer`), read anew for each question.
+    pub token_file: Option<PathBuf>,
+    /// PEM file of further authorities to trust; the system's are trusted anyway.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[dns]`: who is asked about senders, where a mailbox checks them.

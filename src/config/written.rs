@@ -18,6 +18,7 @@ pub(super) struct Written {
     pub(super) chat: Option<Chat>,
     pub(super) http: Option<Http>,
     pub(super) dns: Dns,
+    pub(super) customers: Customers,
     pub(super) team: Vec<Team>,
     pub(super) agent: Vec<Agent>,
     pub(super) calendar: Vec<Calendar>,
@@ -39,6 +40,10 @@ pub(super) struct Desk {
     pub(super) first_number: Option<u64>,
     pub(super) close_solved_after: Option<String>,
     pub(super) reopen_closed_within: Option<String>,
+    pub(super) nudge_after: Option<String>,
+    pub(super) nudges_max: Option<u64>,
+    pub(super) close_pending_after: Option<String>,
+    pub(super) promise_reminders: Option<OneOrMany>,
     pub(super) copied_follow: Option<String>,
     pub(super) review_after: Option<String>,
     pub(super) acks_per_hour_max: Option<u32>,
@@ -143,10 +148,25 @@ pub(super) struct Dns {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
+#[expect(clippy::struct_field_names, reason = "the names of the keys")]
+pub(super) struct Customers {
+    pub(super) lookup_url: Option<String>,
+    pub(super) lookup_timeout: Option<String>,
+    pub(super) lookup_token_file: Option<String>,
+    pub(super) lookup_ca_file: Option<String>,
+    pub(super) lookup_kept_for: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct Team {
     pub(super) name: Option<String>,
     pub(super) calendar: Option<String>,
     pub(super) manager: Option<String>,
+    pub(super) assign: Option<String>,
+    pub(super) cap: Option<u32>,
+    pub(super) fallback: Option<String>,
+    pub(super) sticky: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -157,6 +177,10 @@ pub(super) struct Agent {
     pub(super) address: Option<String>,
     pub(super) teams: Option<OneOrMany>,
     pub(super) languages: Option<Words>,
+    pub(super) time_zone: Option<String>,
+    pub(super) skills: Option<Words>,
+    pub(super) duty: Option<String>,
+    pub(super) cap: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -167,6 +191,7 @@ pub(super) struct Calendar {
     pub(super) open: Option<OneOrMany>,
     pub(super) closed: Option<OneOrMany>,
     pub(super) holidays: Option<String>,
+    pub(super) extra: Option<OneOrMany>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -175,6 +200,7 @@ pub(super) struct Tier {
     pub(super) name: Option<String>,
     pub(super) plans: Option<OneOrMany>,
     pub(super) priority: Option<String>,
+    pub(super) checkin_after: Option<OneOrMany>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -183,11 +209,17 @@ pub(super) struct Sla {
     pub(super) name: Option<String>,
     pub(super) tier: Option<String>,
     pub(super) priority: Option<String>,
+    pub(super) channel: Option<String>,
     pub(super) calendar: Option<String>,
     pub(super) first_response: Option<String>,
     pub(super) next_response: Option<String>,
     pub(super) resolution: Option<String>,
+    pub(super) update_every: Option<String>,
     pub(super) warn_at: Option<f64>,
+    pub(super) pause: Option<Words>,
+    pub(super) delay_notice_at: Option<f64>,
+    pub(super) delay_by: Option<String>,
+    pub(super) escalate: Option<OneOrMany>,
 }
 
 #[derive(Debug, Default, Deserialize)]

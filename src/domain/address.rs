@@ -188,6 +188,9 @@ impl Contact {
 /// become one, and no more than `octets_max` octets stay.
 #[must_use]
 pub fn one_line(text: &str, octets_max: usize) -> String {
+    if text.len() <= octets_max && is_one_line(text.as_bytes()) {
+        return text.to_owned();
+    }
     let mut line = String::with_capacity(text.len().min(octets_max));
     for word in text.split(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')) {
         // Before the first character of a word that is not the line's first.
@@ -202,6 +205,16 @@ pub fn one_line(text: &str, octets_max: usize) -> String {
         }
     }
     line
+}
+
+/// Whether it is words of ASCII with one space between two: most names and subjects are.
+fn is_one_line(text: &[u8]) -> bool {
+    let mut before = b' ';
+    let is_plain = text.iter().all(|&octet| {
+        let before = std::mem::replace(&mut before, octet);
+        matches!(octet, b'!'..=b'~') || (octet == b' ' && before != b' ')
+    });
+    is_plain && (before != b' ' || text.is_empty())
 }
 
 #[cfg(test)]

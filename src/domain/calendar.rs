@@ -1,13 +1,13 @@
 //! Opening hours: the time in which a policy's clocks run.
 //!
 //! The rule that everything here follows: **the desk is open while the clock on its wall shows a time within a shift of a
-//! day that is not closed.** So an hour that a summer time change leaves out is not worked, and one that comes twice is
+//! day that is not closed, or within an extra opening of whatever day.** So an hour that a summer time change leaves out is not worked, and one that comes twice is
 //! worked twice. Between two changes of its zone, wall time is UTC plus a constant, and that is how it is reckoned.
 
 use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Minutes of a day.
 pub const DAY_MIN: u16 = 1440;
@@ -23,13 +23,16 @@ pub struct Shift {
 }
 
 /// When a team works.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Calendar {
     pub name: String,
     pub zone: TimeZone,
     /// Monday first; each day's shifts in order, without overlap.
     pub week: [Vec<Shift>; 7],
     pub closed: BTreeSet<Date>,
+    /// Days that are open otherwise than their weekday says: all shifts of the day, in order, without overlap. They hold on a
+    /// closed day as well; see [`Calendar::open_also`].
+    pub special: BTreeMap<Date, Vec<Shift>>,
 }
 
 impl Calendar {
@@ -40,7 +43,22 @@ impl Calendar {
     #[must_use]
     pub fn always() -> Self {
         let day = vec![Shift { start_min: 0, end_min: DAY_MIN }];
-        Self { name: Self::ALWAYS.to_owned(), zone: TimeZone::UTC, week: std::array::from_fn(|_| day.clone()), closed: BTreeSet::new() }
+        Self {
+            name: Self::ALWAYS.to_owned(),
+            zone: TimeZone::UTC,
+            week: std::array::from_fn(|_| day.clone()),
+            closed: BTreeSet::new(),
+            special: BTreeMap::new(),
+        }
+    }
+
+    /// Opens one day once: for this shift alone if it is closed, else besides its other hours. Closed days have to be known by
+    /// then.
+    pub fn open_also(&mut self, date: Date, shift: Shift) {
+        let mut shifts = self.shifts(date).to_vec();
+        shifts.push(shift);
+        unite(&mut shifts);
+        self.special.insert(date, shifts);
     }
 
     /// Whether it never closes, so that its time is plain time whatever its zone does.
@@ -93,7 +111,7 @@ impl Calendar {
     pub fn is_open(&self, at: Timestamp) -> bool {
         let wall = self.zone.to_datetime(at);
         let minute = u16::try_from(i32::from(wall.hour()) * 60 + i32::from(wall.minute())).unwrap_or(0);
-        !self.closed.contains(&wall.date()) && self.shifts(wall.date()).iter().any(|s| s.start_min <= minute && minute < s.end_min)
+        self.shifts(wall.date()).iter().any(|s| s.start_min <= minute && minute < s.end_min)
     }
 
     /// When it is open next: `at` itself if it is open then; `None` if it does not open for some forty years.
@@ -102,14 +120,20 @@ impl Calendar {
         if self.is_always() { Some(at) } else { self.openings(at).next().map(|(opens, _)| opens) }
     }
 
-    /// Whether any shift stands in its week.
+    /// Whether any shift stands in its week; single days aside.
     #[must_use]
     pub fn ever_opens(&self) -> bool {
         self.week.iter().flatten().any(|shift| shift.start_min < shift.end_min)
     }
 
-    /// What the week says of a day, holidays aside.
+    /// When a day is open.
     fn shifts(&self, date: Date) -> &[Shift] {
+        if let Some(shifts) = self.special.get(&date) {
+            return shifts;
+        }
+        if self.closed.contains(&date) {
+            return &[];
+        }
         let day = usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or(0);
         self.week.get(day).map_or(&[], Vec::as_slice)
     }
@@ -119,6 +143,18 @@ impl Calendar {
         let stretch = Stretch::around(&self.zone, from);
         Openings { calendar: self, from, date: stretch.offset.to_datetime(from).date(), stretch, shift: 0, days_left: HORIZON_DAYS }
     }
+}
+
+/// Puts shifts in order, and makes those that touch or overlap one.
+pub fn unite(shifts: &mut Vec<Shift>) {
+    shifts.sort();
+    shifts.dedup_by(|later, earlier| {
+        let touches = later.start_min <= earlier.end_min;
+        if touches {
+            earlier.end_min = earlier.end_min.max(later.end_min);
+        }
+        touches
+    });
 }
 
 /// A time in which the zone's offset does not change.
@@ -155,8 +191,7 @@ impl Iterator for Openings<'_> {
                 self.enter_next_stretch();
                 continue;
             }
-            let is_holiday = self.calendar.closed.contains(&self.date);
-            let Some(shift) = self.calendar.shifts(self.date).get(self.shift).copied().filter(|_| !is_holiday) else {
+            let Some(shift) = self.calendar.shifts(self.date).get(self.shift).copied() else {
                 if self.is_past_change(self.instant(DAY_MIN)?) {
                     self.enter_next_stretch();
                 } else {
@@ -217,7 +252,8 @@ mod tests {
             }
         }
         let zone = TimeZone::get(zone).unwrap();
-        Calendar { name: "test".to_owned(), zone, week, closed: closed.split_whitespace().map(|d| d.parse().unwrap()).collect() }
+        let closed = closed.split_whitespace().map(|d| d.parse().unwrap()).collect();
+        Calendar { name: "test".to_owned(), zone, week, closed, special: BTreeMap::new() }
     }
 
     const SPLIT: Days = &[(0, 4, &[(540, 750), (810, 1080)])];
@@ -282,6 +318,40 @@ mod tests {
     }
 
     #[test]
+    fn p10_a_day_can_be_open_once() {
+        // Saturday 19 and Sunday 20 December 2026; Friday 25 is closed.
+        let mut office = calendar("America/Sao_Paulo", SPLIT, "2026-12-25");
+        for (day, start_min, end_min) in [
+            ("2026-12-20", 600, 840),
+            ("2026-12-20", 840, 900),
+            ("2026-12-25", 540, 600),
+            ("2026-12-21", 720, 840),
+            ("2026-12-22", 1080, 1440),
+            ("2026-12-23", 0, 30),
+        ] {
+            office.open_also(day.parse().unwrap(), Shift { start_min, end_min });
+        }
+        for (from, minutes, expect, why) in [
+            ("2026-12-18T17:30-03", 60, "2026-12-20T10:30-03", "on the Sunday that is open"),
+            ("2026-12-20T13:30-03", 90, "2026-12-20T15:00-03", "two openings that touch are one"),
+            ("2026-12-20T14:30-03", 31, "2026-12-21T09:01-03", "and Monday as ever"),
+            ("2026-12-21T12:00-03", 120, "2026-12-21T14:00-03", "no lunch that day, and its hours are not counted twice"),
+            ("2026-12-22T17:00-03", 60 * 7 + 30, "2026-12-23T00:30-03", "longer, over midnight"),
+            ("2026-12-23T00:30-03", 1, "2026-12-23T09:01-03", "not longer than that"),
+            ("2026-12-24T18:00-03", 30, "2026-12-25T09:30-03", "an hour of a closed day"),
+            ("2026-12-25T09:30-03", 31, "2026-12-28T09:01-03", "and no more of it"),
+        ] {
+            assert_eq!(office.add(instant(from), SignedDuration::from_mins(minutes)), instant(expect), "{why}");
+            assert_eq!(office.between(instant(from), instant(expect)), SignedDuration::from_mins(minutes), "{why}");
+        }
+        assert!(office.is_open(instant("2026-12-25T09:59-03")) && !office.is_open(instant("2026-12-25T10:00-03")));
+        assert_eq!(office.next_opening(instant("2026-12-19T12:00-03")), Some(instant("2026-12-20T10:00-03")));
+        let mut always = calendar("UTC", FULL, "2026-12-25");
+        always.open_also("2026-12-25".parse().unwrap(), Shift { start_min: 0, end_min: DAY_MIN });
+        assert_eq!(always.between(instant("2026-12-24T12:00Z"), instant("2026-12-26T12:00Z")), SignedDuration::from_hours(48));
+    }
+
+    #[test]
     fn opening_is_told_ahead() {
         let split = calendar("America/Sao_Paulo", SPLIT, "2026-11-23");
         let open = instant("2026-11-24T10:00-03");
@@ -290,8 +360,15 @@ mod tests {
         assert!(!split.is_open(instant("2026-11-24T12:30-03")), "the end of a shift is closed");
     }
 
+    /// A calendar, and what was said of single days, as the slow way needs it.
+    #[derive(Clone, Debug)]
+    struct Said {
+        calendar: Calendar,
+        extra: Vec<(Date, Shift)>,
+    }
+
     /// Minute by minute, from what the wall shows alone.
-    fn slow_add(calendar: &Calendar, from: Timestamp, minutes: i64) -> Option<Timestamp> {
+    fn slow_add(calendar: &Said, from: Timestamp, minutes: i64) -> Option<Timestamp> {
         let (mut at, mut left) = (from, minutes);
         for _ in 0..60 * 24 * 30 {
             left -= i64::from(slow_open(calendar, at));
@@ -303,12 +380,26 @@ mod tests {
         None
     }
 
-    fn slow_open(calendar: &Calendar, at: Timestamp) -> bool {
+    /// Seconds of opening time, counted in minutes of the wall; no zone of our days changes within one.
+    fn slow_between(calendar: &Said, from: Timestamp, to: Timestamp) -> i64 {
+        let (mut at, mut sum) = (from, 0);
+        while at < to {
+            let minute_ends = Timestamp::from_second((at.as_second().div_euclid(60) + 1) * 60).unwrap().min(to);
+            sum += if slow_open(calendar, at) { minute_ends.as_second() - at.as_second() } else { 0 };
+            at = minute_ends;
+        }
+        sum
+    }
+
+    fn slow_open(Said { calendar, extra }: &Said, at: Timestamp) -> bool {
         let wall = at.to_zoned(calendar.zone.clone()).datetime();
         let minute = i16::from(wall.hour()) * 60 + i16::from(wall.minute());
+        let is_in = |s: &Shift| (s.start_min.cast_signed()..s.end_min.cast_signed()).contains(&minute);
+        if extra.iter().any(|(date, shift)| *date == wall.date() && is_in(shift)) {
+            return true;
+        }
         let day = &calendar.week[usize::try_from(wall.weekday().to_monday_zero_offset()).unwrap()];
-        !calendar.closed.contains(&wall.date())
-            && day.iter().any(|s| (s.start_min.cast_signed()..s.end_min.cast_signed()).contains(&minute))
+        !calendar.closed.contains(&wall.date()) && day.iter().any(is_in)
     }
 
     fn any_day() -> impl Strategy<Value = Vec<Shift>> {
@@ -318,41 +409,72 @@ mod tests {
         })
     }
 
-    fn any_calendar() -> impl Strategy<Value = (Calendar, Timestamp)> {
+    fn any_calendar() -> impl Strategy<Value = (Said, Timestamp)> {
         // Days around a change of each zone, where faults live, and any other day.
-        let place = prop_oneof![
-            Just(("America/Sao_Paulo", "2018-11-03T12:00-03")),
-            Just(("America/Sao_Paulo", "2019-02-16T12:00-02")),
-            Just(("Europe/Tallinn", "2026-03-28T12:00+02")),
-            Just(("Europe/Tallinn", "2026-10-24T12:00+03")),
-            Just(("Europe/Lisbon", "2026-03-28T12:00+00")),
-            Just(("Australia/Lord_Howe", "2026-04-04T12:00+11")),
-            Just(("America/Havana", "2026-11-01T00:00-04")),
-            Just(("Asia/Kolkata", "2026-12-31T12:00+05:30")),
-            Just(("UTC", "2027-02-28T12:00+00")),
+        #[rustfmt::skip]
+        let places = [
+            ("America/Sao_Paulo", "2018-11-03T12:00-03"), // midnight is left out
+            ("America/Sao_Paulo", "2019-02-16T12:00-02"), // the hour before midnight comes twice
+            ("America/Sao_Paulo", "2026-10-31T12:00-03"), // no summer time any more
+            ("America/Sao_Paulo", "2026-12-31T12:00-03"), // the end of a year
+            ("Europe/Tallinn", "2026-03-28T12:00+02"),
+            ("Europe/Tallinn", "2026-10-24T12:00+03"),
+            ("Europe/Lisbon", "2026-03-28T12:00+00"),
+            ("Europe/Dublin", "2026-10-24T12:00+01"), // whose summer time is its standard
+            ("Australia/Lord_Howe", "2026-04-04T12:00+11"), // half an hour twice
+            ("Australia/Lord_Howe", "2026-10-03T12:00+10:30"), // half an hour left out
+            ("Australia/Sydney", "2026-04-04T12:00+11"), // the south has it the other way round
+            ("Australia/Sydney", "2026-10-03T12:00+10"),
+            ("America/Santiago", "2026-04-04T12:00-03"), // at midnight, in the south
+            ("America/Santiago", "2026-09-05T12:00-04"),
+            ("America/Havana", "2026-11-01T00:00-04"),
+            ("Antarctica/Troll", "2026-03-28T12:00+00"), // two hours
+            ("Africa/Casablanca", "2026-02-14T12:00+01"), // back for Ramadan
+            ("Pacific/Apia", "2011-12-29T12:00-10"), // a day that never was
+            ("Asia/Kolkata", "2026-12-31T12:00+05:30"),
+            ("Asia/Kathmandu", "2028-02-28T12:00+05:45"), // a leap year
+            ("UTC", "2027-02-28T12:00+00"),
         ];
         let week = proptest::array::uniform7(any_day());
-        (place, week, 0..4 * 1440_i64, proptest::option::of(-1..6_i64)).prop_map(|((zone, near), week, minutes, closed)| {
+        let closed = proptest::collection::vec(-1..6_i64, 0..3);
+        let extra = proptest::collection::vec((-1..6_i64, 0..DAY_MIN, 1..=DAY_MIN), 0..3);
+        let place = proptest::sample::select(places.to_vec());
+        (place, week, 0..4 * 86_400_i64, closed, extra).prop_map(|((zone, near), week, seconds, closed, extra)| {
             let zone = TimeZone::get(zone).unwrap();
-            let from = instant(near) + SignedDuration::from_mins(minutes - 1440);
-            let closed = closed.map(|days| (from + SignedDuration::from_hours(24 * days)).to_zoned(zone.clone()).date());
-            (Calendar { name: String::new(), zone, week, closed: closed.into_iter().collect() }, from)
+            let from = instant(near) + SignedDuration::from_secs(seconds - 86_400);
+            let day = |days: i64| (from + SignedDuration::from_hours(24 * days)).to_zoned(zone.clone()).date();
+            let closed: BTreeSet<Date> = closed.into_iter().map(day).collect();
+            let extra: Vec<(Date, Shift)> = extra
+                .into_iter()
+                .map(|(days, start_min, minutes)| (day(days), Shift { start_min, end_min: (start_min + minutes).min(DAY_MIN) }))
+                .collect();
+            let mut calendar = Calendar { name: String::new(), zone, week, closed, special: BTreeMap::new() };
+            for (date, shift) in &extra {
+                calendar.open_also(*date, *shift);
+            }
+            (Said { calendar, extra }, from)
         })
+    }
+
+    /// The minute that an instant falls into.
+    fn whole(at: Timestamp) -> Timestamp {
+        Timestamp::from_second(at.as_second().div_euclid(60) * 60).unwrap()
     }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
         #[test]
-        fn p10_agrees_with_counting_minutes((calendar, from) in any_calendar(), minutes in 1..4000_i64) {
+        fn p10_agrees_with_counting_minutes((said, from) in any_calendar(), minutes in 1..4000_i64) {
+            let (calendar, from) = (&said.calendar, whole(from));
             let work = SignedDuration::from_mins(minutes);
-            if let Some(expect) = slow_add(&calendar, from, minutes) {
+            if let Some(expect) = slow_add(&said, from, minutes) {
                 let done = calendar.add(from, work);
                 prop_assert_eq!(done, expect);
                 prop_assert_eq!(calendar.between(from, done), work);
                 prop_assert!(calendar.between(from, done - SignedDuration::from_secs(1)) < work, "the first such instant");
             }
-            prop_assert_eq!(calendar.is_open(from), slow_open(&calendar, from));
+            prop_assert_eq!(calendar.is_open(from), slow_open(&said, from));
             if let Some(opening) = calendar.next_opening(from) {
                 prop_assert!(calendar.is_open(opening));
                 prop_assert_eq!(calendar.between(from, opening), SignedDuration::ZERO);
@@ -360,9 +482,20 @@ mod tests {
         }
 
         #[test]
-        fn waiting_splits((calendar, from) in any_calendar(), first in 1..3000_i64, second in 1..3000_i64) {
+        fn p10_agrees_with_counting_between_any_two_instants((said, from) in any_calendar(), seconds in -90..8 * 86_400_i64) {
+            let to = from + SignedDuration::from_secs(seconds);
+            let expect = slow_between(&said, from, to);
+            prop_assert_eq!(said.calendar.between(from, to).as_secs(), expect);
+            if expect > 0 {
+                let done = said.calendar.add(from, SignedDuration::from_secs(expect));
+                prop_assert!(done <= to && slow_between(&said, from, done) == expect);
+            }
+        }
+
+        #[test]
+        fn waiting_splits((said, from) in any_calendar(), first in 1..180_000_i64, second in 1..180_000_i64) {
             // A paused clock goes on with what is left: nothing is gained or lost by the pause.
-            let (first, second) = (SignedDuration::from_mins(first), SignedDuration::from_mins(second));
+            let (calendar, first, second) = (said.calendar, SignedDuration::from_secs(first), SignedDuration::from_secs(second));
             prop_assert_eq!(calendar.add(calendar.add(from, first), second), calendar.add(from, first + second));
         }
     }

@@ -1,6 +1,7 @@
 //! The unit of the store: what a decision must see, and what it changes.
 
 use super::address::EmailAddress;
+use super::assign::{Turn, Workload};
 use super::bounce::Mark;
 use super::message::{Arrival, Author, BlobRef, Fingerprint, Message, MessageId, Seq, SessionId, Source, TicketNumber, Visibility};
 use super::ops::DeskState;
@@ -64,6 +65,8 @@ pub struct Context {
     pub answered: Option<Answered>,
     /// What was said lately in the ticket that was asked for, newest first, within the store's bounds.
     pub said: Vec<Said>,
+    /// What the agents have to do, if it was asked for.
+    pub workload: Workload,
 }
 
 /// What a mail of ours says, cut where it is very long.
@@ -103,6 +106,8 @@ pub struct EarlierTicket {
     pub subject: String,
     pub status: &'static str,
     pub opened: Timestamp,
+    /// Handle of an agent.
+    pub assignee: Option<String>,
 }
 
 /// Where a message ended (P3).
@@ -203,4 +208,6 @@ pub struct Change {
     pub desk: Option<DeskState>,
     /// A mail could not be delivered for good: counted, so that ops hear of it.
     pub undeliverable: bool,
+    /// The desk itself chose who gets a ticket: his turn.
+    pub turn: Option<Turn>,
 }

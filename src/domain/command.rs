@@ -3,12 +3,12 @@
 //! A command that is unknown or refused holds the whole mail, so every fault is found before anything is done.
 
 use super::address::EmailAddress;
-use super::calendar::Calendar;
 use super::message::{Body, Seq, Span, SpanKind, TicketNumber};
 use super::policy::Policy;
 use super::ticket::{Priority, SPLIT_MAX};
 use super::words::nearest;
 use jiff::civil::{Date, Time, Weekday};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 /// One order, checked against the policy.
@@ -94,11 +94,11 @@ pub struct Orders {
     pub body: Body,
 }
 
-/// Reads the commands of an agent's mail.
+/// Reads the commands of an agent's mail; times are those of `zone`, his own.
 ///
 /// # Errors
 /// Each line that is no command or is refused, with what would be right: one sentence a fault, for the agent.
-pub fn read(body: &Body, agent_handle: &str, policy: &Policy, calendar: &Calendar, now: Timestamp) -> Result<Orders, Vec<String>> {
+pub fn read(body: &Body, agent_handle: &str, policy: &Policy, zone: &TimeZone, now: Timestamp) -> Result<Orders, Vec<String>> {
     let mut commands = Vec::new();
     let mut faults = Vec::new();
     let mut spans: Vec<Span> = Vec::new();
@@ -118,7 +118,7 @@ pub fn read(body: &Body, agent_handle: &str, policy: &Policy, calendar: &Calenda
             if line.is_empty() {
                 push_span(&mut spans, SpanKind::New, start, line_end);
             } else if let Some(order) = command_line(line) {
-                match parse(order, agent_handle, policy, calendar, now) {
+                match parse(order, agent_handle, policy, zone, now) {
                     Ok(command) => commands.push(command),
                     Err(fault) => faults.push(fault),
                 }
@@ -152,7 +152,7 @@ fn command_line(line: &str) -> Option<&str> {
     line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_alphabetic()))
 }
 
-fn parse(order: &str, me: &str, policy: &Policy, calendar: &Calendar, now: Timestamp) -> Result<Command, String> {
+fn parse(order: &str, me: &str, policy: &Policy, zone: &TimeZone, now: Timestamp) -> Result<Command, String> {
     let (word, argument) = order.split_once(char::is_whitespace).unwrap_or((order, ""));
     let word = word.trim_end_matches([':', ',', '.']).to_lowercase();
     let argument = argument.trim();
@@ -189,7 +189,7 @@ fn parse(order: &str, me: &str, policy: &Policy, calendar: &Calendar, now: Times
         "help" => Command::Help,
         "snooze" => Command::Snooze(span(argument).ok_or_else(|| refused("is no time such as 30m, 4h or 2d"))?),
         "promise" => Command::Promise(
-            moment(argument, calendar, now)
+            moment(argument, zone, now)
                 .ok_or_else(|| refused("is no time to come, such as fri 15:00, tomorrow 9:00 or 2026-12-01 15:00"))?,
         ),
         "assign" if argument.eq_ignore_ascii_case("none") => Command::Assign(None),
@@ -277,9 +277,9 @@ fn span(text: &str) -> Option<SignedDuration> {
     (1..=366 * 86_400).contains(&seconds).then(|| SignedDuration::from_secs(seconds))
 }
 
-/// A time to come in the calendar's zone: `fri 15:00`, `tomorrow 9:00`, `15:00`, `2026-12-01 15:00`, `2026-12-01`.
-fn moment(text: &str, calendar: &Calendar, now: Timestamp) -> Option<Timestamp> {
-    let here = now.to_zoned(calendar.zone.clone());
+/// A time to come in a zone: `fri 15:00`, `tomorrow 9:00`, `15:00`, `2026-12-01 15:00`, `2026-12-01`.
+fn moment(text: &str, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+    let here = now.to_zoned(zone.clone());
     let mut day: Option<Date> = None;
     let mut weekday: Option<Weekday> = None;
     let mut time: Option<Time> = None;
@@ -301,7 +301,7 @@ fn moment(text: &str, calendar: &Calendar, now: Timestamp) -> Option<Timestamp> 
     }
     // A day alone means the end of its last shift, or of the day.
     let time = time.unwrap_or_else(|| Time::constant(17, 0, 0, 0));
-    let on = |date: Date| date.to_datetime(time).to_zoned(calendar.zone.clone()).ok().map(|z| z.timestamp());
+    let on = |date: Date| date.to_datetime(time).to_zoned(zone.clone()).ok().map(|z| z.timestamp());
     match (day, weekday) {
         (Some(day), None) => on(day).filter(|at| *at > now),
         (None, Some(weekday)) => (0..=7_i64)

@@ -1,16 +1,17 @@
-//! Who writes: the customer directory, and the tier that follows from it.
+//! Who writes: the tier that follows from the customers' file and, where there is one, from a look-up in another system.
 
 use super::address::EmailAddress;
-use super::look_alike;
+use super::directory::Entry;
 use super::message::Language;
 use super::policy::Policy;
 use super::verdict::Judgement;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::collections::HashMap;
 
-/// One row of `customers.csv`.
+pub use super::directory::Directory;
+
+/// What is known of one customer.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Customer {
     pub name: String,
@@ -19,17 +20,36 @@ pub struct Customer {
     /// Overrides what the plan gives.
     pub tier: Option<String>,
     pub language: Option<Language>,
-    /// Last day of the contract; after it the row gives its name and language, but no tier.
+    /// First day of the contract; before it the row gives its name and language, but neither tier nor plan.
+    pub valid_from: Option<Date>,
+    /// Last day of the contract; after it likewise.
     pub valid_until: Option<Date>,
 }
 
-/// Rows by address and by domain.
-#[derive(Clone, Debug, Default)]
-pub struct Directory {
-    by_address: HashMap<EmailAddress, Customer>,
-    by_domain: HashMap<String, Customer>,
-    /// The rows of domains by what they look like.
-    looks: HashMap<String, String>,
+impl Customer {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn entry(&self) -> Entry<'_> {
+        Entry {
+            name: &self.name,
+            organisation: &self.organisation,
+            plan: &self.plan,
+            tier: self.tier.as_deref(),
+            language: self.language,
+            valid_from: self.valid_from,
+            valid_until: self.valid_until,
+        }
+    }
+}
+
+/// What another system said when it was asked about an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookedUp {
+    Found(Customer),
+    /// It knows nobody of that address.
+    Nobody,
+    /// There is no answer, or none that makes sense. Reads after "the look-up": `gave no answer within 300 ms`.
+    Failed(String),
 }
 
 /// What the desk believes of a sender, and why (P9).
@@ -43,123 +63,157 @@ pub struct Known {
     pub why: String,
 }
 
-impl Directory {
-    /// Adds the row of one address; the later of two rows wins and the earlier is returned.
-    pub fn add_address(&mut self, address: EmailAddress, customer: Customer) -> Option<Customer> {
-        self.by_address.insert(address, customer)
-    }
-
-    /// Adds the row of a whole domain (`@acme.example`), given without the `@`, in its normal form.
-    pub fn add_domain(&mut self, domain: String, customer: Customer) -> Option<Customer> {
-        self.looks.insert(look_alike::skeleton(&domain), domain.clone());
-        self.by_domain.insert(domain, customer)
-    }
-
-    /// A domain with a row that looks so; see [`look_alike::skeleton`].
-    #[must_use]
-    pub fn domain_like(&self, skeleton: &str) -> Option<&str> {
-        self.looks.get(skeleton).map(String::as_str)
-    }
-
-    /// Number of rows.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.by_address.len() + self.by_domain.len()
-    }
-
-    /// Whether it holds no row.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The row that speaks of an address: its own before its domain's.
-    #[must_use]
-    pub fn find(&self, address: &EmailAddress) -> Option<(&Customer, &'static str)> {
-        self.by_address
-            .get(address)
-            .map(|customer| (customer, "address"))
-            .or_else(|| self.by_domain.get(address.domain()).map(|customer| (customer, "domain")))
-    }
-
-    /// Makes room for this many rows of addresses at once.
-    pub fn reserve(&mut self, rows: usize) {
-        self.by_address.reserve(rows);
-    }
+/// A row that may give a tier, and what people call whom it is of.
+struct Source<'a> {
+    entry: Entry<'a>,
+    who: String,
 }
 
 impl Policy {
-    /// Who a sender is and which tier is his. A tier comes from the row of his address, else from that of his domain; in
-    /// each from the tier that it names, else from its plan; a row past its last day gives none. Whoever has none gets
-    /// the first tier. `address` is `None` for a visitor that gave none.
+    /// Who a sender is and which tier is his. A tier comes from, in this order:
+    ///
+    /// 1. the row of his address, if it names one;
+    /// 2. the row of his organisation, if it names one;
+    /// 3. the plan of the row of his address, else that of his organisation's row;
+    /// 4. the row of his domain: the tier that it names, else that of its plan;
+    /// 5. the first tier, which whoever has none gets.
+    ///
+    /// A row gives neither tier nor plan before its first day or after its last. His organisation is the one that the row of his
+    /// address names, else that of his domain. Language, plan and organisation come in the same order. What another system said of
+    /// him stands in the place of his address's row. `address` is `None` for a visitor that gave none.
     ///
     /// The caller answers for the address: one that was not proved belongs to nobody.
     #[must_use]
-    pub fn know(&self, address: Option<&EmailAddress>, today: Date) -> Known {
+    pub fn know(&self, address: Option<&EmailAddress>, looked_up: Option<&LookedUp>, today: Date) -> Known {
         let Some(address) = address else { return self.stranger("no address is known") };
-        let own = self.customers.by_address.get(address).map(|row| (row, address.to_string()));
-        let domain = self.customers.by_domain.get(address.domain()).map(|row| (row, format!("@{}", address.domain())));
-        if own.is_none() && domain.is_none() {
-            return self.stranger(&format!("neither {address} nor its domain is in the customers' file"));
-        }
-        // The rows that speak of him, his own first.
-        let rows: Vec<_> = own.iter().chain(domain.iter()).collect();
         let mut reasons = Vec::new();
-        let tier = rows.iter().find_map(|(row, who)| match self.tier_of(row, who, today) {
-            Ok((tier, why)) => {
-                reasons.push(why);
-                Some(tier)
-            }
-            Err(why) => {
-                reasons.push(why);
+        let looked_up = match looked_up {
+            None => None,
+            Some(LookedUp::Found(customer)) => match self.doubt(customer) {
+                None => Some(customer.entry()),
+                Some(doubt) => {
+                    reasons.push(format!("the look-up {doubt}"));
+                    None
+                }
+            },
+            Some(LookedUp::Nobody) => {
+                reasons.push("the look-up knows nobody of that address".to_owned());
                 None
             }
-        });
-        if tier.is_none() {
-            reasons.push(format!("the first tier is {}", self.first_tier()));
+            Some(LookedUp::Failed(why)) => {
+                reasons.push(format!("the look-up {why}"));
+                None
+            }
+        };
+        let in_file = self.customers.of_address(address);
+        let domain = self.customers.of_domain(address.domain());
+        if looked_up.is_none() && in_file.is_none() && domain.is_none() {
+            reasons.push(format!("neither {address} nor its domain is in the customers' file"));
+            return self.stranger(&reasons.join("; "));
         }
-        let first = |field: fn(&Customer) -> &String| rows.iter().map(|(row, _)| field(row)).find(|text| !text.is_empty()).cloned();
+        let texts = |field: fn(&Entry<'_>) -> bool| [looked_up, in_file, domain].into_iter().flatten().find(field);
+        let organisation_name = texts(|entry| !entry.organisation.is_empty()).map(|entry| entry.organisation).unwrap_or_default();
+        let own = looked_up
+            .map(|entry| Source { entry, who: format!("{address} in the look-up") })
+            .or_else(|| in_file.map(|entry| Source { entry, who: address.to_string() }));
+        let organisation = self
+            .customers
+            .of_organisation(organisation_name)
+            .map(|entry| Source { entry, who: format!("organisation '{organisation_name}'") });
+        let domain = domain.map(|entry| Source { entry, who: format!("@{}", address.domain()) });
+
+        let tier = self.tier(own.as_ref(), organisation.as_ref(), domain.as_ref(), today, &mut reasons);
+        let entries = || [&own, &organisation, &domain].into_iter().flatten().map(|source| &source.entry);
+        let plan = entries().map(|entry| entry.plan).find(|plan| !plan.is_empty()).unwrap_or_default();
+        // The name of a domain's row is not that of whoever writes from it.
+        let name = looked_up.iter().chain(&in_file).map(|entry| entry.name).find(|name| !name.is_empty()).unwrap_or_default();
         Known {
-            // The name of a domain's row is not that of whoever writes from it.
-            name: own.as_ref().map(|(row, _)| row.name.clone()).unwrap_or_default(),
-            organisation: first(|row| &row.organisation).unwrap_or_default(),
-            plan: first(|row| &row.plan).unwrap_or_default(),
-            tier: tier.unwrap_or_else(|| self.first_tier().to_owned()),
-            language: rows.iter().find_map(|(row, _)| row.language),
+            name: name.to_owned(),
+            organisation: organisation_name.to_owned(),
+            plan: plan.to_owned(),
+            tier,
+            language: looked_up.iter().chain(&in_file).chain(entries()).find_map(|entry| entry.language),
             why: reasons.join("; "),
         }
     }
 
-    /// [`Policy::know`] at a moment: a contract's last day is one of UTC.
+    /// [`Policy::know`] by the file alone, at a moment: days of contracts are those of UTC.
     #[must_use]
     pub fn know_at(&self, address: Option<&EmailAddress>, now: Timestamp) -> Known {
-        self.know(address, now.to_zoned(TimeZone::UTC).date())
+        self.know(address, None, now.to_zoned(TimeZone::UTC).date())
     }
 
-    /// [`Policy::know_at`] for whoever wrote a mail: one who is known not to be who he claims is nobody.
+    /// [`Policy::know`] for whoever wrote a mail: one who is known not to be who he claims is nobody.
     #[must_use]
-    pub fn know_sender(&self, address: Option<&EmailAddress>, judgement: &Judgement, now: Timestamp) -> Known {
+    pub fn know_sender(
+        &self,
+        address: Option<&EmailAddress>,
+        judgement: &Judgement,
+        looked_up: Option<&LookedUp>,
+        now: Timestamp,
+    ) -> Known {
         if judgement.has_failed() {
             return self.stranger(&format!("the sender is not believed: {}", judgement.sentence()));
         }
-        self.know_at(address, now)
+        self.know(address, looked_up, now.to_zoned(TimeZone::UTC).date())
     }
 
-    /// The tier that one row gives, with the reason; or why it gives none.
-    fn tier_of(&self, row: &Customer, who: &str, today: Date) -> Result<(String, String), String> {
-        if let Some(last) = row.valid_until.filter(|last| *last < today) {
-            return Err(format!("the contract of {who} ended on {last}"));
+    /// Why what a look-up found is not believed, as it reads after "the look-up"; `None` if it is.
+    #[must_use]
+    pub fn doubt(&self, customer: &Customer) -> Option<String> {
+        let tier = customer.tier.as_ref().filter(|tier| !self.tiers.iter().any(|known| known.name == **tier))?;
+        Some(format!("names tier '{tier}', which is none of the configuration"))
+    }
+
+    /// The tier that the rows give, in their order; each that could have given one and does not leaves its reason.
+    fn tier(
+        &self,
+        own: Option<&Source<'_>>,
+        organisation: Option<&Source<'_>>,
+        domain: Option<&Source<'_>>,
+        today: Date,
+        reasons: &mut Vec<String>,
+    ) -> String {
+        let own = own.filter(|source| source.holds(today, reasons));
+        let named = |source: Option<&Source<'_>>, reasons: &mut Vec<String>| {
+            let (who, tier) = source.and_then(|source| Some((&source.who, source.entry.tier?)))?;
+            reasons.push(format!("{who} is given tier {tier}"));
+            Some(tier.to_owned())
+        };
+        if let Some(tier) = named(own, reasons) {
+            return tier;
         }
-        if let Some(tier) = &row.tier {
-            return Ok((tier.clone(), format!("{who} is given tier {tier}")));
+        let organisation = organisation.filter(|source| source.holds(today, reasons));
+        if let Some(tier) = named(organisation, reasons) {
+            return tier;
         }
-        if row.plan.is_empty() {
-            return Err(format!("{who} has neither tier nor plan"));
+        if let Some(tier) = [own, organisation].into_iter().flatten().find_map(|source| self.of_plan(source, reasons)) {
+            return tier;
         }
-        match self.tiers.iter().find(|tier| tier.plans.contains(&row.plan)) {
-            Some(tier) => Ok((tier.name.clone(), format!("plan '{}' of {who} gives tier {}", row.plan, tier.name))),
-            None => Err(format!("plan '{}' of {who} gives no tier", row.plan)),
+        let domain = domain.filter(|source| source.holds(today, reasons));
+        if let Some(tier) = named(domain, reasons) {
+            return tier;
         }
+        if let Some(tier) = domain.and_then(|source| self.of_plan(source, reasons)) {
+            return tier;
+        }
+        reasons.push(format!("the first tier is {}", self.first_tier()));
+        self.first_tier().to_owned()
+    }
+
+    /// The tier that the plan of a row without a tier gives.
+    fn of_plan(&self, Source { entry, who }: &Source<'_>, reasons: &mut Vec<String>) -> Option<String> {
+        let plan = entry.plan;
+        if plan.is_empty() {
+            reasons.push(format!("{who} has neither tier nor plan"));
+            return None;
+        }
+        let tier = self.tiers.iter().find(|tier| tier.plans.iter().any(|known| known == plan));
+        reasons.push(match tier {
+            Some(tier) => format!("plan '{plan}' of {who} gives tier {}", tier.name),
+            None => format!("plan '{plan}' of {who} gives no tier"),
+        });
+        tier.map(|tier| tier.name.clone())
     }
 
     fn stranger(&self, why: &str) -> Known {
@@ -176,5 +230,16 @@ impl Policy {
     /// What a stranger gets. The configuration's check sees to it that there is one.
     fn first_tier(&self) -> &str {
         self.tiers.first().map_or("standard", |tier| &tier.name)
+    }
+}
+
+impl Source<'_> {
+    /// Whether its contract runs; the reason if not.
+    fn holds(&self, today: Date, reasons: &mut Vec<String>) -> bool {
+        let Entry { valid_from, valid_until, .. } = self.entry;
+        let (early, late) = (valid_from.filter(|first| today < *first), valid_until.filter(|last| *last < today));
+        reasons.extend(early.map(|first| format!("the contract of {} begins on {first}", self.who)));
+        reasons.extend(late.map(|last| format!("the contract of {} ended on {last}", self.who)));
+        early.is_none() && late.is_none()
     }
 }

@@ -18,14 +18,29 @@ pub fn when_text(at: Timestamp, zone: &TimeZone, language: Language, now: Timest
     let today = now.to_zoned(zone.clone()).date();
     let place = place(&wall, language);
     match language.as_str() {
-        "en" => format!("{}, {} ({place})", day_en(wall.date(), today), wall.strftime("%H:%M")),
+        "en" => format!("{}, {} ({place})", day_en(wall.date(), today), clock(&wall)),
         "pt" => {
             let article = if wall.hour() == 1 { "à" } else { "às" };
-            format!("{}, {article} {} ({place})", day_pt(wall.date(), today), wall.strftime("%H:%M"))
+            format!("{}, {article} {} ({place})", day_pt(wall.date(), today), clock(&wall))
         }
         "et" => format!("{} kell {}.{:02} ({place})", day_et(wall.date(), today), wall.hour(), wall.minute()),
+        "es" => {
+            let article = if wall.hour() == 1 { "la" } else { "las" };
+            format!("{} a {article} {}:{:02} ({place})", day_es(wall.date(), today), wall.hour(), wall.minute())
+        }
+        "de" => format!("{} um {}:{:02} Uhr ({place})", day_de(wall.date(), today), wall.hour(), wall.minute()),
+        "fr" => {
+            // No line may end between a number and its h.
+            let minute = if wall.minute() == 0 { String::new() } else { format!("\u{a0}{:02}", wall.minute()) };
+            format!("{} à {}\u{a0}h{minute} ({place})", day_fr(wall.date(), today), wall.hour())
+        }
         _ => format!("{} ({place})", wall.strftime("%Y-%m-%d %H:%M")),
     }
+}
+
+/// Such as `09:05`.
+fn clock(wall: &Zoned) -> String {
+    format!("{:02}:{:02}", wall.hour(), wall.minute())
 }
 
 /// The same minute if no second of it has passed, else the next.
@@ -99,25 +114,107 @@ fn day_et(date: Date, today: Date) -> String {
     }
 }
 
-/// Zone, what its city is called, in English, in Portuguese, and its time in Estonian (which declines the name).
-const CITIES: [(&str, &str, &str, &str); 17] = [
-    ("America/Sao_Paulo", "São Paulo", "São Paulo", "São Paulo aeg"),
-    ("America/Belem", "Belém", "Belém", "Belémi aeg"),
-    ("America/Cuiaba", "Cuiabá", "Cuiabá", "Cuiabá aeg"),
-    ("America/New_York", "New York", "Nova York", "New Yorgi aeg"),
-    ("Asia/Kolkata", "Kolkata", "Calcutá", "Kolkata aeg"),
-    ("Europe/Amsterdam", "Amsterdam", "Amsterdã", "Amsterdami aeg"),
-    ("Europe/Berlin", "Berlin", "Berlim", "Berliini aeg"),
-    ("Europe/Helsinki", "Helsinki", "Helsinque", "Helsingi aeg"),
-    ("Europe/Lisbon", "Lisbon", "Lisboa", "Lissaboni aeg"),
-    ("Europe/London", "London", "Londres", "Londoni aeg"),
-    ("Europe/Madrid", "Madrid", "Madri", "Madridi aeg"),
-    ("Europe/Paris", "Paris", "Paris", "Pariisi aeg"),
-    ("Europe/Riga", "Riga", "Riga", "Riia aeg"),
-    ("Europe/Stockholm", "Stockholm", "Estocolmo", "Stockholmi aeg"),
-    ("Europe/Tallinn", "Tallinn", "Tallinn", "Tallinna aeg"),
-    ("Europe/Vilnius", "Vilnius", "Vilnius", "Vilniuse aeg"),
-    ("Europe/Warsaw", "Warsaw", "Varsóvia", "Varssavi aeg"),
+/// With the article, as it stands behind "at the latest": `el lunes 23 de noviembre`.
+fn day_es(date: Date, today: Date) -> String {
+    const DAYS: [&str; 7] = ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"];
+    #[rustfmt::skip]
+    const MONTHS: [&str; 12] = ["enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre",
+        "noviembre", "diciembre"];
+    match days_away(date, today) {
+        Some(-1) => "ayer".to_owned(),
+        Some(0) => "hoy".to_owned(),
+        Some(_) => "mañana".to_owned(),
+        None => {
+            let (day, month) = (word(DAYS, date.weekday().to_monday_one_offset()), word(MONTHS, date.month()));
+            let year = if date.year() == today.year() { String::new() } else { format!(" de {}", date.year()) };
+            format!("el {day} {} de {month}{year}", date.day())
+        }
+    }
+}
+
+/// In the dative, as it stands behind "at the latest": `am Montag, dem 23. November,`.
+fn day_de(date: Date, today: Date) -> String {
+    const DAYS: [&str; 7] = ["Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"];
+    #[rustfmt::skip]
+    const MONTHS: [&str; 12] = ["Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober",
+        "November", "Dezember"];
+    match days_away(date, today) {
+        Some(-1) => "gestern".to_owned(),
+        Some(0) => "heute".to_owned(),
+        Some(_) => "morgen".to_owned(),
+        None => {
+            let (day, month) = (word(DAYS, date.weekday().to_monday_one_offset()), word(MONTHS, date.month()));
+            let year = if date.year() == today.year() { String::new() } else { format!(" {}", date.year()) };
+            format!("am {day}, dem {}. {month}{year},", date.day())
+        }
+    }
+}
+
+fn day_fr(date: Date, today: Date) -> String {
+    const DAYS: [&str; 7] = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
+    const MONTHS: [&str; 12] =
+        ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"];
+    match days_away(date, today) {
+        Some(-1) => "hier".to_owned(),
+        Some(0) => "aujourd’hui".to_owned(),
+        Some(_) => "demain".to_owned(),
+        None => {
+            let (day, month) = (word(DAYS, date.weekday().to_monday_one_offset()), word(MONTHS, date.month()));
+            let year = if date.year() == today.year() { String::new() } else { format!(" {}", date.year()) };
+            let ordinal = if date.day() == 1 { "er" } else { "" };
+            format!("{day} {}{ordinal} {month}{year}", date.day())
+        }
+    }
+}
+
+/// What the city of a zone is called.
+struct City {
+    zone: &'static str,
+    en: &'static str,
+    pt: &'static str,
+    /// Its time, because Estonian declines the name.
+    et: &'static str,
+    es: &'static str,
+    de: &'static str,
+    fr: &'static str,
+}
+
+const fn city(
+    zone: &'static str,
+    en: &'static str,
+    pt: &'static str,
+    et: &'static str,
+    es: &'static str,
+    de: &'static str,
+    fr: &'static str,
+) -> City {
+    City { zone, en, pt, et, es, de, fr }
+}
+
+#[rustfmt::skip]
+const CITIES: [City; 22] = [
+    city("America/Sao_Paulo", "São Paulo", "São Paulo", "São Paulo aeg", "São Paulo", "São Paulo", "São Paulo"),
+    city("America/Belem", "Belém", "Belém", "Belémi aeg", "Belém", "Belém", "Belém"),
+    city("America/Bogota", "Bogotá", "Bogotá", "Bogotá aeg", "Bogotá", "Bogotá", "Bogota"),
+    city("America/Cuiaba", "Cuiabá", "Cuiabá", "Cuiabá aeg", "Cuiabá", "Cuiabá", "Cuiabá"),
+    city("America/Mexico_City", "Mexico City", "Cidade do México", "México aeg", "Ciudad de México", "Mexiko-Stadt", "Mexico"),
+    city("America/New_York", "New York", "Nova York", "New Yorgi aeg", "Nueva York", "New York", "New York"),
+    city("Asia/Kolkata", "Kolkata", "Calcutá", "Kolkata aeg", "Calcuta", "Kolkata", "Calcutta"),
+    city("Europe/Amsterdam", "Amsterdam", "Amsterdã", "Amsterdami aeg", "Ámsterdam", "Amsterdam", "Amsterdam"),
+    city("Europe/Berlin", "Berlin", "Berlim", "Berliini aeg", "Berlín", "Berlin", "Berlin"),
+    city("Europe/Brussels", "Brussels", "Bruxelas", "Brüsseli aeg", "Bruselas", "Brüssel", "Bruxelles"),
+    city("Europe/Helsinki", "Helsinki", "Helsinque", "Helsingi aeg", "Helsinki", "Helsinki", "Helsinki"),
+    city("Europe/Lisbon", "Lisbon", "Lisboa", "Lissaboni aeg", "Lisboa", "Lissabon", "Lisbonne"),
+    city("Europe/London", "London", "Londres", "Londoni aeg", "Londres", "London", "Londres"),
+    city("Europe/Madrid", "Madrid", "Madri", "Madridi aeg", "Madrid", "Madrid", "Madrid"),
+    city("Europe/Paris", "Paris", "Paris", "Pariisi aeg", "París", "Paris", "Paris"),
+    city("Europe/Riga", "Riga", "Riga", "Riia aeg", "Riga", "Riga", "Riga"),
+    city("Europe/Stockholm", "Stockholm", "Estocolmo", "Stockholmi aeg", "Estocolmo", "Stockholm", "Stockholm"),
+    city("Europe/Tallinn", "Tallinn", "Tallinn", "Tallinna aeg", "Tallin", "Tallinn", "Tallinn"),
+    city("Europe/Vienna", "Vienna", "Viena", "Viini aeg", "Viena", "Wien", "Vienne"),
+    city("Europe/Vilnius", "Vilnius", "Vilnius", "Vilniuse aeg", "Vilna", "Vilnius", "Vilnius"),
+    city("Europe/Warsaw", "Warsaw", "Varsóvia", "Varssavi aeg", "Varsovia", "Warschau", "Varsovie"),
+    city("Europe/Zurich", "Zurich", "Zurique", "Zürichi aeg", "Zúrich", "Zürich", "Zurich"),
 ];
 
 /// `São Paulo time, UTC-03:00`: by which wall the time is told. The offset is the one of that day.
@@ -131,12 +228,20 @@ fn place(wall: &Zoned, language: Language) -> String {
     else {
         return offset;
     };
-    let known = CITIES.iter().find(|(zone, ..)| *zone == name);
+    let known = CITIES.iter().find(|city| city.zone == name);
     let plain = city.replace('_', " ");
     let clock = match language.as_str() {
-        "en" => format!("{} time", known.map_or(plain.as_str(), |k| k.1)),
-        "pt" => format!("horário de {}", known.map_or(plain.as_str(), |k| k.2)),
-        "et" => known.map_or_else(|| format!("ajavöönd {plain}"), |k| k.3.to_owned()),
+        "en" => format!("{} time", known.map_or(plain.as_str(), |k| k.en)),
+        "pt" => format!("horário de {}", known.map_or(plain.as_str(), |k| k.pt)),
+        "et" => known.map_or_else(|| format!("ajavöönd {plain}"), |k| k.et.to_owned()),
+        "es" => format!("hora de {}", known.map_or(plain.as_str(), |k| k.es)),
+        "de" => format!("Ortszeit {}", known.map_or(plain.as_str(), |k| k.de)),
+        "fr" => {
+            let name = known.map_or(plain.as_str(), |k| k.fr);
+            // No city of the database whose name begins so has an aspirated h.
+            let is_elided = name.starts_with(['A', 'E', 'I', 'O', 'U', 'H', 'É']);
+            format!("heure {}{name}", if is_elided { "d’" } else { "de " })
+        }
         _ => return offset,
     };
     format!("{clock}, {offset}")
@@ -170,7 +275,22 @@ mod tests {
             ("2026-11-25T09:00+01", "Europe/Ljubljana", "et", "kolmapäeval, 25. novembril kell 9.00 (ajavöönd Ljubljana, UTC+01:00)", "a name that we cannot decline"),
             ("2026-11-25T09:00:00.001+00", "UTC", "en", "Wednesday 25 November, 09:01 (UTC)", "to come: never told too early"),
             ("2026-11-20T13:59:59+00", "UTC", "en", "today, 13:59 (UTC)", "past: never told too late"),
-            ("2026-11-25T09:00+01", "Europe/Berlin", "de", "2026-11-25 09:00 (UTC+01:00)", "no words for it"),
+            ("2026-11-23T10:30+01", "Europe/Madrid", "es", "el lunes 23 de noviembre a las 10:30 (hora de Madrid, UTC+01:00)", "another day"),
+            ("2026-11-20T15:20-03", "America/Sao_Paulo", "es", "hoy a las 15:20 (hora de São Paulo, UTC-03:00)", "today"),
+            ("2026-11-21T01:15-06", "America/Mexico_City", "es", "mañana a la 1:15 (hora de Ciudad de México, UTC-06:00)", "one o'clock is singular"),
+            ("2026-11-19T00:05+00", "UTC", "es", "ayer a las 0:05 (UTC)", "yesterday, just after midnight"),
+            ("2027-01-01T09:00+00", "UTC", "es", "el viernes 1 de enero de 2027 a las 9:00 (UTC)", "another year"),
+            ("2026-11-23T10:30+01", "Europe/Berlin", "de", "am Montag, dem 23. November, um 10:30 Uhr (Ortszeit Berlin, UTC+01:00)", "another day"),
+            ("2026-11-20T15:20+01", "Europe/Vienna", "de", "heute um 15:20 Uhr (Ortszeit Wien, UTC+01:00)", "today"),
+            ("2026-11-21T09:00+01", "Europe/Ljubljana", "de", "morgen um 9:00 Uhr (Ortszeit Ljubljana, UTC+01:00)", "tomorrow; a city that has no other name"),
+            ("2026-11-19T09:05+00", "UTC", "de", "gestern um 9:05 Uhr (UTC)", "yesterday"),
+            ("2027-03-06T09:00+00", "UTC", "de", "am Samstag, dem 6. März 2027, um 9:00 Uhr (UTC)", "another year"),
+            ("2026-11-23T10:30+01", "Europe/Paris", "fr", "lundi 23 novembre à 10\u{a0}h\u{a0}30 (heure de Paris, UTC+01:00)", "another day"),
+            ("2026-11-20T15:20+01", "Europe/Amsterdam", "fr", "aujourd’hui à 15\u{a0}h\u{a0}20 (heure d’Amsterdam, UTC+01:00)", "today; elided"),
+            ("2026-11-21T09:00+02", "Europe/Helsinki", "fr", "demain à 9\u{a0}h (heure d’Helsinki, UTC+02:00)", "a whole hour has no minutes"),
+            ("2026-11-19T09:05+00", "UTC", "fr", "hier à 9\u{a0}h\u{a0}05 (UTC)", "yesterday"),
+            ("2027-01-01T09:00+00", "UTC", "fr", "vendredi 1er janvier 2027 à 9\u{a0}h (UTC)", "another year, the first"),
+            ("2026-11-25T09:00+01", "Europe/Berlin", "fi", "2026-11-25 09:00 (UTC+01:00)", "no words for it"),
             ("2026-11-21T01:00+02", "Europe/Tallinn", "en", "tomorrow, 01:00 (Tallinn time, UTC+02:00)", "the day is the wall's, not UTC's"),
         ];
         let now: Timestamp = "2026-11-20T14:00Z".parse().unwrap();
@@ -183,8 +303,28 @@ mod tests {
 
     #[test]
     fn the_zones_of_our_cities_exist() {
-        for (zone, ..) in CITIES {
-            assert!(TimeZone::get(zone).is_ok(), "{zone}");
+        for city in &CITIES {
+            assert!(TimeZone::get(city.zone).is_ok(), "{}", city.zone);
+        }
+    }
+    #[test]
+    fn every_day_and_month_has_its_words() {
+        let now: Timestamp = "2025-06-15T12:00Z".parse().unwrap();
+        for language in ["en", "pt", "et", "es", "de", "fr"].map(|tag| Language::parse(tag).unwrap()) {
+            let texts = (0..366).map(|day| {
+                let at = now + SignedDuration::from_hours(24 * (200 + day));
+                when_text(at, &TimeZone::UTC, language, now)
+            });
+            let (mut days, mut months) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+            for text in texts {
+                let words: Vec<&str> =
+                    text.split(|c: char| !c.is_alphabetic() && c != '-').filter(|word| word.chars().count() > 2).collect();
+                let words: Vec<&str> = words.into_iter().filter(|word| !["UTC", "Uhr", "kell", "dem", "las"].contains(word)).collect();
+                let [day, month] = words[..] else { panic!("{language}: {text}: {words:?}") };
+                days.insert(day.to_owned());
+                months.insert(month.to_owned());
+            }
+            assert_eq!((days.len(), months.len()), (7, 12), "{language}: {days:?} {months:?}");
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::address::{Contact, EmailAddress, one_line};
 use super::arrange;
+use super::assign::{self, Assigned, Wanted};
 use super::bounce::{Fate, Hint, Mark, News};
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
 use super::command::{self, Command, Orders};
@@ -14,7 +15,7 @@ use super::lifecycle::{self, Passed};
 use super::look_alike;
 use super::merge;
 use super::message::{
-    Attachment, Author, Channel, Defect, Fingerprint, HELD, Inbound, Machine, Message, Seq, SessionId, TicketNumber, Visibility,
+    Attachment, Author, Channel, Defect, Fingerprint, HELD, Inbound, Language, Machine, Message, Seq, SessionId, TicketNumber, Visibility,
 };
 use super::notice::{self, Voice};
 use super::ops::DESK_REPORT;
@@ -23,8 +24,9 @@ use super::policy::{Agent, CopiedFollow, Policy};
 use super::route;
 use super::sla::{ClockEvent, ClockKind};
 use super::subject;
+use super::tally::Tally;
 use super::threading::{self, Place};
-use super::ticket::{NAME_OCTETS_MAX, Requester, SPAM_TAG, SUBJECT_OCTETS_MAX, Status, TAGS_MAX, Ticket};
+use super::ticket::{NAME_OCTETS_MAX, Priority, Requester, SPAM_TAG, SUBJECT_OCTETS_MAX, Status, TAGS_MAX, Ticket};
 use jiff::{Timestamp, ToSpan};
 use std::borrow::Cow;
 
@@ -97,6 +99,8 @@ pub struct Further {
     pub tickets: Vec<TicketNumber>,
     /// Messages that they name.
     pub messages: Vec<(TicketNumber, Seq)>,
+    /// What the agents have to do.
+    pub workload: bool,
 }
 
 /// What [`on_message`] needs to be read besides. Once is enough.
@@ -107,13 +111,25 @@ pub fn further(inbound: &Inbound, context: &Context, policy: &Policy, now: Times
     }
     let place = threading::place(inbound, context, policy);
     let session = place.ticket().and_then(|t| t.session).filter(|_| inbound.session().is_none());
+    let workload = policy.assigns()
+        && match &place {
+            Place::Opens { .. } | Place::Forwards { .. } => true,
+            Place::Customer { ticket, .. } => inbound.machine.is_none() && assign::is_nobodys(ticket, policy),
+            Place::Quarantine { .. }
+            | Place::Agent { .. }
+            | Place::AgentOnCustomerSide { .. }
+            | Place::Doubted { .. }
+            | Place::ThirdParty { .. }
+            | Place::Report { .. }
+            | Place::DeskReport { .. } => false,
+        };
     let (mut tickets, mut messages) = (Vec::new(), Vec::new());
     if let Place::Agent { ticket, agent, .. } = place
         && let Some(Ok(orders)) = read_orders(inbound, ticket, agent, policy, now)
     {
         (tickets, messages) = arrange::needs(&orders.commands, ticket);
     }
-    Further { session, tickets, messages }
+    Further { session, tickets, messages, workload }
 }
 
 /// Decides once more about a message that a person took out of quarantine: whatever kept it from a ticket, he says that it is
@@ -209,20 +225,35 @@ pub fn without_notices(mut change: Change, now: Timestamp) -> Change {
     change
 }
 
-/// Decides about a ticket whose next time has come; `None` if nothing is due yet.
+/// Decides about a ticket whose next time has come; `None` if nothing is due yet. `marks` are those of its requester's address.
 #[must_use]
-pub fn on_time(ticket: &Ticket, policy: &Policy, now: Timestamp) -> Option<Change> {
+pub fn on_time(ticket: &Ticket, marks: &[Mark], policy: &Policy, now: Timestamp) -> Option<Change> {
     let mut ticket = ticket.clone();
     let (passed, lines) = lifecycle::time_passed(&mut ticket, policy, now);
     if passed.is_empty() {
         return None;
     }
     let mut change = Change::default();
+    let mut lines = lines;
     for passed in passed {
-        notices_of(passed, &mut ticket, policy, now, &mut change);
+        notices_of(passed, &mut ticket, marks, policy, now, (&mut lines, &mut change));
     }
     record(&mut change, &mut ticket, lines);
     change.tickets.push(ticket);
+    Some(change)
+}
+
+/// Other calendars are in force: what is due when follows from the same log anew. `None` if nothing is otherwise.
+#[must_use]
+pub fn on_calendars(ticket: &Ticket, policy: &Policy, now: Timestamp) -> Option<Change> {
+    let mut anew = ticket.clone();
+    let lines = lifecycle::derive_anew(&mut anew, policy, now);
+    if anew.clocks == ticket.clocks {
+        return None;
+    }
+    let mut change = Change::default();
+    record(&mut change, &mut anew, lines);
+    change.tickets.push(anew);
     Some(change)
 }
 
@@ -243,10 +274,28 @@ pub fn on_undelivered(ticket: &Ticket, purpose: Purpose, why: &str, policy: &Pol
     change
 }
 
-fn notices_of(passed: Passed, ticket: &mut Ticket, policy: &Policy, now: Timestamp, change: &mut Change) {
+fn notices_of(
+    passed: Passed,
+    ticket: &mut Ticket,
+    marks: &[Mark],
+    policy: &Policy,
+    now: Timestamp,
+    (lines, change): (&mut Vec<History>, &mut Change),
+) {
     let mut voice = Voice::new(policy, now);
+    voice.marks = marks.iter().collect();
     match (passed.kind, passed.event) {
         (kind, ClockEvent::Warned) => voice.warn_team(ticket, kind, passed.due),
+        (ClockKind::Escalation, ClockEvent::Elapsed) => voice.escalate(ticket, usize::from(passed.step)),
+        (ClockKind::Reminder, ClockEvent::Elapsed) => voice.remind_of_promise(ticket),
+        (ClockKind::Delay, ClockEvent::Elapsed) => {
+            if let Some((due, line)) = lifecycle::delay(ticket, policy, now) {
+                lines.push(line);
+                lines.push(voice.tell_of_delay(ticket, due));
+            }
+        }
+        (ClockKind::Nudge, ClockEvent::Elapsed) => lines.push(voice.nudge(ticket)),
+        (ClockKind::Checkin, ClockEvent::Elapsed) => lines.push(voice.check_in(ticket)),
         (kind, ClockEvent::Elapsed) if kind.is_target() => {
             if !passed.was_warned {
                 voice.warn_team(ticket, kind, passed.due);
@@ -255,11 +304,17 @@ fn notices_of(passed: Passed, ticket: &mut Ticket, policy: &Policy, now: Timesta
         }
         (ClockKind::Review | ClockKind::Snooze, ClockEvent::Elapsed) => voice.remind_team(ticket),
         (
-            ClockKind::FirstResponse | ClockKind::NextResponse | ClockKind::Resolution | ClockKind::Promise | ClockKind::AutoClose,
+            ClockKind::FirstResponse
+            | ClockKind::NextResponse
+            | ClockKind::Resolution
+            | ClockKind::Promise
+            | ClockKind::Update
+            | ClockKind::AutoClose,
             ClockEvent::Elapsed,
         ) => {}
     }
     change.outbox.extend(voice.said);
+    change.messages.extend(voice.messages);
 }
 
 /// A new matter: customer, rules, clocks, acknowledgement, notifications.
@@ -276,9 +331,16 @@ pub(super) fn opens(
     let inbound = &*inbound;
     let from = inbound.from.as_ref().map(|f| &f.address);
     let start = route::Start::of(inbound, policy, now);
-    let routing = route::route(start.matter(inbound, context, now), policy);
+    let mut routing = route::route(start.matter(inbound, context, now), policy);
     let route::Start { known, mailbox, .. } = start;
     let language = policy.language(known.language.into_iter().chain(inbound.language));
+    if routing.assignee.is_none() && routing.spam.is_none() {
+        let wanted = (routing.team.as_str(), routing.priority, language);
+        let skills: Vec<String> = routing.skills.iter().cloned().collect();
+        let Assigned { team, agent, turn, history } = given(wanted, &skills, continues, inbound, context, policy, now);
+        (routing.team, routing.assignee, change.turn) = (team, agent, turn);
+        routing.history.extend(history);
+    }
     let name = inbound.from.as_ref().map(|f| f.name.as_str()).filter(|n| !n.is_empty()).unwrap_or(&known.name);
     let number = context.next_number.unwrap_or(TicketNumber(policy.desk.first_number));
 
@@ -311,6 +373,9 @@ pub(super) fn opens(
         split_off: None,
         moved: Vec::new(),
         apart: Vec::new(),
+        noted: Tally::default(),
+        log: Vec::new(),
+        policy: routing.policy.clone(),
     };
 
     let mut lines = vec![line(now, Actor::Customer, &format!("opened by {}", inbound.channel.word()), why)];
@@ -321,7 +386,7 @@ pub(super) fn opens(
     lines.extend(warning);
     lines.extend(routing.history);
     lines.extend(match &routing.spam {
-        Some(rule) => lifecycle::close(&mut ticket, now, Actor::Rule(rule.clone()), "spam"),
+        Some(rule) => lifecycle::close(&mut ticket, policy, now, Actor::Rule(rule.clone()), "spam"),
         None => lifecycle::opened(&mut ticket, policy, now),
     });
 
@@ -338,12 +403,30 @@ pub(super) fn opens(
         (None, Some(rule)) => line(now, Actor::Desk, "no acknowledgement", &format!("rule '{rule}' holds it until a person releases it")),
         (None, None) => voice.acknowledge(&mut ticket, inbound, &known, context),
     });
+    if voice.acked.is_some() {
+        lifecycle::promised_an_answer(&mut ticket, policy, now);
+    }
     // The past of whom he claims to be is not his.
     let earlier = if inbound.judgement.has_failed() { &[][..] } else { &context.earlier };
     if routing.spam.is_none() {
         voice.notify(&mut ticket, Some(inbound), &message, &known, earlier, None);
     }
     finish(change, ticket, message, lines, voice, session);
+}
+
+/// Whom the desk gives a ticket of this team, priority and language.
+fn given(
+    (team, priority, language): (&str, Priority, Language),
+    skills: &[String],
+    continues: Option<TicketNumber>,
+    inbound: &Inbound,
+    context: &Context,
+    policy: &Policy,
+    now: Timestamp,
+) -> Assigned {
+    // The past of whom he claims to be is not his.
+    let known_by = if inbound.judgement.has_failed() { Vec::new() } else { assign::known_by(continues, context) };
+    assign::assign(&Wanted { team, priority, skills, language, known_by: &known_by }, &context.workload, policy, now)
 }
 
 /// Those whom a customer copies follow from now on, where the desk does not leave that to its agents.
@@ -451,6 +534,14 @@ fn customer_writes(
         record(change, &mut other, there);
         change.tickets.push(other);
     }
+    if assign::is_nobodys(&ticket, policy) {
+        let wanted = (ticket.team.as_str(), ticket.priority, ticket.language);
+        let Assigned { team, agent, turn, history } = given(wanted, &[], Some(ticket.number), inbound, context, policy, now);
+        if !history.is_empty() {
+            (ticket.team, ticket.assignee, change.turn) = (team, agent, turn);
+            lines.extend(history);
+        }
+    }
     let reopens = route::is_at_rest(&ticket);
     lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
     lines.extend(copies(inbound, &mut ticket, policy, now));
@@ -497,7 +588,7 @@ fn note(inbound: &Inbound, ticket: &mut Ticket, why: &str, policy: &Policy, now:
     let message = file(inbound, ticket, customer(inbound), Visibility::Internal, &mut None, change);
     let known = policy.know_at(ticket.requester.address.as_ref(), now);
     let mut voice = Voice::new(policy, now);
-    voice.notify(ticket, Some(inbound), &message, &known, &[], None);
+    voice.notify_within_bounds(ticket, inbound, &message, &known);
     finish(change, ticket.clone(), message, lines, voice, None);
 }
 
@@ -580,7 +671,7 @@ fn aside(inbound: &Inbound, ticket: &Ticket, (what, why): (&str, &str), policy: 
     let known = policy.know_at(ticket.requester.address.as_ref(), now);
     let message = file(inbound, &mut ticket, Author::ThirdParty(from), Visibility::Internal, &mut None, change);
     let mut voice = Voice::new(policy, now);
-    voice.notify(&mut ticket, Some(inbound), &message, &known, &[], None);
+    voice.notify_within_bounds(&mut ticket, inbound, &message, &known);
     finish(change, ticket, message, lines, voice, None);
 }
 
@@ -679,7 +770,7 @@ fn agent_writes(
 /// The commands of an agent's mail, or what is wrong with them; `None` if there is no calendar to read times by.
 fn read_orders(inbound: &Inbound, ticket: &Ticket, agent: &Agent, policy: &Policy, now: Timestamp) -> Option<Result<Orders, Vec<String>>> {
     let calendar = policy.teams.get(&ticket.team).and_then(|t| policy.calendars.get(&t.calendar)).or(policy.calendars.values().next())?;
-    Some(command::read(&inbound.body, &agent.handle, policy, calendar, now))
+    Some(command::read(&inbound.body, &agent.handle, policy, agent.zone.as_ref().unwrap_or(&calendar.zone), now))
 }
 
 /// Whether there is anybody whom a public answer could go to.
@@ -728,7 +819,7 @@ pub(super) fn carry_out(
     let by = || Actor::Agent(agent.handle.clone());
     match order {
         Command::Solve => lifecycle::solve(ticket, policy, at, now, by(), "#solve"),
-        Command::Close => lifecycle::close(ticket, now, by(), "#close"),
+        Command::Close => lifecycle::close(ticket, policy, now, by(), "#close"),
         Command::Reopen => vec![lifecycle::reopen(ticket, policy, now, by(), "#reopen")],
         Command::Pending => vec![lifecycle::pend(ticket, policy, now, by())],
         Command::Snooze(span) => {
@@ -767,7 +858,7 @@ pub(super) fn carry_out(
         Command::Note | Command::Ask(_) | Command::Arrange(_) => Vec::new(),
         Command::Spam => {
             ticket.tags.insert(SPAM_TAG.to_owned());
-            lifecycle::close(ticket, now, by(), "#spam")
+            lifecycle::close(ticket, policy, now, by(), "#spam")
         }
         Command::Status => {
             voice.reply_status(ticket, agent);

@@ -93,7 +93,7 @@ pub(super) fn opens(
     let calendar = policy.calendar(&super::policy::Sla::fallback(), &ticket.team).into_owned();
     let without = || Orders { commands: Vec::new(), body: forwarded.above.clone() };
     let (orders, faults) = if inbound.judgement.is_authenticated() {
-        match command::read(&forwarded.above, &agent.handle, policy, &calendar, now) {
+        match command::read(&forwarded.above, &agent.handle, policy, agent.zone.as_ref().unwrap_or(&calendar.zone), now) {
             Ok(orders) => (orders, Vec::new()),
             Err(faults) => (without(), faults),
         }

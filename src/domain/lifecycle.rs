@@ -1,13 +1,16 @@
 //! What happens to a ticket's status and clocks: one function an event, each returning its lines for the history.
 //!
-//! After every event [`keep_watch`] sees to it that an active or solved ticket has a next time (P4).
+//! Each deed is a line in the log of the ticket's clocks (`domain::sla`), from which they follow. After every event [`keep_watch`] sees
+//! to it that an active or solved ticket has a next time (P4).
 
-use super::calendar::Calendar;
 use super::change::{Actor, History};
 use super::policy::{Agent, Policy, Sla};
-use super::sla::{Clock, ClockEvent, ClockKind, ClockState};
+use super::sla::{self, Aim, Clock, ClockEvent, ClockKind, ClockState, Entry, Event};
 use super::ticket::{Priority, Status, Ticket};
 use jiff::{SignedDuration, Timestamp};
+
+/// The clocks by which an answer is owed.
+const RESPONSES: [ClockKind; 2] = [ClockKind::FirstResponse, ClockKind::NextResponse];
 
 /// A new ticket: its targets start.
 pub fn opened(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<History> {
@@ -22,6 +25,15 @@ pub fn opened(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<Histo
     lines
 }
 
+/// The customer was told by when he hears from a person: should that fail, he is told before the time is over.
+pub fn promised_an_answer(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
+    let (sla, _) = policy_of(ticket, policy);
+    let (Some(part), Some(target)) = (sla.delay_notice_at, sla.first_response) else { return };
+    let Some(calendar) = clock(ticket, ClockKind::FirstResponse).map(|c| c.calendar.clone()) else { return };
+    let until = add(policy, &calendar, now, target.mul_f64(part));
+    alarm(ticket, policy, ClockKind::Delay, until, 0, now);
+}
+
 /// The customer writes: whatever waited for him goes on, and an answer is owed again.
 pub fn customer_wrote(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<History> {
     let mut lines = Vec::new();
@@ -33,13 +45,14 @@ pub fn customer_wrote(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> V
         Status::Pending { .. } | Status::Snoozed { .. } => {
             ticket.status = Status::Open;
             lines.push(line(now, Actor::Customer, "status open", "the customer wrote"));
+            silence(ticket, &[ClockKind::Nudge, ClockKind::AutoClose, ClockKind::Snooze]);
             resume(ticket, policy, now, |_| true);
         }
         Status::Solved { .. } | Status::Closed { .. } => {
             lines.push(reopen(ticket, policy, now, Actor::Customer, "the customer wrote after it was solved"));
         }
     }
-    let owed = ticket.clocks.iter().any(|c| matches!(c.kind, ClockKind::FirstResponse | ClockKind::NextResponse) && c.is_open());
+    let owed = ticket.clocks.iter().any(|c| RESPONSES.contains(&c.kind) && c.is_open());
     if answered_once
         && !owed
         && let Some(target) = sla.next_response
@@ -52,13 +65,17 @@ pub fn customer_wrote(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> V
 
 /// A person answers in public. `at` is when he sent it: only that meets a response target, not when we read it.
 pub fn agent_answered(ticket: &mut Ticket, agent: &Agent, policy: &Policy, at: Timestamp, now: Timestamp) -> Vec<History> {
-    let mut lines = Vec::new();
     let by = || Actor::Agent(agent.handle.clone());
-    for kind in [ClockKind::FirstResponse, ClockKind::NextResponse] {
-        if meet(ticket, kind, at) {
-            lines.push(line(now, by(), &format!("{} met", kind.word()), "a person answered"));
-        }
-    }
+    let mut lines = meet_all(
+        ticket,
+        policy,
+        &[ClockKind::FirstResponse, ClockKind::NextResponse, ClockKind::Update, ClockKind::Promise],
+        at,
+        now,
+        &by(),
+        "a person answered",
+    );
+    silence(ticket, &[ClockKind::Delay, ClockKind::Escalation]);
     if ticket.status == Status::New {
         ticket.status = Status::Open;
         lines.push(line(now, by(), "status open", "a person answered"));
@@ -67,42 +84,55 @@ pub fn agent_answered(ticket: &mut Ticket, agent: &Agent, policy: &Policy, at: T
         ticket.assignee = Some(agent.handle.clone());
         lines.push(line(now, by(), &format!("assignee {}", agent.handle), "answered first"));
     }
+    let (sla, why) = policy_of(ticket, policy);
+    if let Some(every) = sla.update_every.filter(|_| ticket.status.is_active()) {
+        lines.push(arm(ticket, ClockKind::Update, every, &sla, policy, at, &why));
+    }
     keep_watch(ticket, policy, now);
     lines
 }
 
 /// The matter is done; the customer may still come back until it closes by itself.
 pub fn solve(ticket: &mut Ticket, policy: &Policy, at: Timestamp, now: Timestamp, by: Actor, why: &str) -> Vec<History> {
-    let mut lines = Vec::new();
-    for kind in [ClockKind::FirstResponse, ClockKind::NextResponse, ClockKind::Resolution, ClockKind::Promise] {
-        if meet(ticket, kind, at) {
-            lines.push(line(now, by.clone(), &format!("{} met", kind.word()), "solved"));
-        }
-    }
-    ticket.clocks.retain(|c| !matches!(c.kind, ClockKind::Snooze | ClockKind::Review));
+    let kinds = [ClockKind::FirstResponse, ClockKind::NextResponse, ClockKind::Resolution, ClockKind::Promise];
+    let mut lines = meet_all(ticket, policy, &kinds, at, now, &by, "solved");
+    drop_all(ticket, policy, &[ClockKind::Update], now);
+    silence(ticket, &ALARMS);
     ticket.status = Status::Solved { at: now };
     lines.push(line(now, by, "status solved", why));
+    check_in(ticket, policy, 0, now);
     keep_watch(ticket, policy, now);
     lines
 }
 
-/// The end: no clock runs any more.
-pub fn close(ticket: &mut Ticket, now: Timestamp, by: Actor, why: &str) -> Vec<History> {
-    for kind in [ClockKind::FirstResponse, ClockKind::NextResponse, ClockKind::Resolution, ClockKind::Promise] {
-        meet(ticket, kind, now);
-    }
-    ticket.clocks.retain(|c| c.kind.is_target());
+/// The end: no clock runs any more, but the customer may be asked later whether all is well.
+pub fn close(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor, why: &str) -> Vec<History> {
+    let kinds = [ClockKind::FirstResponse, ClockKind::NextResponse, ClockKind::Resolution, ClockKind::Promise];
+    meet_all(ticket, policy, &kinds, now, now, &by, why);
+    drop_all(ticket, policy, &[ClockKind::Update], now);
+    silence(ticket, &ALARMS);
     ticket.status = Status::Closed { at: now };
     vec![line(now, by, "status closed", why)]
 }
 
+/// Alarms that belong to a ticket's present state; all but those of after its end.
+const ALARMS: [ClockKind; 7] = [
+    ClockKind::Snooze,
+    ClockKind::AutoClose,
+    ClockKind::Review,
+    ClockKind::Escalation,
+    ClockKind::Delay,
+    ClockKind::Reminder,
+    ClockKind::Nudge,
+];
+
 /// Back to work: a solution that did not hold has a new target.
 pub fn reopen(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor, why: &str) -> History {
     ticket.status = Status::Open;
-    ticket.clocks.retain(|c| !matches!(c.kind, ClockKind::AutoClose | ClockKind::Snooze));
+    silence(ticket, &[ClockKind::AutoClose, ClockKind::Snooze, ClockKind::Nudge, ClockKind::Checkin]);
     resume(ticket, policy, now, |_| true);
     let (sla, policy_words) = policy_of(ticket, policy);
-    let resolved = ticket.clocks.iter().any(|c| c.kind == ClockKind::Resolution && !c.is_open());
+    let resolved = clock(ticket, ClockKind::Resolution).is_some_and(|c| !c.is_open());
     if resolved && let Some(target) = sla.resolution {
         arm(ticket, ClockKind::Resolution, target, &sla, policy, now, &policy_words);
     }
@@ -110,37 +140,69 @@ pub fn reopen(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor, w
     line(now, by, "status open", why)
 }
 
-/// Waits for the customer: the resolution's time stands still. A response that is owed stays owed.
+/// Waits for the customer: the resolution's time stands still if the policy says so. A response that is owed stays owed.
 pub fn pend(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor) -> History {
-    ticket.clocks.retain(|c| !matches!(c.kind, ClockKind::AutoClose | ClockKind::Snooze));
-    pause(ticket, policy, now, |kind| kind == ClockKind::Resolution);
+    silence(ticket, &[ClockKind::AutoClose, ClockKind::Snooze, ClockKind::Nudge]);
+    if policy_of(ticket, policy).0.pauses_pending {
+        pause(ticket, policy, now, stands_still);
+    } else {
+        resume(ticket, policy, now, |_| true);
+    }
     ticket.status = Status::Pending { since: now };
+    if let Some(after) = policy.desk.nudge_after.filter(|_| ticket.requester.address.is_some()) {
+        alarm(ticket, policy, ClockKind::Nudge, later(now, after), 0, now);
+    }
+    if let Some(after) = policy.desk.close_pending_after {
+        alarm(ticket, policy, ClockKind::AutoClose, later(now, after), 0, now);
+    }
     keep_watch(ticket, policy, now);
     line(now, by, "status pending", "waits for the customer")
 }
 
 /// Waits for a time.
 pub fn snooze(ticket: &mut Ticket, policy: &Policy, until: Timestamp, now: Timestamp, by: Actor) -> History {
-    ticket.clocks.retain(|c| !matches!(c.kind, ClockKind::AutoClose | ClockKind::Snooze | ClockKind::Review));
-    pause(ticket, policy, now, |kind| kind == ClockKind::Resolution);
+    silence(ticket, &[ClockKind::AutoClose, ClockKind::Snooze, ClockKind::Review, ClockKind::Nudge]);
+    if policy_of(ticket, policy).0.pauses_snoozed {
+        pause(ticket, policy, now, stands_still);
+    } else {
+        resume(ticket, policy, now, |_| true);
+    }
     ticket.status = Status::Snoozed { until };
-    let calendar = team_calendar(ticket, policy);
-    put(ticket, Clock { kind: ClockKind::Snooze, calendar, armed: now, due: until, state: ClockState::Running { warn_at: None } });
+    alarm(ticket, policy, ClockKind::Snooze, until, 0, now);
     line(now, by, "status snoozed", &format!("until {until}"))
 }
 
-/// A date that the customer was given is a clock as any other.
+/// A date that the customer was given is a clock as any other; its agent is reminded before it.
 pub fn promise(ticket: &mut Ticket, policy: &Policy, due: Timestamp, now: Timestamp, by: Actor) -> History {
-    let calendar = team_calendar(ticket, policy);
-    let warn_at = part(now, due, 0.75);
-    put(ticket, Clock { kind: ClockKind::Promise, calendar, armed: now, due, state: ClockState::Running { warn_at: Some(warn_at) } });
+    let aim = Aim::At { until: due, calendar: team_calendar(ticket, policy) };
+    log(ticket, policy, now, ClockKind::Promise, Event::Armed { aim, warn: 750, step: 0 });
+    remind(ticket, policy, due, 0, now);
     keep_watch(ticket, policy, now);
     line(now, by, "promise", &format!("due {due}"))
 }
 
+/// The next reminder of a promise, from this step of the ladder on, if there is one to come.
+fn remind(ticket: &mut Ticket, policy: &Policy, due: Timestamp, from: usize, now: Timestamp) {
+    silence(ticket, &[ClockKind::Reminder]);
+    let steps = policy.desk.promise_reminders.iter().enumerate().skip(from);
+    let mut next = steps.filter_map(|(step, before)| Some((step, due.checked_sub(*before).ok()?))).filter(|(_, at)| *at > now);
+    if let Some((step, at)) = next.next() {
+        alarm(ticket, policy, ClockKind::Reminder, at, step, now);
+    }
+}
+
+/// The next question whether all is well.
+fn check_in(ticket: &mut Ticket, policy: &Policy, step: usize, now: Timestamp) {
+    let ladder = policy.tiers.iter().find(|t| t.name == ticket.tier).map(|t| t.checkin_after.as_slice()).unwrap_or_default();
+    let Some(after) = ladder.get(step).filter(|_| ticket.requester.address.is_some()) else { return };
+    let since = step.checked_sub(1).and_then(|before| ladder.get(before)).copied().unwrap_or(SignedDuration::ZERO);
+    alarm(ticket, policy, ClockKind::Checkin, later(now, after.saturating_sub(since)), step, now);
+}
+
 /// Its matter goes on in another ticket: nothing runs here any more, and nothing is met.
 pub fn suspend(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
-    ticket.clocks.retain(|c| c.kind.is_target());
+    silence(ticket, &ALARMS);
+    silence(ticket, &[ClockKind::Checkin]);
     pause(ticket, policy, now, |_| true);
 }
 
@@ -152,11 +214,10 @@ pub fn take_up(ticket: &mut Ticket, was: Status, policy: &Policy, now: Timestamp
     };
     let waits = matches!(ticket.status, Status::Pending { .. } | Status::Snoozed { .. });
     if ticket.status.is_active() {
-        resume(ticket, policy, now, |kind| !waits || kind != ClockKind::Resolution);
+        resume(ticket, policy, now, |kind| !waits || !stands_still(kind));
     }
     if let Status::Snoozed { until } = ticket.status {
-        let calendar = team_calendar(ticket, policy);
-        put(ticket, Clock { kind: ClockKind::Snooze, calendar, armed: now, due: until, state: ClockState::Running { warn_at: None } });
+        alarm(ticket, policy, ClockKind::Snooze, until, 0, now);
     }
     keep_watch(ticket, policy, now);
 }
@@ -164,7 +225,7 @@ pub fn take_up(ticket: &mut Ticket, was: Status, policy: &Policy, now: Timestamp
 /// The clock by which an answer is owed to the customer; a broken target is owed still.
 #[must_use]
 pub fn response_owed(ticket: &Ticket) -> Option<&Clock> {
-    let response = |c: &&Clock| matches!(c.kind, ClockKind::FirstResponse | ClockKind::NextResponse) && c.is_open();
+    let response = |c: &&Clock| RESPONSES.contains(&c.kind) && c.is_open();
     ticket.clocks.iter().find(response).filter(|_| ticket.status.is_active())
 }
 
@@ -178,7 +239,9 @@ pub fn take_over(ticket: &mut Ticket, owed: Clock, policy: &Policy, now: Timesta
     if own.is_none_or(|(_, due)| owed.due < due) {
         let kind = own.map_or(ClockKind::NextResponse, |(kind, _)| kind);
         lines.push(line(now, Actor::Desk, &format!("{} due {}", kind.word(), owed.due), "taken over from what was merged into it"));
-        put(ticket, Clock { kind, ..owed });
+        for entry in sla::log_of(&[Clock { kind, ..owed }]) {
+            log(ticket, policy, entry.at, kind, entry.event);
+        }
     }
     keep_watch(ticket, policy, now);
     lines
@@ -187,12 +250,13 @@ pub fn take_over(ticket: &mut Ticket, owed: Clock, policy: &Policy, now: Timesta
 /// What [`take_over`] took goes back with the ticket that it came from.
 pub fn give_back(ticket: &mut Ticket, from: &Ticket, policy: &Policy, now: Timestamp) {
     let Some(owed) = response_owed(from) else { return };
-    let taken = |c: &Clock| c.kind == ClockKind::NextResponse && c.is_open() && c.armed == owed.armed;
-    ticket.clocks.retain(|c| !taken(c));
+    if ticket.clocks.iter().any(|c| c.kind == ClockKind::NextResponse && c.is_open() && c.armed == owed.armed) {
+        log(ticket, policy, now, ClockKind::NextResponse, Event::Cancelled);
+    }
     keep_watch(ticket, policy, now);
 }
 
-/// Another priority or team: the open targets are set anew from when they began.
+/// Another priority, team or policy: the open targets are set anew from when they began.
 pub fn retarget(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<History> {
     let (sla, why) = policy_of(ticket, policy);
     let mut lines = Vec::new();
@@ -200,19 +264,27 @@ pub fn retarget(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<His
         (ClockKind::FirstResponse, sla.first_response),
         (ClockKind::NextResponse, sla.next_response),
         (ClockKind::Resolution, sla.resolution),
+        (ClockKind::Update, sla.update_every),
     ] {
-        let armed =
-            ticket.clocks.iter().find(|c| c.kind == kind && c.is_open() && !matches!(c.state, ClockState::Paused { .. })).map(|c| c.armed);
-        match (armed, target) {
-            (Some(armed), Some(target)) => {
-                lines.push(History { at: now, ..arm(ticket, kind, target, &sla, policy, armed, &why) });
-            }
-            (Some(_), None) => ticket.clocks.retain(|c| c.kind != kind),
-            (None, _) => {}
+        let Some(open) = clock(ticket, kind).filter(|c| c.is_open()).cloned() else { continue };
+        let Some(target) = target else {
+            log(ticket, policy, now, kind, Event::Cancelled);
+            lines.push(line(now, Actor::Desk, &format!("{} cancelled", kind.word()), &why));
+            continue;
+        };
+        let aim = Aim::Within { seconds: target.as_secs(), calendar: calendar_of(ticket, &sla, policy) };
+        log(ticket, policy, open.armed.max(last_word(ticket, kind)), kind, Event::Retargeted { aim, warn: per_mille(sla.warn_at) });
+        if let Some(set) = clock(ticket, kind) {
+            lines.push(line(now, Actor::Desk, &format!("{} due {}", kind.word(), set.due), &format!("{why}, calendar {}", set.calendar)));
         }
     }
     keep_watch(ticket, policy, now);
     lines
+}
+
+/// When the last thing happened to a clock.
+fn last_word(ticket: &Ticket, kind: ClockKind) -> Timestamp {
+    ticket.log.iter().rev().find(|e| e.kind == kind).map_or(Timestamp::MIN, |e| e.at)
 }
 
 /// Another priority, with its targets.
@@ -223,6 +295,26 @@ pub fn set_priority(ticket: &mut Ticket, priority: Priority, policy: &Policy, no
     lines
 }
 
+/// Other calendars are in force: the clocks follow from the same log. Lines for what is due at another time now.
+pub fn derive_anew(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<History> {
+    let mut lines = Vec::new();
+    for old in ticket.clocks.clone() {
+        let new = sla::derive(&ticket.log, old.kind, &policy.calendars);
+        if new.as_ref() == Some(&old) {
+            continue;
+        }
+        if let Some(new) = &new
+            && old.is_open()
+            && new.due != old.due
+        {
+            let why = format!("the calendar {} has changed; it was due {}", new.calendar, old.due);
+            lines.push(line(now, Actor::Desk, &format!("{} due {}", new.kind.word(), new.due), &why));
+        }
+        set(ticket, old.kind, new);
+    }
+    lines
+}
+
 /// What time did to a clock, and whether its team had been warned before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passed {
@@ -230,60 +322,127 @@ pub struct Passed {
     pub event: ClockEvent,
     pub due: Timestamp,
     pub was_warned: bool,
+    /// Which step of its ladder it was.
+    pub step: u8,
 }
 
 /// Time passes: each clock that cares is moved, and what its end means for the ticket is done.
 pub fn time_passed(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> (Vec<Passed>, Vec<History>) {
     let mut passed = Vec::new();
     let mut lines = Vec::new();
-    for clock in &mut ticket.clocks {
+    for mut clock in ticket.clocks.clone() {
         let was_warned = matches!(clock.state, ClockState::Warned { .. });
         if let Some(event) = clock.advance(now) {
-            passed.push(Passed { kind: clock.kind, event, due: clock.due, was_warned });
+            passed.push(Passed { kind: clock.kind, event, due: clock.due, was_warned, step: clock.step });
+            match event {
+                ClockEvent::Warned => log(ticket, policy, now, clock.kind, Event::Warned),
+                ClockEvent::Elapsed => log(ticket, policy, clock.due, clock.kind, Event::Breached),
+            }
         }
     }
-    for Passed { kind, event, due, .. } in &passed {
+    for Passed { kind, event, due, step, .. } in &passed {
         let what = match event {
             ClockEvent::Warned => format!("{} warned", kind.word()),
             ClockEvent::Elapsed if kind.is_target() => format!("{} breached", kind.word()),
             ClockEvent::Elapsed => format!("{} elapsed", kind.word()),
         };
         lines.push(line(now, Actor::Desk, &what, &format!("due {due}")));
-        match (kind, event) {
-            (ClockKind::Snooze, ClockEvent::Elapsed) => {
-                ticket.clocks.retain(|c| c.kind != ClockKind::Snooze);
-                ticket.status = Status::Open;
-                lines.push(line(now, Actor::Desk, "status open", "the snooze is over"));
-                resume(ticket, policy, now, |_| true);
-            }
-            (ClockKind::AutoClose, ClockEvent::Elapsed) => lines.extend(close(ticket, now, Actor::Desk, "solved long enough")),
-            (ClockKind::Review, ClockEvent::Elapsed) => ticket.clocks.retain(|c| c.kind != ClockKind::Review),
-            (ClockKind::FirstResponse | ClockKind::NextResponse | ClockKind::Resolution | ClockKind::Promise, _)
-            | (ClockKind::Snooze | ClockKind::AutoClose | ClockKind::Review, ClockEvent::Warned) => {}
+        if *event == ClockEvent::Elapsed {
+            lines.extend(elapsed(ticket, *kind, *due, usize::from(*step), policy, now));
         }
     }
     keep_watch(ticket, policy, now);
     (passed, lines)
 }
 
+/// What the end of a clock means for its ticket.
+fn elapsed(ticket: &mut Ticket, kind: ClockKind, due: Timestamp, step: usize, policy: &Policy, now: Timestamp) -> Vec<History> {
+    if !kind.is_target() {
+        silence(ticket, &[kind]);
+    }
+    match kind {
+        ClockKind::Snooze => {
+            ticket.status = Status::Open;
+            resume(ticket, policy, now, |_| true);
+            vec![line(now, Actor::Desk, "status open", "the snooze is over")]
+        }
+        ClockKind::AutoClose => {
+            let why = if matches!(ticket.status, Status::Pending { .. }) { "its customer did not answer" } else { "solved long enough" };
+            close(ticket, policy, now, Actor::Desk, why)
+        }
+        ClockKind::Escalation => {
+            escalate(ticket, policy, due, step + 1, now);
+            Vec::new()
+        }
+        ClockKind::Reminder => {
+            if let Some(due) = clock(ticket, ClockKind::Promise).filter(|c| c.is_open()).map(|c| c.due) {
+                remind(ticket, policy, due, step + 1, now);
+            }
+            Vec::new()
+        }
+        ClockKind::Nudge => {
+            let more = step + 1 < usize::from(policy.desk.nudges_max);
+            if let Some(after) = policy.desk.nudge_after.filter(|_| more) {
+                alarm(ticket, policy, ClockKind::Nudge, later(now, after), step + 1, now);
+            }
+            Vec::new()
+        }
+        ClockKind::Checkin => {
+            check_in(ticket, policy, step + 1, now);
+            Vec::new()
+        }
+        ClockKind::FirstResponse | ClockKind::NextResponse | ClockKind::Resolution | ClockKind::Update => {
+            if clock(ticket, ClockKind::Escalation).is_none() {
+                escalate(ticket, policy, due, 0, now);
+            }
+            Vec::new()
+        }
+        ClockKind::Promise => {
+            silence(ticket, &[ClockKind::Reminder]);
+            if clock(ticket, ClockKind::Escalation).is_none() {
+                escalate(ticket, policy, due, 0, now);
+            }
+            Vec::new()
+        }
+        ClockKind::Review | ClockKind::Delay => Vec::new(),
+    }
+}
+
+/// The next step of the ladder after a breach. `from` is the breach for the first, the step before for the others.
+fn escalate(ticket: &mut Ticket, policy: &Policy, from: Timestamp, step: usize, now: Timestamp) {
+    let ladder = policy_of(ticket, policy).0.escalate;
+    let Some(next) = ladder.get(step) else { return };
+    let before = step.checked_sub(1).and_then(|before| ladder.get(before)).map_or(SignedDuration::ZERO, |s| s.after);
+    alarm(ticket, policy, ClockKind::Escalation, later(from, next.after.saturating_sub(before)), step, now);
+}
+
+/// A late answer is promised anew to the customer, who hears of it: when. `None` if nothing is owed, or a promise stands already.
+pub fn delay(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Option<(Timestamp, History)> {
+    let (sla, _) = policy_of(ticket, policy);
+    let owed = clock(ticket, ClockKind::FirstResponse).filter(|c| c.is_open())?.clone();
+    if clock(ticket, ClockKind::Promise).is_some_and(Clock::is_open) {
+        return None;
+    }
+    let due = add(policy, &owed.calendar, owed.due, sla.delay_by.or(sla.first_response)?);
+    Some((due, promise(ticket, policy, due, now, Actor::Desk)))
+}
+
 /// P4: whatever is not closed has a next time. A solved ticket closes by itself; one that no clock would move is reviewed.
 pub fn keep_watch(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
-    let calendar = team_calendar(ticket, policy);
-    let alarm = |kind, due| Clock { kind, calendar: calendar.clone(), armed: now, due, state: ClockState::Running { warn_at: None } };
     match ticket.status {
         Status::Closed { .. } => {}
         Status::Solved { at } => {
-            if !ticket.clocks.iter().any(|c| c.kind == ClockKind::AutoClose) {
-                put(ticket, alarm(ClockKind::AutoClose, later(at, policy.desk.close_solved_after)));
+            if clock(ticket, ClockKind::AutoClose).is_none() {
+                alarm(ticket, policy, ClockKind::AutoClose, later(at, policy.desk.close_solved_after), 0, now);
             }
         }
         Status::New | Status::Open | Status::Pending { .. } | Status::Snoozed { .. } => {
             let moved = ticket.clocks.iter().any(|c| c.kind != ClockKind::Review && c.next_event().is_some());
-            let reviewed = ticket.clocks.iter().any(|c| c.kind == ClockKind::Review);
-            if moved {
-                ticket.clocks.retain(|c| c.kind != ClockKind::Review);
-            } else if !reviewed {
-                put(ticket, alarm(ClockKind::Review, later(now, policy.desk.review_after)));
+            let reviewed = clock(ticket, ClockKind::Review).is_some();
+            if moved && reviewed {
+                silence(ticket, &[ClockKind::Review]);
+            } else if !moved && !reviewed {
+                alarm(ticket, policy, ClockKind::Review, later(now, policy.desk.review_after), 0, now);
             }
         }
     }
@@ -291,67 +450,128 @@ pub fn keep_watch(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
 
 /// The targets of a ticket and the words for the history.
 fn policy_of(ticket: &Ticket, policy: &Policy) -> (Sla, String) {
-    let sla = policy.sla(&ticket.tier, ticket.priority);
-    let why = format!("targets of tier {}, priority {}", ticket.tier, ticket.priority.word());
+    let sla = policy.sla(&ticket.tier, ticket.priority, ticket.channel, ticket.policy.as_deref());
+    let why = match &sla.name {
+        Some(name) => format!("targets of policy '{name}' for tier {}, priority {}", ticket.tier, ticket.priority.word()),
+        None => format!("targets of tier {}, priority {}", ticket.tier, ticket.priority.word()),
+    };
     (sla, why)
 }
 
 fn arm(ticket: &mut Ticket, kind: ClockKind, target: SignedDuration, sla: &Sla, policy: &Policy, from: Timestamp, why: &str) -> History {
-    let name = sla.calendar.clone().unwrap_or_else(|| team_calendar(ticket, policy));
-    let add = |work| policy.calendars.get(&name).map_or_else(|| later(from, work), |c: &Calendar| c.add(from, work));
-    let due = add(target);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a part of some days in seconds fits both ways")]
-    let warn_after = SignedDuration::from_millis((target.as_millis() as f64 * sla.warn_at) as i64);
-    let warn_at = Some(add(warn_after)).filter(|at| *at < due);
-    put(ticket, Clock { kind, calendar: name.clone(), armed: from, due, state: ClockState::Running { warn_at } });
-    line(from, Actor::Desk, &format!("{} due {due}", kind.word()), &format!("{why}, calendar {name}"))
+    let calendar = calendar_of(ticket, sla, policy);
+    let aim = Aim::Within { seconds: target.as_secs(), calendar: calendar.clone() };
+    log(ticket, policy, from, kind, Event::Armed { aim, warn: per_mille(sla.warn_at), step: 0 });
+    let due = clock(ticket, kind).map_or(from, |c| c.due);
+    line(from, Actor::Desk, &format!("{} due {due}", kind.word()), &format!("{why}, calendar {calendar}"))
 }
 
-/// One clock of each kind: a new one takes the place of the old, whose end is in the history.
-fn put(ticket: &mut Ticket, clock: Clock) {
-    match ticket.clocks.iter_mut().find(|c| c.kind == clock.kind) {
-        Some(old) => *old = clock,
-        None => ticket.clocks.push(clock),
+fn calendar_of(ticket: &Ticket, sla: &Sla, policy: &Policy) -> String {
+    sla.calendar.clone().unwrap_or_else(|| team_calendar(ticket, policy))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part is above 0 and below 1")]
+fn per_mille(part: f64) -> u16 {
+    (part * 1000.0).clamp(0.0, 1000.0) as u16
+}
+
+/// An alarm at a moment.
+fn alarm(ticket: &mut Ticket, policy: &Policy, kind: ClockKind, until: Timestamp, step: usize, now: Timestamp) {
+    let aim = Aim::At { until, calendar: team_calendar(ticket, policy) };
+    log(ticket, policy, now, kind, Event::Armed { aim, warn: 0, step: u8::try_from(step).unwrap_or(u8::MAX) });
+}
+
+/// Takes alarms away, with their lines.
+fn silence(ticket: &mut Ticket, kinds: &[ClockKind]) {
+    ticket.clocks.retain(|c| !kinds.contains(&c.kind));
+    ticket.log.retain(|e| !kinds.contains(&e.kind));
+}
+
+/// Takes targets away that nobody owes any more.
+fn drop_all(ticket: &mut Ticket, policy: &Policy, kinds: &[ClockKind], now: Timestamp) {
+    for kind in kinds {
+        if clock(ticket, *kind).is_some_and(Clock::is_open) {
+            log(ticket, policy, now, *kind, Event::Cancelled);
+        }
     }
 }
 
-fn meet(ticket: &mut Ticket, kind: ClockKind, at: Timestamp) -> bool {
-    let open = ticket.clocks.iter_mut().find(|c| c.kind == kind && c.is_open());
-    open.is_some_and(|clock| {
-        clock.state = ClockState::Met { at: at.max(clock.armed) };
-        true
-    })
+/// Writes a line of the log, and what follows from it.
+fn log(ticket: &mut Ticket, policy: &Policy, at: Timestamp, kind: ClockKind, event: Event) {
+    sla::note(&mut ticket.log, Entry { at, kind, event }, &policy.calendars);
+    let clock = sla::derive(&ticket.log, kind, &policy.calendars);
+    set(ticket, kind, clock);
+}
+
+/// One clock of each kind.
+fn set(ticket: &mut Ticket, kind: ClockKind, clock: Option<Clock>) {
+    match (ticket.clocks.iter_mut().find(|c| c.kind == kind), clock) {
+        (Some(old), Some(clock)) => *old = clock,
+        (None, Some(clock)) => ticket.clocks.push(clock),
+        (_, None) => ticket.clocks.retain(|c| c.kind != kind),
+    }
+}
+
+fn clock(ticket: &Ticket, kind: ClockKind) -> Option<&Clock> {
+    ticket.clocks.iter().find(|c| c.kind == kind)
+}
+
+/// Targets are met at `at`: such as are open, and such as counted as broken because what met them came late to us.
+fn meet_all(
+    ticket: &mut Ticket,
+    policy: &Policy,
+    kinds: &[ClockKind],
+    at: Timestamp,
+    now: Timestamp,
+    by: &Actor,
+    why: &str,
+) -> Vec<History> {
+    let mut lines = Vec::new();
+    for kind in kinds {
+        let Some(before) = clock(ticket, *kind).cloned() else { continue };
+        let taken_back = matches!(before.state, ClockState::Breached { .. }) && at <= before.due;
+        if !before.is_open() && !taken_back {
+            continue;
+        }
+        log(ticket, policy, at.max(before.armed), *kind, Event::Met);
+        let late = clock(ticket, *kind).is_some_and(|c| !matches!(c.state, ClockState::Met { .. }));
+        let what = if late { format!("{} breached", kind.word()) } else { format!("{} met", kind.word()) };
+        let why = match (late, taken_back) {
+            (true, _) => format!("{why} after it was due {}", before.due),
+            (false, true) => format!("{why} in time; it came late to us, and the breach is taken back"),
+            (false, false) => why.to_owned(),
+        };
+        lines.push(line(now, by.clone(), &what, &why));
+        if *kind == ClockKind::Promise {
+            silence(ticket, &[ClockKind::Reminder]);
+        }
+    }
+    lines
+}
+
+/// Clocks whose time stands still while nobody here can do anything.
+const fn stands_still(kind: ClockKind) -> bool {
+    matches!(kind, ClockKind::Resolution | ClockKind::Update)
 }
 
 fn pause(ticket: &mut Ticket, policy: &Policy, now: Timestamp, which: impl Fn(ClockKind) -> bool) {
-    for clock in ticket.clocks.iter_mut().filter(|c| which(c.kind)) {
-        let left = |until: Timestamp| {
-            policy.calendars.get(&clock.calendar).map_or_else(|| until.duration_since(now), |c| c.between(now, until)).as_secs()
-        };
-        let warn_left_s = match clock.state {
-            ClockState::Running { warn_at } => warn_at.map(left),
-            ClockState::Warned { .. } => None,
-            ClockState::Paused { .. } | ClockState::Met { .. } | ClockState::Breached { .. } => continue,
-        };
-        clock.state = ClockState::Paused { left_s: left(clock.due), warn_left_s };
+    let runs = |c: &&Clock| matches!(c.state, ClockState::Running { .. } | ClockState::Warned { .. });
+    let kinds: Vec<ClockKind> = ticket.clocks.iter().filter(runs).map(|c| c.kind).filter(|kind| which(*kind)).collect();
+    for kind in kinds {
+        log(ticket, policy, now, kind, Event::Paused);
     }
 }
 
 fn resume(ticket: &mut Ticket, policy: &Policy, now: Timestamp, which: impl Fn(ClockKind) -> bool) {
-    for clock in ticket.clocks.iter_mut().filter(|c| which(c.kind)) {
-        if let ClockState::Paused { left_s, warn_left_s } = clock.state {
-            let calendar = policy.calendars.get(&clock.calendar);
-            let add = |seconds: i64| {
-                let work = SignedDuration::from_secs(seconds);
-                calendar.map_or_else(|| later(now, work), |c| c.add(now, work))
-            };
-            clock.due = add(left_s);
-            clock.state = match warn_left_s {
-                Some(seconds) => ClockState::Running { warn_at: Some(add(seconds)) },
-                None => ClockState::Warned { at: now },
-            };
-        }
+    let paused = |c: &&Clock| matches!(c.state, ClockState::Paused { .. });
+    let kinds: Vec<ClockKind> = ticket.clocks.iter().filter(paused).map(|c| c.kind).filter(|kind| which(*kind)).collect();
+    for kind in kinds {
+        log(ticket, policy, now, kind, Event::Resumed);
     }
+}
+
+fn add(policy: &Policy, calendar: &str, from: Timestamp, work: SignedDuration) -> Timestamp {
+    policy.calendars.get(calendar).map_or_else(|| later(from, work), |c| c.add(from, work))
 }
 
 fn team_calendar(ticket: &Ticket, policy: &Policy) -> String {
@@ -360,10 +580,6 @@ fn team_calendar(ticket: &Ticket, policy: &Policy) -> String {
 
 fn later(from: Timestamp, by: SignedDuration) -> Timestamp {
     from.checked_add(by).unwrap_or(Timestamp::MAX)
-}
-
-fn part(from: Timestamp, to: Timestamp, part: f64) -> Timestamp {
-    later(from, to.duration_since(from).mul_f64(part))
 }
 
 fn line(at: Timestamp, by: Actor, what: &str, why: &str) -> History {

@@ -64,10 +64,11 @@ fn resembled_name(name: &str, address: &EmailAddress, policy: &Policy) -> Option
     if let Some(shown) = named.find(|shown| shown != address && (policy.agent(shown).is_some() || policy.is_ours(shown))) {
         return Some(shown.to_string());
     }
-    let words = |text: &str| text.split_whitespace().map(skeleton).collect::<Vec<_>>();
-    let own = words(name);
+    let own: Vec<String> = name.split_whitespace().map(skeleton).collect();
     let ours = policy.agents.iter().map(|agent| &agent.name).chain([&policy.desk.name]);
-    (own.len() > 1).then(|| ours.into_iter().find(|known| words(known) == own).cloned()).flatten()
+    (own.len() > 1)
+        .then(|| ours.into_iter().find(|known| known.split_whitespace().map(skeleton).eq(own.iter().cloned())).cloned())
+        .flatten()
 }
 
 /// One letter put in, left out, replaced, or two exchanged, in the first label; all else alike.
@@ -92,10 +93,24 @@ fn one_letter_apart(domain: &str, known: &str) -> bool {
 /// like an ASCII letter as that, pairs that look like one letter as that, hyphens left out. For comparison only.
 #[must_use]
 pub fn skeleton(text: &str) -> String {
+    if text.is_ascii() && !text.contains("xn--") {
+        let letters = text.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| look(c.to_ascii_lowercase()));
+        return with_pairs(letters.collect());
+    }
     let shown = if text.contains("xn--") { idna::domain_to_unicode(text).0 } else { text.to_owned() };
     let plain = icu_normalizer::DecomposingNormalizerBorrowed::new_nfkd().normalize(&shown).to_lowercase();
     let letters: String = plain.chars().filter(|c| !matches!(c, '\u{300}'..='\u{36f}' | '-' | '‐' | '‑' | '_')).map(look).collect();
-    letters.replace("rn", "m").replace("vv", "w").replace("cl", "d")
+    with_pairs(letters)
+}
+
+/// Pairs that look like one letter as that.
+fn with_pairs(mut letters: String) -> String {
+    for (pair, letter) in [("rn", "m"), ("vv", "w"), ("cl", "d")] {
+        if letters.contains(pair) {
+            letters = letters.replace(pair, letter);
+        }
+    }
+    letters
 }
 
 /// The ASCII letter that a letter looks like in common type.

@@ -8,6 +8,7 @@ use super::change::{Actor, History};
 use super::lifecycle;
 use super::message::{Author, Message, MessageId, Seq, TicketNumber};
 use super::policy::Policy;
+use super::tally::Tally;
 use super::ticket::{MERGED_MAX, Merged, Requester, SPLIT_MAX, SplitOff, Status, Ticket};
 use jiff::Timestamp;
 
@@ -163,6 +164,8 @@ pub fn split(origin: &mut Ticket, chosen: &[&Message], number: TicketNumber, pol
         split_off: Some(SplitOff { from: origin.number, messages: chosen.iter().map(|m| m.seq).collect() }),
         moved: Vec::new(),
         apart: Vec::new(),
+        noted: Tally::default(),
+        log: Vec::new(),
         ..origin.clone()
     };
     let mut messages = Vec::new();

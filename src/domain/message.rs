@@ -2,6 +2,7 @@
 
 use super::address::{Contact, EmailAddress};
 use super::bounce::Bounce;
+use super::customer::LookedUp;
 use super::verdict::Judgement;
 use jiff::Timestamp;
 use std::fmt;
@@ -406,6 +407,8 @@ pub struct Inbound {
     pub judgement: Judgement,
     /// Those fields of its header that some rule asks for, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// What another system said of `from`, or of the writer of what is forwarded; `None` if none was asked.
+    pub looked_up: Option<Box<LookedUp>>,
     /// The mail of somebody else that it shows; looked for only where an agent's address writes without any claim.
     pub forwarded: Option<Box<Forwarded>>,
 }
@@ -432,6 +435,12 @@ pub struct Forwarded {
 }
 
 impl Inbound {
+    /// Whether another system knows its sender as a customer.
+    #[must_use]
+    pub fn is_found(&self) -> bool {
+        matches!(self.looked_up.as_deref(), Some(LookedUp::Found(_)))
+    }
+
     /// The chat window that it came from, if it did.
     #[must_use]
     pub const fn session(&self) -> Option<SessionId> {

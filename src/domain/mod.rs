@@ -1,8 +1,9 @@
 //! Decisions: facts and a time in, a [`change::Change`] out. No async, no I/O, no clock, no logging.
 //!
-//! Read in this order: what is spoken of (`address`, `message`, `subject`, `verdict`, `ticket`, `customer`), the time in which clocks run
+//! Read in this order: what is spoken of (`address`, `message`, `subject`, `verdict`, `ticket`, `customer`, `directory`), the time in which clocks run
 //! (`calendar`, `sla`), what the configuration says (`policy`), what the store is asked and told (`change`). Then the decision
-//! itself, from `decide` down: where a message belongs (`threading`), what an agent forwards (`forward`), who answers (`route`, by `rule`), what
+//! itself, from `decide` down: where a message belongs (`threading`), what an agent forwards (`forward`), who answers (`route` by `rule`,
+//! `assign`), what
 //! becomes of status and clocks (`lifecycle`), how two tickets become one and one two (`merge`), what an agent orders (`command`,
 //! `arrange`) and must not tell (`leak`), what is said to whom (`notice`), and what those who run it hear (`ops`).
 
@@ -12,6 +13,7 @@ pub mod subject;
 pub mod verdict;
 pub mod ticket;
 pub mod customer;
+pub mod directory;
 pub mod calendar;
 pub mod sla;
 pub mod policy;
@@ -20,6 +22,7 @@ mod rule_index;
 pub mod cues;
 pub mod change;
 pub mod tally;
+pub mod assign;
 pub mod decide;
 pub mod threading;
 pub mod forward;

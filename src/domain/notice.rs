@@ -4,6 +4,8 @@
 //! participants, the agents of its team, its assignee, the manager of its team. Automatic mail goes to one address, never
 //! because of a machine (P6), and within a cap.
 
+mod clocks;
+
 use super::address::{Contact, EmailAddress, one_line};
 use super::bounce::{Hint, Mark};
 use super::change::{Actor, Context, EarlierTicket, History};
@@ -19,6 +21,7 @@ use super::template::{BRIEF_MARK, ClockFacts, EarlierFacts, NoticeFacts, Rendere
 use super::ticket::{Priority, SUBJECT_OCTETS_MAX, Ticket};
 use super::verdict::Judgement;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 
 /// What one decision says.
 pub struct Voice<'a> {
@@ -38,7 +41,12 @@ pub struct Voice<'a> {
     pub acked: Option<(EmailAddress, Timestamp)>,
     /// The mailbox that he came through, if he could not prove himself.
     pub acked_unproven: Option<String>,
+    /// What is told now is the last of its kind for a while.
+    is_last_word: bool,
 }
+
+/// Notifications within an hour of what programs and third parties write in one ticket.
+const NOTED_PER_HOUR_MAX: u32 = 10;
 
 /// How the line of a ticket's history begins that tells of the first automatic answer.
 const ACKNOWLEDGED: &str = "acknowledged in";
@@ -75,6 +83,7 @@ impl<'a> Voice<'a> {
             messages: Vec::new(),
             acked: None,
             acked_unproven: None,
+            is_last_word: false,
         }
     }
 
@@ -94,8 +103,8 @@ impl<'a> Voice<'a> {
         if let Some(mark) = self.mark(&from.address) {
             return silent(&mark.sentence());
         }
-        // Where nobody is asked about senders, those of the customers' file are believed.
-        let in_file = inbound.judgement.is_believed() && self.policy.customers.find(&from.address).is_some();
+        // Where nobody is asked about senders, those of the customers' file, or found by a look-up, are believed.
+        let in_file = inbound.judgement.is_believed() && (inbound.is_found() || self.policy.customers.find(&from.address).is_some());
         let proven = in_file || inbound.judgement.is_authenticated();
         let hour_ago = self.now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
         let recent = context.acks.iter().filter(|at| **at > hour_ago).count();
@@ -132,6 +141,27 @@ impl<'a> Voice<'a> {
                 automatic: Some(Automatic::Replied),
             },
         );
+        self.show(ticket, id, text);
+        self.acked = Some((from.address.clone(), self.now));
+        self.acked_unproven = (!proven).then(|| inbound.source.mailbox().to_owned());
+        let due = due.map_or_else(|| "no response target".to_owned(), |due| format!("due {due}"));
+        let judged =
+            if inbound.judgement.is_judged() { format!("; its sender is {}", inbound.judgement.sentence()) } else { String::new() };
+        History {
+            at: self.now,
+            by: Actor::Desk,
+            what: format!("{ACKNOWLEDGED} {language}"),
+            why: format!("template {template}, {due}{judged}"),
+        }
+    }
+
+    /// The mark of an address, where it is in force.
+    fn mark(&self, address: &EmailAddress) -> Option<&'a Mark> {
+        self.marks.iter().find(|mark| mark.address == *address && self.policy.holds(mark, self.now)).copied()
+    }
+
+    /// The desk's own words stand in the thread, too.
+    fn show(&mut self, ticket: &mut Ticket, id: OutboxId, text: String) {
         let seq = ticket.take_seq();
         self.messages.push(Message {
             ticket: ticket.number,
@@ -151,22 +181,6 @@ impl<'a> Voice<'a> {
             client_id: None,
             outbox: vec![id],
         });
-        self.acked = Some((from.address.clone(), self.now));
-        self.acked_unproven = (!proven).then(|| inbound.source.mailbox().to_owned());
-        let due = due.map_or_else(|| "no response target".to_owned(), |due| format!("due {due}"));
-        let judged =
-            if inbound.judgement.is_judged() { format!("; its sender is {}", inbound.judgement.sentence()) } else { String::new() };
-        History {
-            at: self.now,
-            by: Actor::Desk,
-            what: format!("{ACKNOWLEDGED} {language}"),
-            why: format!("template {template}, {due}{judged}"),
-        }
-    }
-
-    /// The mark of an address, where it is in force.
-    fn mark(&self, address: &EmailAddress) -> Option<&'a Mark> {
-        self.marks.iter().find(|mark| mark.address == *address && self.policy.holds(mark, self.now)).copied()
     }
 
     /// Which of the caps on automatic mail to senders who could not prove themselves is reached.
@@ -181,6 +195,18 @@ impl<'a> Voice<'a> {
         .map(|(whose, tally, most)| (whose, tally.within_hour(self.now), most))
         .find(|(_, recent, most)| recent >= most)
         .map(|(whose, recent, _)| format!("{recent} automatic mails to unproven senders went out {whose} within an hour"))
+    }
+
+    /// A program or somebody who has no part in it wrote: as [`Voice::notify`], but only so often an hour, for neither a monitor gone
+    /// wild nor a stranger with a token may fill the mailboxes of those who look after the ticket (P6).
+    pub fn notify_within_bounds(&mut self, ticket: &mut Ticket, inbound: &Inbound, message: &Message, known: &Known) {
+        let told = ticket.noted.within_hour(self.now);
+        if told >= NOTED_PER_HOUR_MAX {
+            return;
+        }
+        ticket.noted.add(self.now);
+        self.is_last_word = told + 1 == NOTED_PER_HOUR_MAX;
+        self.notify(ticket, Some(inbound), message, known, &[], None);
     }
 
     /// Somebody wrote: the assignee hears of it, or else the whole team. `heard` is the mail, if it has just come.
@@ -211,14 +237,15 @@ impl<'a> Voice<'a> {
                 told.push((contact, audience, language));
             }
         }
-        for (contact, audience, language) in told {
-            let mut facts = self.brief_facts(ticket, known, earlier, language);
+        let brief_in = |voice: &Self, ticket: &Ticket, language| {
+            let mut facts = voice.brief_facts(ticket, known, earlier, language);
             if message.judgement.has_failed() {
                 facts.doubted = address.clone().unwrap_or_default();
             } else if stranger {
                 facts.stranger = address.clone().unwrap_or_default();
             }
             facts.seq = message.seq;
+            facts.last_word = voice.is_last_word;
             facts.copied.clone_from(&copied);
             if let Some(defect) = message.defects.iter().find(|d| d.name == LOOK_ALIKE) {
                 facts.look_alike.clone_from(&defect.detail);
@@ -228,7 +255,12 @@ impl<'a> Voice<'a> {
                 facts.whole = format!("{} MB", whole.div_ceil(1_000_000));
                 facts.fetch = format!("guichet fetch {} {}", ticket.number.0, message.seq);
             }
-            let brief = self.render(language, "brief", &facts).text;
+            voice.render(language, "brief", &facts).text
+        };
+        // Each brief once, however many read it.
+        let mut briefs: BTreeMap<Language, String> = BTreeMap::new();
+        for (contact, audience, language) in self.watchers(ticket, except) {
+            let brief = briefs.entry(language).or_insert_with(|| brief_in(self, ticket, language));
             let body =
                 if message.body.new_text().trim().is_empty() { Piece::QuotedTextOf(message.seq) } else { Piece::NewTextOf(message.seq) };
             let draft = Draft {
@@ -361,55 +393,6 @@ impl<'a> Voice<'a> {
     /// What `#help` asks for.
     pub fn reply_help(&mut self, ticket: &mut Ticket, agent: &Agent) {
         self.write_to(ticket, agent, Purpose::Reply, "help", Self::facts, Vec::new());
-    }
-
-    /// A clock is near its end, or has run out before anybody was warned.
-    pub fn warn_team(&mut self, ticket: &mut Ticket, kind: ClockKind, due: Timestamp) {
-        self.tell_watchers(ticket, Purpose::Warning, "warning", Some((kind, due)));
-    }
-
-    /// Nothing else would move it.
-    pub fn remind_team(&mut self, ticket: &mut Ticket) {
-        self.tell_watchers(ticket, Purpose::Review, "review", None);
-    }
-
-    /// A clock has run out.
-    pub fn tell_manager(&mut self, ticket: &mut Ticket, kind: ClockKind, due: Timestamp) {
-        let Some(address) = self.policy.teams.get(self.team(ticket)).and_then(|t| t.manager.clone()) else {
-            return self.tell_watchers(ticket, Purpose::Breach, "breach", Some((kind, due)));
-        };
-        let (to, audience, language) = match self.policy.agent(&address) {
-            Some(agent) => (contact_of(agent), Audience::Agent(address), self.policy.language(agent.languages.iter().copied())),
-            None => (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([])),
-        };
-        self.tell(ticket, Purpose::Breach, "breach", Some((kind, due)), to, audience, language);
-    }
-
-    fn tell_watchers(&mut self, ticket: &mut Ticket, purpose: Purpose, template: &str, clock: Option<(ClockKind, Timestamp)>) {
-        for (to, audience, language) in self.watchers(ticket, None) {
-            self.tell(ticket, purpose, template, clock, to, audience, language);
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one notice's parts, each of another kind")]
-    fn tell(
-        &mut self,
-        ticket: &mut Ticket,
-        purpose: Purpose,
-        template: &str,
-        clock: Option<(ClockKind, Timestamp)>,
-        to: Contact,
-        audience: Audience,
-        language: Language,
-    ) {
-        let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
-        let mut facts = self.brief_facts(ticket, &known, &[], language);
-        if let Some((kind, due)) = clock {
-            kind.word().clone_into(&mut facts.clock);
-            let calendar = ticket.clocks.iter().find(|c| c.kind == kind).map_or("", |c| c.calendar.as_str());
-            facts.due_text = self.when(due, calendar, language);
-        }
-        self.of_its_own(ticket, purpose, self.render(language, template, &facts), to, audience);
     }
 
     /// A text that the desk writes on its own account.
@@ -615,7 +598,7 @@ pub fn expected_in_chat(policy: &Policy, address: Option<&EmailAddress>, languag
     let Some(chat) = &policy.chat else { return String::new() };
     let known = policy.know_at(address, now);
     let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(Priority::Medium, |t| t.priority);
-    let sla = policy.sla(&known.tier, priority);
+    let sla = policy.sla(&known.tier, priority, Channel::Chat, None);
     let team_calendar = policy.teams.get(&chat.team).map(|t| t.calendar.clone()).unwrap_or_default();
     let calendar = sla.calendar.clone().unwrap_or(team_calendar);
     let language = policy.language(known.language.into_iter().chain(language));
@@ -624,6 +607,7 @@ pub fn expected_in_chat(policy: &Policy, address: Option<&EmailAddress>, languag
     let facts = NoticeFacts {
         desk: policy.desk.name.clone(),
         team: chat.team.clone(),
+        tier: known.tier.clone(),
         due_text: due.map_or_else(String::new, |due| voice.when(due, &calendar, language)),
         in_hours: policy.calendars.get(&calendar).is_none_or(|c| c.is_open(now)),
         ..NoticeFacts::default()

@@ -62,6 +62,16 @@ pub enum Purpose {
     Digest,
     /// To somebody else: what an agent asks him privately.
     Question,
+    /// To the next one of the ladder: nobody answered since a target was missed.
+    Escalation,
+    /// To an agent: a promise is due before long.
+    Reminder,
+    /// To the customer: the first answer will be late, and when it comes.
+    Delay,
+    /// To the customer: we wait for him.
+    Nudge,
+    /// To the customer: is all well?
+    Checkin,
 }
 
 impl Purpose {
@@ -81,6 +91,11 @@ impl Purpose {
             Self::Recovery => "recovery",
             Self::Digest => "digest",
             Self::Question => "question",
+            Self::Escalation => "escalation",
+            Self::Reminder => "reminder",
+            Self::Delay => "delay",
+            Self::Nudge => "nudge",
+            Self::Checkin => "checkin",
         }
     }
 }

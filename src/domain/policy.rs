@@ -6,7 +6,7 @@ use super::address::EmailAddress;
 use super::bounce::Mark;
 use super::calendar::Calendar;
 use super::customer::Directory;
-use super::message::Language;
+use super::message::{Channel, Language};
 use super::rule::Rules;
 use super::template::Templates;
 use super::ticket::Priority;
@@ -47,6 +47,13 @@ pub struct Desk {
     pub reopen_closed_within: SignedDuration,
     /// When those whom a customer copies follow the ticket.
     pub copied_follow: CopiedFollow,
+    /// How long after a ticket began to wait for its customer he is asked again, and how often in all; `None`: never.
+    pub nudge_after: Option<SignedDuration>,
+    pub nudges_max: u8,
+    /// How long a ticket waits for its customer before it closes by itself; `None`: for ever.
+    pub close_pending_after: Option<SignedDuration>,
+    /// How long before a promise is due its agent is reminded, the longest first.
+    pub promise_reminders: Vec<SignedDuration>,
     /// How long a ticket may rest when no other clock runs, before its team is reminded (P4).
     pub review_after: SignedDuration,
     /// Automatic mails to one address within an hour (P6).
@@ -126,6 +133,40 @@ pub struct Team {
     pub calendar: String,
     /// Told of breaches.
     pub manager: Option<EmailAddress>,
+    /// How its tickets come to an agent.
+    pub assign: Assign,
+    /// Most that the desk gives each of its agents, by the weights of [`super::assign::weight`]; `None`: as much as there is.
+    pub cap: Option<u32>,
+    /// The team that gets what nobody here can take.
+    pub fallback: Option<String>,
+    /// Whether an agent who knows the customer comes first.
+    pub sticky: bool,
+}
+
+/// How a ticket comes to an agent, where no rule and no agent names one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Assign {
+    /// The team is told, and whoever answers first has it.
+    #[default]
+    Queue,
+    /// To the one who has waited longest for one.
+    RoundRobin,
+    /// To the one who has least to do.
+    LeastLoaded,
+}
+
+impl Assign {
+    pub const ALL: [Self; 3] = [Self::Queue, Self::RoundRobin, Self::LeastLoaded];
+
+    /// The word of the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::RoundRobin => "round-robin",
+            Self::LeastLoaded => "least-loaded",
+        }
+    }
 }
 
 /// `[[agent]]`.
@@ -137,6 +178,13 @@ pub struct Agent {
     pub address: EmailAddress,
     pub teams: Vec<String>,
     pub languages: Vec<Language>,
+    /// In which he reads and writes times; that of his team's calendar where it is not written.
+    pub zone: Option<jiff::tz::TimeZone>,
+    pub skills: Vec<String>,
+    /// The calendar by which he is on duty; the team's, if he has none of his own.
+    pub duty: Option<String>,
+    /// Instead of his team's.
+    pub cap: Option<u32>,
 }
 
 /// `[[tier]]`.
@@ -147,6 +195,8 @@ pub struct Tier {
     pub plans: Vec<String>,
     /// Priority of a ticket of this tier before rules.
     pub priority: Priority,
+    /// How long after its solution a customer is asked whether all is well, the earliest first.
+    pub checkin_after: Vec<SignedDuration>,
 }
 
 /// Targets where no `[[sla]]` speaks of a tier and priority: a working day and a working week of the team's calendar.
@@ -159,17 +209,37 @@ pub const WARN_AT_ELSE: f64 = 0.75;
 /// `[[sla]]`: the targets of a tier and priority.
 #[derive(Clone, Debug)]
 pub struct Sla {
-    /// By which a rule asks for it. One with a name and neither tier nor priority holds only where a rule does.
+    /// By which a rule asks for it. One with a name and neither tier, priority nor channel holds only where a rule does.
     pub name: Option<String>,
     pub tier: Option<String>,
     pub priority: Option<Priority>,
+    pub channel: Option<Channel>,
     /// The team's, if it names none.
     pub calendar: Option<String>,
     pub first_response: Option<SignedDuration>,
     pub next_response: Option<SignedDuration>,
     pub resolution: Option<SignedDuration>,
+    /// How often the customer hears from a person while the matter is open.
+    pub update_every: Option<SignedDuration>,
     /// Part of the time after which the team is warned, above 0 and below 1.
     pub warn_at: f64,
+    /// Whether resolution and periodic update stand still while the ticket is pending, and while it is snoozed.
+    pub pauses_pending: bool,
+    pub pauses_snoozed: bool,
+    /// Part of the first response's time after which the customer is told that it will be late.
+    pub delay_notice_at: Option<f64>,
+    /// How much later he is told to expect it; the target itself where this is not written.
+    pub delay_by: Option<SignedDuration>,
+    /// Who hears of a breach besides the manager, the earliest first.
+    pub escalate: Vec<Step>,
+}
+
+/// One step of the ladder after a breach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Since the breach, on any day and at any hour.
+    pub after: SignedDuration,
+    pub to: EmailAddress,
 }
 
 impl Sla {
@@ -186,24 +256,38 @@ impl Sla {
             name: None,
             tier: None,
             priority: None,
+            channel: None,
             calendar: None,
             first_response: Some(FIRST_RESPONSE_ELSE),
             next_response: None,
             resolution: Some(RESOLUTION_ELSE),
+            update_every: None,
             warn_at: WARN_AT_ELSE,
+            pauses_pending: true,
+            pauses_snoozed: true,
+            delay_notice_at: None,
+            delay_by: None,
+            escalate: Vec::new(),
         }
     }
 }
 
 impl Policy {
-    /// The targets of a tier and priority: of the policies that hold, the one that says most (tier and priority, then
-    /// tier, then priority, then neither), and of two that say as much the earlier in the file. None is ever missing (P4).
+    /// The targets of a ticket: the policy that a rule chose by its name; else, of those that hold, the one that says most (of two that
+    /// say as much the one that names the tier, then the one that names the priority), and of such again the earlier in the file.
+    /// None is ever missing (P4).
     #[must_use]
-    pub fn sla(&self, tier: &str, priority: Priority) -> Sla {
-        let mut best: Option<(u8, &Sla)> = None;
+    pub fn sla(&self, tier: &str, priority: Priority, channel: Channel, chosen: Option<&str>) -> Sla {
+        if let Some(sla) = chosen.and_then(|name| self.slas.iter().find(|sla| sla.name.as_deref() == Some(name))) {
+            return sla.clone();
+        }
+        let mut best: Option<((u8, u8), &Sla)> = None;
         for sla in self.slas.iter().filter(|sla| sla.is_for_all()) {
-            let holds = sla.tier.as_deref().is_none_or(|t| t == tier) && sla.priority.is_none_or(|p| p == priority);
-            let says = u8::from(sla.tier.is_some()) * 2 + u8::from(sla.priority.is_some());
+            let holds = sla.tier.as_deref().is_none_or(|t| t == tier)
+                && sla.priority.is_none_or(|p| p == priority)
+                && sla.channel.is_none_or(|c| c == channel);
+            let [by_tier, by_priority, by_channel] = [sla.tier.is_some(), sla.priority.is_some(), sla.channel.is_some()].map(u8::from);
+            let says = (by_tier + by_priority + by_channel, by_tier * 4 + by_priority * 2 + by_channel);
             if holds && best.is_none_or(|(most, _)| says > most) {
                 best = Some((says, sla));
             }
@@ -239,6 +323,12 @@ impl Policy {
     /// Who works in a team, in the order of the file.
     pub fn members<'a>(&'a self, team: &'a str) -> impl Iterator<Item = &'a Agent> {
         self.agents.iter().filter(move |a| a.teams.iter().any(|t| t == team))
+    }
+
+    /// Whether the desk itself gives tickets to agents, in any team.
+    #[must_use]
+    pub fn assigns(&self) -> bool {
+        self.teams.values().any(|team| team.assign != Assign::Queue)
     }
 
     /// The mailbox of a name, or the first: there is always one.

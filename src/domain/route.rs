@@ -146,7 +146,8 @@ pub(super) struct Start {
 
 impl Start {
     pub(super) fn of(inbound: &Inbound, policy: &Policy, now: Timestamp) -> Self {
-        let known = policy.know_sender(inbound.from.as_ref().map(|from| &from.address), &inbound.judgement, now);
+        let known =
+            policy.know_sender(inbound.from.as_ref().map(|from| &from.address), &inbound.judgement, inbound.looked_up.as_deref(), now);
         let (team, mailbox) = home(inbound, policy);
         let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(Priority::Medium, |t| t.priority);
         Self { known, team, mailbox, priority }
@@ -541,9 +542,12 @@ pub(super) fn reopen(ticket: &mut Ticket, inbound: &Inbound, known: &Known, poli
             ticket.tags.insert(tag.clone());
         }
     }
+    if routing.policy.is_some() {
+        ticket.policy.clone_from(&routing.policy);
+    }
     routing.history.extend(lifecycle::retarget(ticket, policy, now));
     if let Some(rule) = &routing.spam {
-        routing.history.extend(lifecycle::close(ticket, now, Actor::Rule(rule.clone()), "spam"));
+        routing.history.extend(lifecycle::close(ticket, policy, now, Actor::Rule(rule.clone()), "spam"));
     }
     routing
 }

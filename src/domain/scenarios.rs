@@ -1,5 +1,6 @@
 //! Decisions seen from outside: somebody says something, time passes, and the world is looked at.
 
+mod clocks;
 mod threads;
 
 use super::bounce::{Bounce, News, Told};
@@ -363,7 +364,7 @@ fn p5_a_clock_that_slept_through_its_warning_still_warns_with_the_breach() {
     let mut world = World::new();
     world.hears(mail(1, "joao@padaria.example", "x", "y"));
     world.now += MIN(120);
-    let change = super::decide::on_time(world.ticket(1), &world.policy, world.now).unwrap();
+    let change = super::decide::on_time(world.ticket(1), &[], &world.policy, world.now).unwrap();
     let purposes: Vec<_> = change.outbox.iter().map(|o| o.purpose).collect();
     assert_eq!(purposes, [Purpose::Warning, Purpose::Warning, Purpose::Breach]);
 }
@@ -711,4 +712,29 @@ fn p6_unproven_senders_share_caps_and_proven_ones_do_not_count() {
     world.hears(mail(1, "joao@padaria.example", "x", "y"));
     world.hears(mail(2, "a@b.example", "x", "y"));
     assert_eq!(world.told(Purpose::Ack), ["joao@padaria.example"], "where nobody is asked, the file's customers are proven");
+}
+
+proptest! {
+    /// However often a customer's monitor or a stranger with a token writes, each of the team gets ten mails an hour of it.
+    #[test]
+    fn p6_no_storm_of_notifications(gaps in proptest::collection::vec(0_i64..900, 1..80), stranger in any::<bool>()) {
+        let mut world = World::new();
+        world.hears(mail(1, "joao@padaria.example", "x", "y"));
+        let before = world.told(Purpose::Notification).len();
+        let mut told: Vec<jiff::Timestamp> = Vec::new();
+        for (n, gap) in (2_u32..).zip(gaps) {
+            world.waits(SignedDuration::from_secs(gap));
+            let from = if stranger { "mallory@evil.example" } else { "joao@padaria.example" };
+            let mut inbound = proven(mail(n, from, "x", "again"), 1, false);
+            inbound.machine = (!stranger).then(|| (Machine::Generated, "Auto-Submitted".to_owned()));
+            let seen = world.told(Purpose::Notification).len();
+            world.hears(inbound);
+            prop_assert_eq!(&world.messages.last().unwrap().body.text, "again", "it is kept all the same (P3)");
+            if world.told(Purpose::Notification).len() > seen {
+                told.push(world.now);
+            }
+            prop_assert!(told.iter().filter(|at| world.now.duration_since(**at) < MIN(60)).count() <= 10);
+        }
+        prop_assert!(!told.is_empty() && world.told(Purpose::Notification).len() > before);
+    }
 }

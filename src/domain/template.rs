@@ -1,5 +1,7 @@
 //! The texts of automatic mail: written per language, checked once at start, filled with facts.
 //!
+//! A text of one tier alone is named `NAME.TIER`, and goes before the one that is named `NAME`.
+//!
 //! A source is minijinja. That of a mail begins with `Subject: …` and an empty line; that of a part, which goes into another
 //! text, has its text alone. What a customer wrote is always a value: it is shown, never expanded. Filters besides
 //! minijinja's own: `word` (a word of the interface in the language of the text: `{{ priority|word }}`, from that language's
@@ -24,15 +26,20 @@ const FUEL: u64 = 100_000;
 pub const BRIEF_MARK: &str = "— guichet ";
 
 /// Texts that are mails of their own.
-const MAILS: [&str; 12] = [
+const MAILS: [&str; 17] = [
     "ack",
     "ack_unverified",
     "breach",
+    "checkin",
+    "delay",
+    "escalation",
     "held",
     "help",
+    "nudge",
     "ops_digest",
     "ops_recovered",
     "ops_silent",
+    "promise_reminder",
     "review",
     "status",
     "undelivered",
@@ -48,6 +55,8 @@ const WORDS: &str = "words";
 pub struct Templates {
     environment: Arc<Environment<'static>>,
     present: BTreeSet<(Language, String)>,
+    /// Whether any text is of one tier alone.
+    has_tiers: bool,
     /// Where a language has no text, that of this one is taken, and at last the English one.
     first: Language,
 }
@@ -107,6 +116,8 @@ pub struct NoticeFacts {
     pub doubted: String,
     /// The message's place in its ticket; 0 where there is none.
     pub seq: u32,
+    /// Whether more of this kind is noted in silence for a while.
+    pub last_word: bool,
     /// Whom the writer copied and who hears nothing of the ticket.
     pub copied: Vec<String>,
     /// Whom a new writer looks like: `acme.examp1e resembles acme.example`; empty for all others.
@@ -235,8 +246,8 @@ impl Templates {
             let mut fault = |line: u32, message: String| {
                 faults.push(TemplateFault { language: *language, name: name.clone(), line, message });
             };
-            if !Self::names().any(|known| known == name) && !is_extra(name) {
-                fault(1, unknown("text", name, &Self::names().collect::<Vec<_>>()));
+            if !Self::names().any(|known| known == base(name)) && !is_extra(base(name)) {
+                fault(1, unknown("text", base(name), &Self::names().collect::<Vec<_>>()));
                 continue;
             }
             let Some((subject, body, body_line)) = halves(name, source) else {
@@ -254,7 +265,8 @@ impl Templates {
                 present.insert((*language, name.clone()));
             }
         }
-        let templates = Self { environment: Arc::new(environment), present, first };
+        let has_tiers = present.iter().any(|(_, name)| tier_of(name).is_some());
+        let templates = Self { environment: Arc::new(environment), present, has_tiers, first };
         for (language, name) in &templates.present {
             if let Some(source) = sources.get(&(*language, name.clone())) {
                 templates.try_out(*language, name, source, &mut faults);
@@ -263,14 +275,16 @@ impl Templates {
         if faults.is_empty() { Ok(templates) } else { Err(faults) }
     }
 
-    /// Fills one text. A language that lacks it gets the desk's first one, else the English one.
+    /// Fills one text, in the form for the tier of the facts if there is one. A language that lacks it gets the desk's first one, else the English one.
     ///
     /// # Errors
     /// If no language has it, or if it ran out of fuel.
     pub fn render(&self, language: Language, name: &str, facts: &NoticeFacts) -> Result<Rendered, RenderFault> {
-        let language = [language, self.first, Language::EN]
+        let of_tier = (self.has_tiers && !facts.tier.is_empty()).then(|| format!("{name}.{}", facts.tier));
+        let (language, name) = [language, self.first, Language::EN]
             .into_iter()
-            .find(|language| self.present.contains(&(*language, name.to_owned())))
+            .flat_map(|language| of_tier.as_deref().into_iter().chain([name]).map(move |name| (language, name)))
+            .find(|(language, name)| self.present.contains(&(*language, (*name).to_owned())))
             .ok_or_else(|| RenderFault { language, name: name.to_owned(), message: "no language has it".to_owned() })?;
         self.fill(language, name, &Value::from(Serde(facts.cleaned()))).map_err(|error| RenderFault {
             language,
@@ -297,7 +311,9 @@ impl Templates {
 
     fn fill(&self, language: Language, name: &str, facts: &Value) -> Result<Rendered, Error> {
         let half = |half: &str| self.environment.get_template(&format!("{language}/{name}/{half}"))?.render(facts.clone());
-        let (subject, text) = (half("subject")?, half("body")?);
+        // Of a part there is none.
+        let subject = if MAILS.contains(&base(name)) { half("subject")? } else { String::new() };
+        let text = half("body")?;
         Ok(Rendered { subject: one_line(&subject, SUBJECT_OCTETS_MAX), text: text.trim_matches('\n').trim_end().to_owned() })
     }
 
@@ -325,11 +341,14 @@ impl Templates {
         if !strange.is_empty() {
             return;
         }
-        for facts in NoticeFacts::samples() {
+        for mut facts in NoticeFacts::samples() {
+            if let Some(tier) = tier_of(name) {
+                tier.clone_into(&mut facts.tier);
+            }
             match self.fill(language, name, &Value::from(Serde(&facts))) {
-                Ok(filled) if is_mail(name) && filled.subject.is_empty() => fault(1, "its subject comes out empty".to_owned()),
+                Ok(filled) if is_mail(base(name)) && filled.subject.is_empty() => fault(1, "its subject comes out empty".to_owned()),
                 Ok(filled) if filled.text.is_empty() => fault(1, "it comes out empty".to_owned()),
-                Ok(filled) if name == "brief" && !filled.text.starts_with(&format!("{BRIEF_MARK}{}", facts.number)) => {
+                Ok(filled) if base(name) == "brief" && !filled.text.starts_with(&format!("{BRIEF_MARK}{}", facts.number)) => {
                     fault(1, format!("it has to begin with '{BRIEF_MARK}{{{{ number }}}}', by which answers are read"));
                 }
                 Ok(_) => continue,
@@ -393,6 +412,7 @@ impl NoticeFacts {
             stranger: "bia@else.example".to_owned(),
             doubted: "ceo@else.example".to_owned(),
             seq: 3,
+            last_word: true,
             copied: vec!["eva@else.example".to_owned()],
             look_alike: "acme.examp1e resembles acme.example".to_owned(),
             left_out: vec!["plan.pdf (20 MiB)".to_owned()],
@@ -441,7 +461,7 @@ impl NoticeFacts {
 impl Default for Templates {
     /// No text at all.
     fn default() -> Self {
-        Self { environment: Arc::new(Environment::empty()), present: BTreeSet::new(), first: Language::EN }
+        Self { environment: Arc::new(Environment::empty()), present: BTreeSet::new(), has_tiers: false, first: Language::EN }
     }
 }
 
@@ -460,9 +480,19 @@ impl fmt::Debug for Templates {
     }
 }
 
+/// `ack` of `ack.advanced`.
+fn base(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(base, _)| base)
+}
+
+/// `advanced` of `ack.advanced`.
+fn tier_of(name: &str) -> Option<&str> {
+    name.split_once('.').map(|(_, tier)| tier)
+}
+
 /// Subject and body of a source, and the line that the body begins on; `None` if a mail has no subject.
 fn halves<'a>(name: &str, source: &'a str) -> Option<(&'a str, &'a str, u32)> {
-    if !is_mail(name) {
+    if !is_mail(base(name)) {
         return Some(("", source, 1));
     }
     let (subject, rest) = source.split_once('\n')?;
@@ -562,7 +592,7 @@ mod tests {
             "a first response"
         );
         assert!(both.render(pt, "ack", &facts()).unwrap_err().to_string().ends_with("no language has it"));
-        assert_eq!(both.missing(Language::EN).count(), 14);
+        assert_eq!(both.missing(Language::EN).count(), 19);
     }
 
     #[test]

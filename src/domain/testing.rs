@@ -1,6 +1,7 @@
 //! A small world for tests of decisions: a policy, and a model of the store that applies changes as the real one does.
 
 use super::address::{Contact, EmailAddress};
+use super::assign::{self, Workload};
 use super::bounce::Mark;
 use super::calendar::{Calendar, Shift};
 use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, History, Landing, Said};
@@ -9,7 +10,7 @@ use super::message::{
     Body, Bound, Channel, Claim, Fingerprint, HELD, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber,
 };
 use super::outbound::{Audience, Delivery, Outbound, OutboxEntry, Purpose};
-use super::policy::{Agent, ChatDesk, CopiedFollow, Desk, Mailbox, Policy, Sla, Team, Tier};
+use super::policy::{Agent, Assign, ChatDesk, CopiedFollow, Desk, Mailbox, Policy, Sla, Team, Tier};
 use super::tally::Tally;
 use super::template::Templates;
 use super::ticket::{Priority, Status, Ticket};
@@ -23,7 +24,7 @@ pub(crate) fn address(text: &str) -> EmailAddress {
 }
 
 fn tier(name: &str, plan: &str, priority: Priority) -> Tier {
-    Tier { name: name.to_owned(), plans: vec![plan.to_owned()], priority }
+    Tier { name: name.to_owned(), plans: vec![plan.to_owned()], priority, checkin_after: Vec::new() }
 }
 
 fn agent(handle: &str, teams: &[&str]) -> Agent {
@@ -33,6 +34,10 @@ fn agent(handle: &str, teams: &[&str]) -> Agent {
         address: address(&format!("{handle}@acme.example")),
         teams: teams.iter().map(|t| (*t).to_owned()).collect(),
         languages: Vec::new(),
+        zone: None,
+        skills: Vec::new(),
+        duty: None,
+        cap: None,
     }
 }
 
@@ -43,13 +48,23 @@ pub(crate) fn policy() -> Policy {
         zone: jiff::tz::TimeZone::UTC,
         week: std::array::from_fn(|day| if day < days { shifts.clone() } else { Vec::new() }),
         closed: BTreeSet::new(),
+        special: BTreeMap::new(),
     };
     let mut calendars = BTreeMap::new();
     calendars.insert("always".to_owned(), calendar("always", vec![Shift { start_min: 0, end_min: 1440 }], 7));
     calendars.insert("office".to_owned(), calendar("office", vec![Shift { start_min: 540, end_min: 1020 }], 5));
     let mut teams = BTreeMap::new();
     for (name, manager) in [("frontline", Some("carla@acme.example")), ("billing", None)] {
-        teams.insert(name.to_owned(), Team { name: name.to_owned(), calendar: "always".to_owned(), manager: manager.map(address) });
+        let team = Team {
+            name: name.to_owned(),
+            calendar: "always".to_owned(),
+            manager: manager.map(address),
+            assign: Assign::Queue,
+            cap: None,
+            fallback: None,
+            sticky: true,
+        };
+        teams.insert(name.to_owned(), team);
     }
     let mut customers = Directory::default();
     customers.add_address(
@@ -68,6 +83,11 @@ pub(crate) fn policy() -> Policy {
         ("ack_unverified", "Received [{{ number }}]", "{{ number }} by {{ due_text }}"),
         ("warning", "Due soon [{{ number }}]", "late: {{ clock }} {{ due_text }}"),
         ("breach", "Late [{{ number }}]", "late: {{ clock }} {{ due_text }}"),
+        ("delay", "Late [{{ number }}]", "{{ number }} now by {{ due_text }}"),
+        ("nudge", "Waiting [{{ number }}]", "{{ number }} closes {{ due_text }}"),
+        ("checkin", "All well? [{{ number }}]", "{{ number }}"),
+        ("escalation", "Still late [{{ number }}]", "late: {{ clock }} {{ due_text }}"),
+        ("promise_reminder", "Promised [{{ number }}]", "promised: {{ due_text }}"),
         ("review", "Still open [{{ number }}]", "is {{ status }}"),
         ("held", "Not sent [{{ number }}]", "{% for f in faults %}{{ f }}\n{% endfor %}."),
         ("status", "Status [{{ number }}]", "is {{ status }}"),
@@ -105,7 +125,7 @@ pub(crate) fn policy() -> Policy {
         first_response: Some(SignedDuration::from_mins(first)),
         next_response: Some(SignedDuration::from_mins(first)),
         resolution: Some(SignedDuration::from_mins(resolution)),
-        warn_at: 0.75,
+        ..Sla::fallback()
     };
     Policy {
         desk: Desk {
@@ -115,6 +135,10 @@ pub(crate) fn policy() -> Policy {
             close_solved_after: SignedDuration::from_hours(24 * 7),
             reopen_closed_within: SignedDuration::ZERO,
             copied_follow: CopiedFollow::OnAgentsWord,
+            nudge_after: None,
+            nudges_max: 2,
+            close_pending_after: None,
+            promise_reminders: Vec::new(),
             review_after: SignedDuration::from_hours(24),
             acks_per_hour_max: 3,
             acks_per_hour_known_max: 5,
@@ -177,6 +201,7 @@ pub(crate) fn mail(n: u32, from: &str, subject: &str, text: &str) -> Inbound {
         defects: Vec::new(),
         judgement: Judgement::default(),
         headers: Vec::new(),
+        looked_up: None,
         forwarded: None,
     }
 }
@@ -223,6 +248,7 @@ pub(crate) struct World {
     pub(crate) marks: BTreeMap<EmailAddress, Mark>,
     /// By domain, by mailbox, and in all under the empty name.
     tallies: HashMap<(char, String), Tally>,
+    turns: Vec<assign::Turn>,
 }
 
 impl World {
@@ -243,6 +269,7 @@ impl World {
             acks: Vec::new(),
             marks: BTreeMap::new(),
             tallies: HashMap::new(),
+            turns: Vec::new(),
         }
     }
 
@@ -292,7 +319,13 @@ impl World {
                 .tickets
                 .values()
                 .filter(|t| t.requester.address.as_ref() == sender)
-                .map(|t| EarlierTicket { number: t.number, subject: t.subject.clone(), status: t.status.word(), opened: t.opened })
+                .map(|t| EarlierTicket {
+                    number: t.number,
+                    subject: t.subject.clone(),
+                    status: t.status.word(),
+                    opened: t.opened,
+                    assignee: t.assignee.clone(),
+                })
                 .collect(),
             acks: self.acks.iter().filter(|(a, _)| sender.is_some_and(|s| s.untagged() == a.untagged())).map(|(_, at)| *at).collect(),
             unproven_acks: AckTallies {
@@ -303,10 +336,14 @@ impl World {
             marks: self.marks.values().cloned().collect(),
             answered: None,
             said: said.collect(),
+            workload: Workload::default(),
         };
         let further = decide::further(inbound, &context, &self.policy, self.now);
         if let Some(window) = further.session {
             context.session = self.sessions.get(&window).cloned();
+        }
+        if further.workload {
+            context.workload = self.workload();
         }
         numbers.extend(further.tickets);
         context.tickets = self.with_living(numbers);
@@ -322,6 +359,18 @@ impl World {
             tickets.insert(number, ticket.clone());
         }
         tickets.into_values().collect()
+    }
+
+    pub(crate) fn turns(&self) -> &[assign::Turn] {
+        &self.turns
+    }
+
+    fn workload(&self) -> Workload {
+        let mut workload = Workload { turns: self.turns.clone(), ..Workload::default() };
+        for (agent, priority) in self.tickets.values().filter_map(assign::bearer) {
+            workload.loads.entry(assign::key(agent)).or_default().add(priority);
+        }
+        workload
     }
 
     fn tally(&self, kind: char, name: &str) -> Tally {
@@ -356,7 +405,8 @@ impl World {
         while let Some(due) = self.tickets.values().filter_map(Ticket::next_due).min().filter(|due| *due <= end) {
             self.now = self.now.max(due);
             let number = self.tickets.values().find(|t| t.next_due() == Some(due)).unwrap().number;
-            let change = decide::on_time(&self.tickets[&number], &self.policy, self.now).expect("it is due");
+            let change = decide::on_time(&self.tickets[&number], &self.marks.values().cloned().collect::<Vec<_>>(), &self.policy, self.now)
+                .expect("it is due");
             self.apply(&change);
         }
         self.now = end;
@@ -383,6 +433,10 @@ impl World {
         self.history.extend(change.history.iter().cloned());
         self.ids.extend(change.message_ids.iter().cloned());
         self.expected.extend(change.expected_ids.iter().cloned());
+        if let Some(turn) = &change.turn {
+            self.turns.retain(|t| (&t.team, &t.agent) != (&turn.team, &turn.agent));
+            self.turns.push(turn.clone());
+        }
         if let Some(address) = &change.unmarked {
             self.marks.remove(address);
         }

@@ -18,7 +18,8 @@
 use super::address::{Contact, EmailAddress, one_line};
 use super::message::{Channel, Language, MessageId, Seq, SessionId, TicketNumber};
 use super::outbound::OutboxId;
-use super::sla::Clock;
+use super::sla::{Clock, Entry};
+use super::tally::Tally;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -181,7 +182,11 @@ pub struct Ticket {
     pub session: Option<SessionId>,
     pub opened: Timestamp,
     pub tags: BTreeSet<String>,
+    /// What happened to its clocks, and what follows from that with the calendars in force (see `domain::sla`).
+    pub log: Vec<Entry>,
     pub clocks: Vec<Clock>,
+    /// Name of the SLA policy that a rule chose; else the one that fits best.
+    pub policy: Option<String>,
     /// Messages so far; the next one's seq is one more.
     pub messages: Seq,
     /// Outbox entries so far.
@@ -198,6 +203,8 @@ pub struct Ticket {
     pub moved: Vec<(Seq, TicketNumber)>,
     /// Tickets that a person parted from this one: the desk does not join them again by itself.
     pub apart: Vec<TicketNumber>,
+    /// How often its people were lately told of what programs and third parties wrote in it.
+    pub noted: Tally,
 }
 
 impl Ticket {

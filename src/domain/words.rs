@@ -73,7 +73,9 @@ impl Words {
                 rest = &rest[c.len_utf8()..];
                 letter_end = text.len() - rest.len();
                 // Accents may stand behind their letter on their own.
-                rest = rest.trim_start_matches(is_accent);
+                if !rest.as_bytes().first().is_none_or(u8::is_ascii) {
+                    rest = rest.trim_start_matches(is_accent);
+                }
             } else {
                 return false;
             }
@@ -103,18 +105,29 @@ impl<'t> Searched<'t> {
     /// Finds the words.
     #[must_use]
     pub fn new(text: &'t str) -> Self {
-        let mut this = Self { text, borders: Vec::new(), last: [NONE; SLOTS] };
+        let mut this = Self { text, borders: Vec::with_capacity(text.len() / 5), last: [NONE; SLOTS] };
         let mut in_word = false;
-        for (at, c) in text.char_indices() {
-            let was_in_word = std::mem::replace(&mut in_word, is_of_word(c));
+        let mut at = 0;
+        while let Some(&octet) = text.as_bytes().get(at) {
+            let start = at;
+            // Letters and digits of ASCII are a part of a word and have borders; what else is ASCII is neither.
+            let (c, is_of_word, has_borders) = if octet.is_ascii() {
+                let is_of_word = octet.is_ascii_alphanumeric() || octet == b'_';
+                (char::from(octet), is_of_word, is_of_word)
+            } else {
+                let Some(c) = text[at..].chars().next() else { break };
+                (c, is_of_word(c), has_borders(c))
+            };
+            at += c.len_utf8();
+            let was_in_word = std::mem::replace(&mut in_word, is_of_word);
             if was_in_word != in_word
-                && has_borders(c)
+                && has_borders
                 && let Some(first) = letter_of(c)
             {
-                let second = text[at + c.len_utf8()..].chars().find_map(letter_of).unwrap_or(' ');
+                let second = text[at..].chars().find_map(letter_of).unwrap_or(' ');
                 let last = &mut this.last[Self::slot([first, second])];
                 let before = std::mem::replace(last, this.borders.len());
-                this.borders.push((at, before));
+                this.borders.push((start, before));
             }
         }
         this
@@ -155,11 +168,13 @@ pub(super) fn is_of_word(c: char) -> bool {
 }
 
 /// A character in lower case without its accents, the same for all that only differ in them; an accent on its own is none.
+#[inline]
 pub(super) fn letter_of(c: char) -> Option<char> {
+    if c.is_ascii() { Some(c.to_ascii_lowercase()) } else { letter_beyond_ascii(c) }
+}
+
+fn letter_beyond_ascii(c: char) -> Option<char> {
     const DECOMPOSITION: CanonicalDecompositionBorrowed<'static> = CanonicalDecompositionBorrowed::new();
-    if c.is_ascii() {
-        return Some(c.to_ascii_lowercase());
-    }
     let mut letter = folded(c);
     // One accent is taken off at a time: ǡ is ȧ with a macron. None has more than three.
     for _ in 0..4 {

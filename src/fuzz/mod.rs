@@ -22,10 +22,14 @@ use crate::domain::bounce::{REASON_OCTETS_MAX, is_status};
 use crate::domain::command;
 use crate::domain::message::{Body, Language, MessageId, RECIPIENTS_MAX, REFERENCES_MAX, SessionId, Span};
 use crate::domain::outbound::OutboxId;
+use crate::domain::policy::SenderCheck;
 use crate::domain::ticket::SUBJECT_OCTETS_MAX;
 use crate::domain::verdict::Judgement;
 use crate::mail::authenticity;
+use crate::mail::authenticity::facts::{Answer, Facts};
+use crate::mail::authenticity::own::{self, Step};
 use crate::mail::bounce::{ORIGINALS_MAX, REPORT_RECIPIENTS_MAX};
+use crate::mail::forwarded;
 use crate::mail::html;
 use crate::mail::normalise::{ADDRESSED_MAX, NormaliseLimits, Parsed, normalise};
 use crate::mail::token::Signer;
@@ -77,11 +81,43 @@ pub fn mail(octets: &[u8]) {
         assert!(judgement.why.len() <= Judgement::WHY_OCTETS_MAX, "the reason is bounded");
         assert!(!judgement.is_authenticated() || from.is_some(), "nobody is not authenticated");
     }
+    checked(octets);
     if !octets.contains(&b'\r') {
         // As the same mail comes over another way.
         let wire: Vec<u8> = octets.split(|b| *b == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]);
         let limits = NormaliseLimits::default();
         assert_eq!(normalise(octets, &limits).fingerprint, normalise(&wire, &limits).fingerprint, "line ends do not count");
+    }
+}
+
+/// The check of a sender of our own, with a DNS that answers each question with the mail itself, with nothing, or not at all.
+fn checked(octets: &[u8]) {
+    /// More than any check asks before it gives up.
+    const STEPS_MAX: usize = 500;
+    let parsed = normalise(octets, &NormaliseLimits::default());
+    let from = parsed.from.as_ref().map(|from| &from.address);
+    let check = SenderCheck { relays: vec!["mx.acme.example".to_owned()], trusted_arc_sealers: vec!["acme.example".to_owned()] };
+    let Ok(survey) = own::survey(octets, from, &check) else { return };
+    let text = || Answer::Texts(vec![octets.iter().copied().take(400).collect()]);
+    for answer in [text(), Answer::Nothing, Answer::Trouble] {
+        let mut facts: Facts = survey.questions().iter().map(|question| (question.clone(), answer.clone())).collect();
+        let signed = own::verify(octets, &survey, &facts, Timestamp::UNIX_EPOCH);
+        let judged = (0..STEPS_MAX).find_map(|_| match own::weigh(&survey, &signed, &facts) {
+            Step::Judged(judgement) => Some(judgement),
+            Step::Ask(question) => {
+                facts.add(question, answer.clone());
+                None
+            }
+        });
+        let Some(judgement) = judged else { panic!("a check ends") };
+        assert!(!judgement.is_authenticated(), "nobody guesses a signature");
+        assert!(judgement.why.len() <= Judgement::WHY_OCTETS_MAX, "the reason is bounded");
+    }
+    if let Some(found) = forwarded::find(&parsed, &NormaliseLimits::default()) {
+        assert_covers(&found.body.spans, &found.body.text);
+        assert_covers(&found.above.spans, &found.above.text);
+        assert!(found.body.text.len() <= NormaliseLimits::default().text_octets_max, "what is forwarded is bounded");
+        assert!(found.subject.len() <= SUBJECT_OCTETS_MAX, "its subject is bounded");
     }
 }
 
@@ -166,7 +202,7 @@ pub fn text(octets: &[u8]) {
         assert!(body.new_text().len() <= text.len());
         let settings = settings();
         let Some(calendar) = settings.policy.calendars.get("office") else { return };
-        let ordered = command::read(&body, "kelly", &settings.policy, calendar, Timestamp::UNIX_EPOCH);
+        let ordered = command::read(&body, "kelly", &settings.policy, &calendar.zone, Timestamp::UNIX_EPOCH);
         match ordered {
             Ok(orders) => {
                 assert_covers(&orders.body.spans, &orders.body.text);

@@ -7,6 +7,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::change::Landing;
 use crate::domain::message::{Source, TicketNumber};
 use crate::domain::outbound::OutboxId;
+use crate::domain::ticket::Ticket;
 use crate::explain;
 use crate::health::Board;
 use crate::intake::{Desk, DropFault, Imported, LiftFault, Notices, ReleaseFault, RetryFault, WholeFault};
@@ -95,7 +96,11 @@ pub fn status(board: Board) -> Router {
 }
 
 async fn tickets(State(api): State<Api>, Query(filter): Query<Filter>) -> Response {
-    answer(list(&api.desk, &filter))
+    // All that is open may have to be read: that holds up no socket.
+    match tokio::task::spawn_blocking(move || answer(list(&api.desk, &filter))).await {
+        Ok(answer) => answer,
+        Err(fault) => failed(&fault),
+    }
 }
 
 /// The lines of `guichet tickets`, most urgent first.
@@ -105,12 +110,14 @@ async fn tickets(State(api): State<Api>, Query(filter): Query<Filter>) -> Respon
 pub fn list(desk: &Desk, filter: &Filter) -> Result<Vec<view::TicketView>, StoreFault> {
     let status = filter.status.as_deref();
     let wanted = if matches!(status, Some("any" | "closed")) { TicketFilter::Any } else { TicketFilter::NotClosed };
-    let mut tickets = desk.store().tickets(wanted).collect::<Result<Vec<_>, _>>()?;
-    tickets.retain(|t| {
+    let is_wanted = |t: &Ticket| {
         status.is_none_or(|s| s == "any" || t.status.word() == s)
             && filter.team.as_ref().is_none_or(|team| t.team == *team)
             && filter.tier.as_ref().is_none_or(|tier| t.tier == *tier)
-    });
+    };
+    // Each is judged as it is read: only those that are wanted are held.
+    let tickets = desk.store().tickets(wanted).filter(|ticket| ticket.as_ref().map_or(true, is_wanted));
+    let mut tickets = tickets.collect::<Result<Vec<_>, _>>()?;
     view::by_urgency(&mut tickets);
     Ok(tickets.iter().map(view::of_ticket).collect())
 }

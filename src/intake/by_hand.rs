@@ -143,7 +143,7 @@ impl Desk {
     fn decide_release(&self, inbound: &Inbound, id: u64, policy: &Policy) -> Result<Option<Change>, ReleaseFault> {
         let window = |context: &Context| {
             let session = threading::place_released(inbound, context, policy).ticket().and_then(|t| t.session);
-            Further { session, ..Further::default() }
+            Further { session, workload: policy.assigns(), ..Further::default() }
         };
         let context = self.facts(inbound, window)?;
         let inbound = &*super::compared(inbound, &context);
@@ -176,7 +176,7 @@ impl Desk {
             lifted = Some(mark);
             Ok::<_, LiftFault>(Some(decide::on_lifted(address, ticket.as_ref(), self.0.clock.now())))
         };
-        self.carry_out(decided).await?;
+        self.carry_out_durably(decided).await?;
         tracing::info!("an address gets automatic mail again, by hand");
         lifted.ok_or(LiftFault::NoSuch)
     }
@@ -212,7 +212,7 @@ impl Desk {
             }
             Ok(Some(decide::on_dropped(ticket.as_ref(), &entry, self.0.clock.now())))
         };
-        self.carry_out(decided).await?;
+        self.carry_out_durably(decided).await?;
         tracing::info!(%id, "dropped by hand");
         self.0.store.outbox_entry(id)?.ok_or(DropFault::NoSuch(id))
     }

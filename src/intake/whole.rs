@@ -82,7 +82,7 @@ impl Desk {
             let fingerprint = Some(inbound.fingerprint).filter(|_| unknown);
             Ok::<_, WholeFault>(Some(decide::on_whole(&ticket, whole.clone(), fingerprint, octets, self.0.clock.now())))
         };
-        self.carry_out(decided).await?;
+        self.carry_out_durably(decided).await?;
         tracing::info!(ticket = number.0, seq, octets, "made whole by hand");
         Ok(whole)
     }

@@ -3,9 +3,10 @@
 //! Each value that came from outside is put on one line before the builder sees it, ids are written only if they are plain,
 //! and every part is encoded, so that nothing that somebody wrote can begin a header, a part or a second mail.
 
+use super::normalise::language;
 use super::token::Signer;
 use crate::domain::address::{Contact, EmailAddress, one_line};
-use crate::domain::message::{Attachment, Bound, MessageId};
+use crate::domain::message::{Attachment, Bound, Language, MessageId};
 use crate::domain::outbound::{Audience, Automatic, Outbound, Purpose};
 use crate::domain::ticket::{NAME_OCTETS_MAX, SUBJECT_OCTETS_MAX};
 use mail_builder::MessageBuilder;
@@ -81,7 +82,7 @@ pub fn compose(outbound: &Outbound, signer: &Signer, text: &str, attachments: &[
     for (name, value) in marks(outbound, signer) {
         mail = mail.header(name, HeaderType::Raw(Raw::new(value)));
     }
-    let octets = mail.body(body(&message_id, text, attachments)).write_to_vec().unwrap_or_default();
+    let octets = mail.body(body(&message_id, &outbound.audience, text, attachments)).write_to_vec().unwrap_or_default();
     Ok(Composed {
         envelope_from: outbound.automatic.is_none().then(|| signer.return_path(&outbound.from, outbound.id)),
         envelope_from_else: outbound.automatic.is_none().then(|| outbound.from.clone()),
@@ -113,7 +114,12 @@ fn marks(outbound: &Outbound, signer: &Signer) -> Vec<(&'static str, String)> {
         | Purpose::Review
         | Purpose::Alarm
         | Purpose::Recovery
-        | Purpose::Digest => false,
+        | Purpose::Digest
+        | Purpose::Escalation
+        | Purpose::Reminder
+        | Purpose::Delay
+        | Purpose::Nudge
+        | Purpose::Checkin => false,
     };
     if outbound.automatic.is_some() || !is_answer {
         marks.push(("X-Guichet", signer.loop_mark()));
@@ -135,9 +141,14 @@ fn is_plain(id: &MessageId) -> bool {
     id.as_str().bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"' | b'\\' | b'(' | b')'))
 }
 
-fn body(id: &MessageId, text: &str, attachments: &[(Attachment, Vec<u8>)]) -> MimePart<'static> {
+fn body(id: &MessageId, audience: &Audience, text: &str, attachments: &[(Attachment, Vec<u8>)]) -> MimePart<'static> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let page = html_of(&text);
+    // What agents get is mixed: our words in their language, the customer's in his.
+    let language = match audience {
+        Audience::Customer | Audience::Asked => language::of(&text),
+        Audience::Agent(_) | Audience::Informed => None,
+    };
+    let page = html_of(&text, language);
     let multipart = |kind: &'static str, parts: Vec<MimePart<'static>>| {
         MimePart::new(ContentType::new(kind).attribute("boundary", boundary(id, kind)), parts)
     };
@@ -170,30 +181,67 @@ fn file(about: &Attachment, content: &[u8]) -> MimePart<'static> {
     MimePart::new(ContentType::new(media_type), data_encoding::BASE64_MIME.encode(content)).attachment(name).transfer_encoding("base64")
 }
 
-/// A plain page of the text: escaped, quotes as blocks, addresses as links.
-fn html_of(text: &str) -> String {
+/// A plain page of the text: paragraphs of a width that can be read, quotes as blocks, addresses as links; in the colours of
+/// whoever reads it. Each paragraph finds its own direction, so that Hebrew under English stands right.
+fn html_of(text: &str, language: Option<Language>) -> String {
     /// Quotes inside of quotes that are shown as such.
     const QUOTES_MAX: usize = 5;
-    let mut page = String::with_capacity(text.len() * 2);
-    page.push_str("<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head><body>\n");
+    let mut page = String::with_capacity(text.len() * 2 + 512);
+    page.push_str("<!DOCTYPE html>\n<html");
+    if let Some(language) = language {
+        page.push_str(" lang=\"");
+        page.push_str(language.as_str());
+        page.push('"');
+    }
+    page.push_str(
+        "><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"></head><body>\n\
+         <div style=\"max-width:42em;font:1em/1.45 sans-serif;overflow-wrap:anywhere\">\n",
+    );
     let mut depth = 0;
+    let mut paragraph: Vec<&str> = Vec::new();
     for line in text.lines() {
         let (quotes, words) = unquoted(line);
         let quotes = quotes.min(QUOTES_MAX);
+        if quotes != depth || words.trim().is_empty() {
+            push_paragraph(&mut page, &mut paragraph);
+        }
         while depth < quotes {
-            page.push_str("<blockquote style=\"margin:0 0 0 0.8ex;border-left:1px solid #ccc;padding-left:1ex\">\n");
+            page.push_str("<blockquote style=\"margin:0 0 1em;border-left:2px solid #ccc;padding-left:1em\">\n");
             depth += 1;
         }
         while depth > quotes {
             page.push_str("</blockquote>\n");
             depth -= 1;
         }
-        push_linked(&mut page, words);
-        page.push_str("<br>\n");
+        if !words.trim().is_empty() {
+            paragraph.push(words);
+        }
     }
+    push_paragraph(&mut page, &mut paragraph);
     page.push_str(&"</blockquote>\n".repeat(depth));
-    page.push_str("</body></html>\n");
+    page.push_str("</div></body></html>\n");
     page
+}
+
+/// Lines that belong together. Where some are set in columns or indented, the spaces stay and all letters are of one width.
+fn push_paragraph(page: &mut String, lines: &mut Vec<&str>) {
+    if lines.is_empty() {
+        return;
+    }
+    let in_columns = lines.iter().any(|line| line.contains("   ") || line.contains('\t'));
+    page.push_str(if in_columns {
+        "<p dir=\"auto\" style=\"margin:0 0 1em;font-family:monospace;white-space:pre-wrap\">"
+    } else {
+        "<p dir=\"auto\" style=\"margin:0 0 1em\">"
+    });
+    for (at, line) in lines.drain(..).enumerate() {
+        if at > 0 {
+            // A line's end would count as well where spaces do.
+            page.push_str(if in_columns { "<br>" } else { "<br>\n" });
+        }
+        push_linked(page, line);
+    }
+    page.push_str("</p>\n");
 }
 
 /// How deep a line is quoted (RFC 3676 section 4.5), and what it says.
@@ -248,7 +296,7 @@ fn push_escaped(page: &mut String, text: &str) {
             '>' => page.push_str("&gt;"),
             '"' => page.push_str("&quot;"),
             '\'' => page.push_str("&#39;"),
-            '\t' => page.push(' '),
+            '\t' => page.push_str("    "),
             c if c.is_control() => page.push(char::REPLACEMENT_CHARACTER),
             c => page.push(c),
         }

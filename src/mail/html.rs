@@ -97,29 +97,29 @@ fn attribute(attributes: &str, wanted: &str) -> Option<String> {
         }
         if name.eq_ignore_ascii_case(wanted) {
             let mut decoded = String::new();
-            entities(value, |c| decoded.push(c));
+            entities(value, |piece| decoded.push_str(piece));
             return Some(decoded);
         }
     }
 }
 
-/// Gives each character, entities decoded.
-fn entities(text: &str, mut give: impl FnMut(char)) {
+/// Gives the text in pieces, entities decoded.
+fn entities(text: &str, mut give: impl FnMut(&str)) {
     const ENTITY_OCTETS_MAX: usize = 33;
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once('&') {
-        before.chars().for_each(&mut give);
+        give(before);
         let look = behind.as_bytes().get(..ENTITY_OCTETS_MAX.min(behind.len())).unwrap_or_default();
         let decoded = look.iter().position(|b| *b == b';').and_then(|end| Some((decode::entity(behind.get(..end)?)?, end)));
         if let Some((c, end)) = decoded {
-            give(c);
+            give(c.encode_utf8(&mut [0; 4]));
             rest = &behind[end + 1..];
         } else {
-            give('&');
+            give("&");
             rest = behind;
         }
     }
-    rest.chars().for_each(&mut give);
+    give(rest);
 }
 
 /// Behind the closing tag of an element whose content is no text; all of the page where it has none.
@@ -301,12 +301,23 @@ impl<'a> Writer<'a> {
 
     /// Text between tags.
     fn words(&mut self, words: &str) {
-        entities(words, |c| self.put(c));
+        entities(words, |piece| self.literally(piece));
     }
 
     /// Text that holds no entities any more.
     fn literally(&mut self, words: &str) {
-        words.chars().for_each(|c| self.put(c));
+        let mut rest = words;
+        while let Some(c) = rest.chars().next() {
+            self.put(c);
+            rest = &rest[c.len_utf8()..];
+            if c.is_ascii_graphic() {
+                // What follows of its word has nothing in front of it.
+                let room = self.octets_max.saturating_add(1).saturating_sub(self.text.len());
+                let length = rest.bytes().take(room).take_while(u8::is_ascii_graphic).count();
+                self.text.push_str(&rest[..length]);
+                rest = &rest[length..];
+            }
+        }
     }
 
     fn put(&mut self, c: char) {

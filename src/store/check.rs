@@ -12,14 +12,15 @@ use super::sled::keys::{self, Kind, NEVER_MS, Parts};
 use super::sled::open::META_QUARANTINE;
 use super::sled::read::{bad_key, mark_of, outbox_id};
 use super::sled::record::{
-    AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, OriginRecord,
-    Record, TallyRecord, spilled_blob,
+    AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, LoadRecord, MessageRecord,
+    OriginRecord, Record, TallyRecord, TurnRecord, spilled_blob,
 };
 use super::sled::writer::Pause;
+use crate::domain::assign::{self, Load, Turn};
 use crate::domain::change::{History, Landing};
 use crate::domain::message::{BlobId, Origin, SessionId, TicketNumber};
 use crate::domain::ticket::{Status, Ticket};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
 /// How many faults are told one by one.
@@ -107,7 +108,16 @@ impl fmt::Display for Report {
 
 /// Walks the whole store.
 pub(super) fn verify(engine: &Engine, still: Pause, deep: bool) -> Result<Report, StoreFault> {
-    let mut walk = Walk { engine, deep, report: Report::default(), named: HashSet::new(), indexed: Vec::new(), run: None };
+    let mut walk = Walk {
+        engine,
+        deep,
+        report: Report::default(),
+        named: HashSet::new(),
+        indexed: Vec::new(),
+        run: None,
+        loads: BTreeMap::new(),
+        turns: BTreeSet::new(),
+    };
     // Changes wait while the rows are walked; contents are never taken away, so that looking at them keeps nobody waiting.
     for row in engine.all() {
         let row = row?;
@@ -119,6 +129,7 @@ pub(super) fn verify(engine: &Engine, still: Pause, deep: bool) -> Result<Report
         }
     }
     drop(still);
+    walk.loads();
     walk.contents();
     Ok(walk.report)
 }
@@ -130,6 +141,10 @@ struct Walk<'a> {
     named: HashSet<BlobId>,
     indexed: Vec<(BlobId, Location)>,
     run: Option<Run>,
+    /// Of each agent: by the tickets, and as it is stored.
+    loads: BTreeMap<String, (Load, Load)>,
+    /// Team and count of each turn.
+    turns: BTreeSet<(String, u64)>,
 }
 
 /// The rows of one kind and ticket, which must be numbered from 1 without a hole.
@@ -168,6 +183,8 @@ impl Walk<'_> {
             Kind::Quarantine => self.quarantined(row)?,
             Kind::Released => self.released(row)?,
             Kind::Origin | Kind::QuarantineOrigin => self.origin(kind, row)?,
+            Kind::Load => self.load(key, value)?,
+            Kind::Turn => self.turn(key, value)?,
             Kind::Blob => self.blob(key, value)?,
         }
         Ok(())
@@ -187,6 +204,9 @@ impl Walk<'_> {
             self.report.demand(has, "P4", || format!("ticket {number} is not in the due index"));
         }
         self.merged(&ticket)?;
+        if let Some((agent, priority)) = assign::bearer(&ticket) {
+            self.loads.entry(assign::key(agent)).or_default().0.add(priority);
+        }
         if let Some(address) = &ticket.requester.address {
             let has = self.engine.has(&keys::requester_ticket(address, number))?;
             self.report.demand(has, "index", || format!("ticket {number} is not in its requester's index"));
@@ -315,6 +335,31 @@ impl Walk<'_> {
         self.report.demand(own.as_ref() == key, "index", || "a mark does not stand under its address".to_owned());
         let has = self.engine.has(&keys::outbox(mark.about))?;
         self.report.demand(has, "record", || format!("an address is marked because of mail {}, which is not there", mark.about));
+        Ok(())
+    }
+
+    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreFault> {
+        let agent = keys::read_load(key).ok_or_else(|| bad_key(LoadRecord::KIND))?;
+        let load = Load::from(self.engine.read::<LoadRecord>(value)?);
+        self.report.demand(load != Load::default(), "index", || format!("agent {agent} is counted with no ticket"));
+        self.loads.entry(agent).or_default().1 = load;
+        Ok(())
+    }
+
+    fn loads(&mut self) {
+        for (agent, (of_tickets, stored)) in std::mem::take(&mut self.loads) {
+            self.report.demand(of_tickets == stored, "index", || {
+                format!("agent {agent} is counted with {:?} tickets by priority, and has {:?}", stored.0, of_tickets.0)
+            });
+        }
+    }
+
+    fn turn(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreFault> {
+        let turn = Turn::from(self.engine.read::<TurnRecord>(value)?);
+        let own = keys::turn(&turn.team, &turn.agent);
+        self.report.demand(own.as_ref() == key, "index", || "a turn does not stand under its agent".to_owned());
+        let once = self.turns.insert((turn.team.clone(), turn.n));
+        self.report.demand(once && turn.n > 0, "record", || format!("turn {} of team {} was given twice, or is none", turn.n, turn.team));
         Ok(())
     }
 

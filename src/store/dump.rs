@@ -15,8 +15,9 @@ use super::sled::record::{
     AcksRecord, BlobRecord, ChatEventRecord, CounterRecord, CursorRecord, HistoryRecord, LandingRecord, MessageRecord, QuarantineRecord,
     Record,
 };
-use super::sled::record::{OriginRecord, TallyRecord};
+use super::sled::record::{LoadRecord, OriginRecord, TallyRecord, TurnRecord};
 use crate::domain::address::{Contact, EmailAddress};
+use crate::domain::assign::{Load, Turn};
 use crate::domain::bounce::Mark;
 use crate::domain::change::{Actor, ChatSession, History, Landing, Quarantined};
 use crate::domain::message::Origin;
@@ -27,7 +28,7 @@ use crate::domain::ops::DeskState;
 use crate::domain::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Route};
 use crate::domain::sla::{Clock, ClockState};
 use crate::domain::tally::Tally;
-use crate::domain::ticket::{Status, Ticket};
+use crate::domain::ticket::{Priority, Status, Ticket};
 use crate::store::outbox::Attempts;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -150,6 +151,16 @@ impl Dump<'_> {
                 let id = Parts::of(key).number().ok_or_else(|| bad_key(OriginRecord::KIND))?;
                 self.origin(&format!("quarantine {id}"), &self.origin_of(value)?)
             }
+            Kind::Load => {
+                let agent = keys::read_load(key).ok_or_else(|| bad_key(LoadRecord::KIND))?;
+                let load = Load::from(self.engine.read::<LoadRecord>(value)?);
+                let tickets: Vec<String> = Priority::ALL.iter().zip(load.0).map(|(p, tickets)| format!("{}:{tickets}", p.word())).collect();
+                format!("load {agent} tickets={} weight={}", list(&tickets), load.weight())
+            }
+            Kind::Turn => {
+                let Turn { team, agent, n } = self.engine.read::<TurnRecord>(value)?.into();
+                format!("turn {team} {agent} n={n}")
+            }
             Kind::Blob => self.blob(key, value)?,
         }))
     }
@@ -217,6 +228,9 @@ impl Dump<'_> {
             split_off,
             moved,
             apart,
+            noted,
+            log,
+            policy,
         } = ticket;
         let since = match status {
             Status::New | Status::Open => "-".to_owned(),
@@ -228,7 +242,7 @@ impl Dump<'_> {
             "ticket {number} version={version} status={}@{since} priority={} tier={tier} team={team} assignee={} channel={} language={language} \
              mailbox={mailbox} opened={} subject={} requester={} participants={} organisation={} session={} tags={} clocks={} \
              messages={messages} outbox={outbox} history={history} last_customer_id={} third_parties={} merged={} absorbed={} split_off={} \
-             moved={} apart={}",
+             moved={} apart={} noted={}@{:?} policy={} log={}",
             status.word(),
             priority.word(),
             assignee.as_deref().unwrap_or("-"),
@@ -248,18 +262,26 @@ impl Dump<'_> {
             split_off.as_ref().map_or_else(|| "-".to_owned(), |s| format!("{}:{:?}", s.from, s.messages)),
             list(&moved.iter().map(|(seq, to)| format!("{seq}:{to}")).collect::<Vec<_>>()),
             list(&apart.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            noted.last,
+            noted.counts,
+            policy.as_deref().unwrap_or("-"),
+            list(
+                &log.iter()
+                    .map(|entry| format!("{}:{}@{}", entry.kind.word(), entry.event.word(), self.time(entry.at)))
+                    .collect::<Vec<_>>()
+            ),
         )
     }
 
     fn clock(&self, clock: &Clock) -> String {
-        let Clock { kind, calendar, armed, due, state } = clock;
+        let Clock { kind, calendar, armed, due, state, step } = clock;
         let more = match state {
             ClockState::Running { warn_at } => self.maybe_time(*warn_at),
             ClockState::Warned { at } | ClockState::Met { at } | ClockState::Breached { at } => self.time(*at),
             ClockState::Paused { .. } if self.options.without_times => "T".to_owned(),
             ClockState::Paused { left_s, warn_left_s } => format!("{left_s}s/{}s", warn_left_s.unwrap_or_default()),
         };
-        format!("{}:{calendar}:{}:{}:{}@{more}", kind.word(), self.time(*armed), self.time(*due), state.word())
+        format!("{}:{calendar}:{}:{}:{}@{more}/{step}", kind.word(), self.time(*armed), self.time(*due), state.word())
     }
 
     fn message(&self, message: &Message) -> String {

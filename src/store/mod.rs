@@ -36,6 +36,7 @@ pub use outbox::{Attempts, DeliveryState, OutboxFilter, Settled};
 use self::sled::engine::Engine;
 use self::sled::writer::{Claim, News, Update, Writer};
 use crate::domain::address::EmailAddress;
+use crate::domain::assign::Workload;
 use crate::domain::bounce::Mark;
 use crate::domain::change::{Change, ChatSession, Context, History, Landing, Need, Quarantined};
 use crate::domain::message::{BlobId, BlobRef, Message, Origin, Seq, SessionId, TicketNumber};
@@ -345,6 +346,11 @@ impl Store {
     /// What the desk has told its ops; nothing in a new store.
     pub fn desk_state(&self) -> Result<DeskState, StoreFault> {
         self.0.engine.desk_state()
+    }
+
+    /// What the agents have to do, and whose turn was when.
+    pub fn workload(&self) -> Result<Workload, StoreFault> {
+        self.0.engine.workload()
     }
 
     /// Counts what waits, key by key.

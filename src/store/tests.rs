@@ -8,3 +8,4 @@ mod measure;
 mod own;
 mod packs;
 pub(crate) mod support;
+mod workload;

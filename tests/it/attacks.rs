@@ -533,8 +533,24 @@ fn leaks(case: &Case, parsed: &Parsed, mails: &[Vec<u8>]) -> Vec<String> {
 
 /// A mail of ours has the fields that we write, its HTML the few tags, and no file is shown by itself.
 fn markup(mail: &[u8]) -> Vec<String> {
-    const TAGS: [&str; 11] =
-        ["<!DOCTYPE html>", "<html>", "</html>", "<head>", "</head>", "<meta ", "<body>", "</body>", "<br>", "<a rel=\"noopener ", "</a>"];
+    const TAGS: [&str; 16] = [
+        "<!DOCTYPE html>",
+        "<html>",
+        "<html lang=\"",
+        "</html>",
+        "<head>",
+        "</head>",
+        "<meta ",
+        "<body>",
+        "</body>",
+        "<div style=\"max-width:",
+        "</div>",
+        "<p dir=\"auto\" style=\"margin:",
+        "</p>",
+        "<br>",
+        "<a rel=\"noopener ",
+        "</a>",
+    ];
     const FIELDS: [&str; 15] = [
         "From",
         "To",

@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod assign;
 mod attacks;
 mod authenticity;
 mod chat;

@@ -174,6 +174,8 @@ async fn p1_a_refresh_token_that_is_replaced_is_never_lost() {
         assert!(daemon.cli(&["doctor"]).await.status.success(), "the doctor asks beside the daemon");
         dovecot.kick("support").await;
     }
+    // Between the endpoint's exchange and its answer nobody has the new token: killed then, no client could keep it.
+    wait_until("both folders to be open", LIMIT, async || daemon.cli(&["status"]).await.status.success().then_some(())).await;
     daemon.kill9();
     daemon.run().await;
     dovecot.deliver_lmtp("support", &letter(4)).await;

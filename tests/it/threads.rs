@@ -1,7 +1,7 @@
 //! Threads over real wires: merged and split from a mail client, and somebody else asked.
 
 use crate::desk::{Desk, Setup, subject, whole};
-use crate::support::mail::{address, header, text};
+use crate::support::mail::{MailText, address, header, text};
 
 const ANA: &str = "Ana Souza <ana@acme.example>";
 const MARY: &str = "Mary Hill <mary@shop.example>";
@@ -59,5 +59,29 @@ async fn p7_somebody_is_asked_and_his_answer_stays_inside() {
     assert_eq!(ticket["third_parties"][0]["role"], "asked");
     assert_eq!(ticket["participants"], serde_json::json!([]));
     assert_eq!((desk.dovecot.count("mary", "INBOX"), desk.dovecot.count("mari", "INBOX")), (1, 1), "an ack and a question, no more");
+    desk.verify().await;
+}
+
+#[tokio::test]
+async fn p3_p6_what_people_write_through_a_group_is_theirs() {
+    let desk = Desk::start(Setup { mailbox: "lists = \"help.acme.example\"\n".to_owned(), ..Setup::default() }).await;
+    let through = |from: &str, list: &str| {
+        MailText::new(from, "support@acme.example")
+            .header("List-Id", &format!("<{list}>"))
+            .header("Precedence", "list")
+            .header("X-Original-From", "Mary Hill <mary@shop.example>")
+            .subject("Login fails")
+            .text("I cannot log in.\n")
+    };
+    let group = "'Mary Hill' via Help <help@acme.example>";
+    desk.send(group, "support@acme.example", &through(group, "help.acme.example")).await;
+    let told = desk.nth_mail("ana", 1).await;
+    assert!(text(&told).contains("mary@shop.example"), "the writer, not the group: {}", text(&told));
+    desk.nth_mail("mary", 1).await;
+    desk.send(group, "support@acme.example", &through("other@list.example", "news.list.example").subject("News")).await;
+    desk.dovecot.wait_for("support", "Processed", 2).await;
+    assert_eq!(desk.tickets().await.len(), 1, "another list is a machine");
+    desk.answer(ANA, &told, "Try again.\n").await;
+    assert!(text(&desk.nth_mail("mary", 2).await).contains("Try again."));
     desk.verify().await;
 }

@@ -1,21 +1,16 @@
-//! Calendars: opening hours, closed days, holidays from iCalendar files.
+//! Calendars: opening hours, closed days, single openings.
 
+use super::holidays::holidays;
 use super::{Check, texts};
-use crate::config::fault::{Fault, unknown};
-use crate::config::read_text;
+use crate::config::fault::unknown;
 use crate::config::written::Calendar as WrittenCalendar;
-use crate::domain::calendar::{Calendar, DAY_MIN, Shift};
+use crate::domain::calendar::{Calendar, DAY_MIN, Shift, unite};
 use crate::domain::words::nearest;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-/// Largest file of holidays, in octets (P11).
-const HOLIDAYS_OCTETS_MAX: u64 = 4 << 20;
-/// How many years a yearly holiday is written out for.
-const YEARS: i16 = 60;
 
 impl Check<'_> {
     /// All calendars by name, the built-in one among them.
@@ -40,14 +35,19 @@ impl Check<'_> {
                 let file = self.path(file);
                 closed.extend(self.note(&path("holidays"), &file, holidays).unwrap_or_default());
             }
+            let extra = self.extra(&path("extra"), texts(calendar.extra.as_ref()));
             if let (Some(name), Some(zone)) = (calendar.name.clone(), zone) {
-                calendars.insert(name.clone(), Calendar { name, zone, week, closed });
+                let mut calendar = Calendar { name: name.clone(), zone, week, closed, special: BTreeMap::new() };
+                for (date, shift) in extra {
+                    calendar.open_also(date, shift);
+                }
+                calendars.insert(name, calendar);
             }
         }
         calendars
     }
 
-    fn zone(&mut self, path: &str, name: &str) -> Option<TimeZone> {
+    pub(super) fn zone(&mut self, path: &str, name: &str) -> Option<TimeZone> {
         // jiff reads POSIX rules and the like as well; only a name from the database has a city to show.
         let zone = TimeZone::get(name).ok().filter(|_| !name.contains(',') && !name.starts_with(':'));
         if zone.is_none() {
@@ -62,6 +62,25 @@ impl Check<'_> {
             self.fault(path, format!("unknown time zone '{name}'; {near}"));
         }
         zone
+    }
+
+    /// Single openings. Those of one day may touch; where they overlap, one of them is a mistake.
+    fn extra(&mut self, path: &str, entries: &[String]) -> Vec<(Date, Shift)> {
+        let mut extra: Vec<(Date, Shift)> = Vec::new();
+        for entry in entries {
+            match extra_of(entry) {
+                Ok((date, shift)) => {
+                    let overlaps =
+                        |(day, other): &(Date, Shift)| *day == date && other.start_min < shift.end_min && shift.start_min < other.end_min;
+                    if extra.iter().any(overlaps) {
+                        self.fault(path, format!("has openings that overlap on {date}"));
+                    }
+                    extra.push((date, shift));
+                }
+                Err(wrong) => self.fault(path, wrong),
+            }
+        }
+        extra
     }
 
     fn week(&mut self, path: &str, entries: &[String], is_written: bool) -> [Vec<Shift>; 7] {
@@ -86,7 +105,7 @@ impl Check<'_> {
             self.fault(path, format!("has shifts that overlap on {}", DAYS.get(day).copied().unwrap_or_default()));
         }
         for shifts in &mut week {
-            join(shifts);
+            unite(shifts);
         }
         if week.iter().all(Vec::is_empty) {
             let what = if is_written { "is empty" } else { "is missing" };
@@ -96,34 +115,11 @@ impl Check<'_> {
     }
 }
 
-/// Makes shifts that touch one.
-fn join(shifts: &mut Vec<Shift>) {
-    shifts.dedup_by(|later, earlier| {
-        let touches = earlier.end_min == later.start_min;
-        if touches {
-            earlier.end_min = later.end_min;
-        }
-        touches
-    });
-}
-
 /// Reads `mon-fri 09:00-12:30`, `sat,sun 10:00-14:00`, `daily 00:00-24:00`: the days, from Monday 0, and the shift.
 fn shift_of(entry: &str) -> Result<(Vec<usize>, Shift), String> {
     let form = || format!("'{entry}' is no opening time; write it as \"mon-fri 09:00-12:30\"");
     let (days, times) = entry.trim().rsplit_once(char::is_whitespace).ok_or_else(form)?;
-    let (start, end) = times.split_once('-').ok_or_else(form)?;
-    let (start_min, end_min) = (minute_of(start).ok_or_else(form)?, minute_of(end).ok_or_else(form)?);
-    if end_min == start_min {
-        return Err(format!("'{entry}' ends as it begins; leave it out, or write 00:00-24:00 for a whole day"));
-    }
-    if end_min < start_min {
-        let night = if end_min > 0 {
-            format!("; write a night as two: {start}-24:00, and 00:00-{end} of the day after")
-        } else {
-            format!("; write {start}-24:00")
-        };
-        return Err(format!("'{entry}' ends before it begins{night}"));
-    }
+    let shift = times_of(entry, times, form)?;
     let mut found = Vec::new();
     for part in days.split(',') {
         let part = part.trim().to_lowercase();
@@ -141,7 +137,33 @@ fn shift_of(entry: &str) -> Result<(Vec<usize>, Shift), String> {
             found.push(day);
         }
     }
-    Ok((found, Shift { start_min, end_min }))
+    Ok((found, shift))
+}
+
+/// Reads `2026-12-20 10:00-14:00`.
+fn extra_of(entry: &str) -> Result<(Date, Shift), String> {
+    let form = || format!("'{entry}' is no single opening; write it as \"2026-12-20 10:00-14:00\"");
+    let (date, times) = entry.trim().split_once(char::is_whitespace).ok_or_else(form)?;
+    let date: Date = date.parse().map_err(|_| form())?;
+    Ok((date, times_of(entry, times.trim(), form)?))
+}
+
+/// Reads the `09:00-12:30` of an entry.
+fn times_of(entry: &str, times: &str, form: impl Fn() -> String) -> Result<Shift, String> {
+    let (start, end) = times.split_once('-').ok_or_else(&form)?;
+    let (start_min, end_min) = (minute_of(start).ok_or_else(&form)?, minute_of(end).ok_or_else(&form)?);
+    if end_min == start_min {
+        return Err(format!("'{entry}' ends as it begins; leave it out, or write 00:00-24:00 for a whole day"));
+    }
+    if end_min < start_min {
+        let night = if end_min > 0 {
+            format!("; write a night as two: {start}-24:00, and 00:00-{end} of the day after")
+        } else {
+            format!("; write {start}-24:00")
+        };
+        return Err(format!("'{entry}' ends before it begins{night}"));
+    }
+    Ok(Shift { start_min, end_min })
 }
 
 fn day_of(word: &str) -> Result<usize, String> {
@@ -158,117 +180,6 @@ fn minute_of(text: &str) -> Option<u16> {
     let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
     let minute = hours * 60 + minutes;
     (minutes < 60 && minute <= DAY_MIN).then_some(minute)
-}
-
-/// The whole days of the events of an iCalendar file (RFC 5545). Events that come every year are written out; whatever cannot
-/// be understood is a fault, because a holiday that is passed over is a promise that is broken.
-fn holidays(path: &Path, faults: &mut Vec<Fault>) -> Result<BTreeSet<Date>, String> {
-    let text = read_text(path, HOLIDAYS_OCTETS_MAX)?;
-    let mut days = BTreeSet::new();
-    let mut fault = |line: u32, key: &str, message: &str| {
-        faults.push(Fault { file: path.display().to_string(), line: Some(line), key: key.to_owned(), message: message.to_owned() });
-    };
-    if !text.lines().next().is_some_and(|line| line.trim().eq_ignore_ascii_case("BEGIN:VCALENDAR")) {
-        return Err("is no iCalendar file: it has to begin with BEGIN:VCALENDAR".to_owned());
-    }
-    let mut event: Option<Event> = None;
-    for (line, content) in unfolded(&text) {
-        let (name, value) = content.split_once(':').unwrap_or((&content, ""));
-        let name = name.split(';').next().unwrap_or_default().to_ascii_uppercase();
-        match (name.as_str(), &mut event) {
-            ("BEGIN", _) if value.eq_ignore_ascii_case("VEVENT") => event = Some(Event { line, ..Event::default() }),
-            ("DTSTART", Some(event)) => {
-                event.has_start = true;
-                event.first = whole_day(value);
-                if event.first.is_none() {
-                    fault(line, "DTSTART", "is no whole day; write it as DTSTART;VALUE=DATE:20261225");
-                }
-            }
-            // RFC 5545 section 3.6.1: the end of an event is not a part of it.
-            ("DTEND", Some(event)) => match whole_day(value) {
-                Some(date) => event.end = Some(date),
-                None => fault(line, "DTEND", "is no whole day; write it as DTEND;VALUE=DATE:20261226"),
-            },
-            ("RRULE", Some(event)) => match yearly(value) {
-                Some(until) => event.yearly_until = Some(until),
-                None => fault(line, "RRULE", "is more than FREQ=YEARLY with UNTIL; write the days out"),
-            },
-            ("RDATE" | "EXDATE" | "DURATION", Some(_)) => fault(line, &name, "is not understood; write the days out"),
-            ("END", Some(done)) if value.eq_ignore_ascii_case("VEVENT") => {
-                if !done.has_start {
-                    fault(done.line, "VEVENT", "has no DTSTART");
-                }
-                days.extend(done.days());
-                event = None;
-            }
-            _ => {}
-        }
-    }
-    Ok(days)
-}
-
-#[derive(Default)]
-struct Event {
-    line: u32,
-    /// One that is understood, or not.
-    has_start: bool,
-    first: Option<Date>,
-    end: Option<Date>,
-    yearly_until: Option<Date>,
-}
-
-impl Event {
-    fn days(&self) -> Vec<Date> {
-        let Some(first) = self.first else { return Vec::new() };
-        let last_year = self.yearly_until.map_or(first.year(), |until| until.year().min(first.year().saturating_add(YEARS)));
-        let mut days = Vec::new();
-        for year in first.year()..=last_year {
-            // The 29th of February is a holiday only in years that have one.
-            let Ok(mut day) = Date::new(year, first.month(), first.day()) else { continue };
-            if self.yearly_until.is_some_and(|until| day > until) {
-                break;
-            }
-            let length = self.end.and_then(|end| first.until(end).ok()).map_or(1, |span| span.get_days().clamp(1, 366));
-            for _ in 0..length {
-                days.push(day);
-                let Ok(next) = day.tomorrow() else { break };
-                day = next;
-            }
-        }
-        days
-    }
-}
-
-/// `20261225`; with a time behind it, it is no whole day.
-fn whole_day(value: &str) -> Option<Date> {
-    let value = value.trim();
-    (value.len() == 8).then(|| Date::strptime("%Y%m%d", value).ok()).flatten()
-}
-
-/// The last day of a rule that says no more than that an event comes every year.
-fn yearly(rule: &str) -> Option<Date> {
-    let (mut is_yearly, mut until) = (false, Date::MAX);
-    for part in rule.trim().split(';') {
-        match part.to_ascii_uppercase().split_once('=') {
-            Some(("FREQ", "YEARLY")) => is_yearly = true,
-            Some(("INTERVAL", "1")) => {}
-            Some(("UNTIL", day)) => until = whole_day(day.get(..8)?)?,
-            _ => return None,
-        }
-    }
-    is_yearly.then_some(until)
-}
-
-/// Lines with those that continue them (RFC 5545 section 3.1), each with the number of its first.
-fn unfolded(text: &str) -> Vec<(u32, String)> {
-    let mut lines: Vec<(u32, String)> = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        match (line.strip_prefix([' ', '\t']), lines.last_mut()) {
-            (Some(rest), Some((_, last))) => last.push_str(rest),
-            _ => lines.push((number, line.to_owned())),
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -296,47 +207,31 @@ mod tests {
 
     #[test]
     fn shifts_that_touch_are_one() {
-        let mut shifts = [(0, 60), (60, 120), (180, 240)].map(|(start_min, end_min)| Shift { start_min, end_min }).to_vec();
-        join(&mut shifts);
+        let mut shifts = [(180, 240), (0, 60), (60, 120)].map(|(start_min, end_min)| Shift { start_min, end_min }).to_vec();
+        unite(&mut shifts);
         assert_eq!(shifts, [(0, 120), (180, 240)].map(|(start_min, end_min)| Shift { start_min, end_min }));
     }
 
-    /// The days of 2026 and 2027, and the faults, of events with these lines.
-    fn read(events: &[&str]) -> (Vec<String>, Vec<String>) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("h.ics");
-        let events: String = events.iter().map(|event| format!("BEGIN:VEVENT\r\n{event}\r\nEND:VEVENT\r\n")).collect::<Vec<_>>().concat();
-        std::fs::write(&path, format!("BEGIN:VCALENDAR\r\n{events}END:VCALENDAR\r\n")).unwrap();
-        let mut faults = Vec::new();
-        let days = holidays(&path, &mut faults).unwrap();
-        let near = days.iter().filter(|day| (2026..=2027).contains(&day.year())).map(ToString::to_string).collect();
-        (near, faults.iter().map(|fault| format!("{}: {}: {}", fault.line.unwrap_or(0), fault.key, fault.message)).collect())
-    }
-
     #[test]
-    fn holidays_are_whole_days() {
-        let (days, faults) = read(&[
-            "SUMMARY:Natal\r\nDTSTART;VALUE=DATE:20261225",
-            "DTSTART;VALUE=DATE:20261231\r\nDTEND;VALUE=DATE:20270102",
-            "DTSTART;VALUE=DATE:20200224\r\nRRULE:FREQ=YEARLY",
-            "DTSTART;VALUE=DATE:20250501\r\nRRULE:FREQ=YEARLY;UNTIL=20261231",
-            "DTSTART;VALUE=\r\n DATE:20260907",
-        ]);
-        assert_eq!(faults, Vec::<String>::new());
-        #[rustfmt::skip]
-        assert_eq!(days, ["2026-02-24", "2026-05-01", "2026-09-07", "2026-12-25", "2026-12-31", "2027-01-01", "2027-02-24"]);
-    }
-
-    #[test]
-    fn p12_a_holiday_that_is_not_understood_is_a_fault() {
-        let (_, faults) = read(&["DTSTART:20261225T100000Z", "DTSTART;VALUE=DATE:20260101\r\nRRULE:FREQ=MONTHLY", "SUMMARY:x"]);
-        assert_eq!(
-            faults,
-            [
-                "3: DTSTART: is no whole day; write it as DTSTART;VALUE=DATE:20261225",
-                "7: RRULE: is more than FREQ=YEARLY with UNTIL; write the days out",
-                "9: VEVENT: has no DTSTART",
-            ]
-        );
+    fn single_openings_are_read() {
+        for (entry, day, minutes) in
+            [("2026-12-20 10:00-14:00", "2026-12-20", (600, 840)), ("  2028-02-29   0:00-24:00 ", "2028-02-29", (0, 1440))]
+        {
+            assert_eq!(extra_of(entry), Ok((day.parse().unwrap(), Shift { start_min: minutes.0, end_min: minutes.1 })), "{entry}");
+        }
+        for entry in [
+            "",
+            "2026-12-20",
+            "2026-02-29 10:00-14:00",
+            "20.12.2026 10:00-14:00",
+            "sun 10:00-14:00",
+            "2026-12-20 10:00",
+            "2026-12-20 10:00-10:00",
+            "2026-12-20 22:00-02:00",
+            "2026-12-20 10:00-24:01",
+            "2026-12-20T10:00-14:00",
+        ] {
+            assert!(extra_of(entry).is_err(), "{entry}");
+        }
     }
 }

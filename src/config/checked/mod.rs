@@ -1,9 +1,13 @@
 //! From what was written to what may be used: every fault is noted with its place, and the checks go on, so that one run
 //! shows them all. Where something cannot be used, its place is taken by nothing, and the whole is refused at the end.
 
+mod assign;
 mod cues;
 mod edges;
+mod holidays;
 mod hours;
+mod look_up;
+mod promises;
 mod rules;
 mod senders;
 mod sign_in;
@@ -17,8 +21,9 @@ use super::settings::{Limits, Settings};
 use super::written::{Desk as WrittenDesk, Limits as WrittenLimits, OneOrMany, Written};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Calendar;
+use crate::domain::customer::Directory;
 use crate::domain::message::Language;
-use crate::domain::policy::{Agent, CopiedFollow, Desk, Policy, Sla, Team, Tier, WARN_AT_ELSE};
+use crate::domain::policy::{Agent, CopiedFollow, Desk, Policy, Team};
 use crate::domain::rule::Rules;
 use crate::domain::ticket::Priority;
 use jiff::SignedDuration;
@@ -45,6 +50,7 @@ pub(super) fn check(
     places: Places,
     base_dir: &Path,
     credentials_dir: Option<&Path>,
+    in_force: Option<&Directory>,
     faults: &mut Vec<Fault>,
 ) -> Option<Settings> {
     let state_dir = written.desk.state_dir.as_deref().map(|dir| base_dir.join(dir)).unwrap_or_default();
@@ -62,11 +68,14 @@ pub(super) fn check(
     let slas = check.slas(written, &names);
     let limits = check.limits(&written.limits);
     let dns = check.dns(&written.dns);
-    let templates = check.templates(&written.desk, &desk.languages);
+    let templates = check.templates(&written.desk, &desk.languages, &tiers);
     let customers = written.desk.customers.as_deref().map(|file| {
         let path = check.path(file);
-        check.note("desk.customers", &path, |path, faults| customers::load(path, &tiers, faults))
+        let directory = check.note("desk.customers", &path, |path, faults| customers::load(path, &tiers, in_force, faults));
+        (path, directory.unwrap_or_default())
     });
+    let (customers_file, customers) = customers.unzip();
+    let look_up = check.look_up(&written.customers);
 
     let plans = tiers.iter().flat_map(|tier| tier.plans.iter().cloned()).collect();
     let around = rules::Around { agents: &agents, teams: &teams, ops: &desk.ops, slas: &slas, plans, templates: templates.as_ref() };
@@ -84,7 +93,7 @@ pub(super) fn check(
         tiers,
         slas,
         rules: Rules::new(rules, cues),
-        customers: customers.flatten().unwrap_or_default(),
+        customers: customers.unwrap_or_default(),
         templates: templates?,
     };
     Some(Settings {
@@ -96,6 +105,8 @@ pub(super) fn check(
         chat: chat_settings,
         http,
         dns,
+        customers_file,
+        look_up,
         limits,
     })
 }
@@ -301,6 +312,10 @@ impl Check<'_> {
                 .duration("desk.reopen_closed_within", desk.reopen_closed_within.as_ref(), SignedDuration::ZERO..=YEAR)
                 .unwrap_or(YEAR),
             copied_follow: self.copied_follow(desk.copied_follow.as_deref()),
+            nudge_after: self.duration("desk.nudge_after", desk.nudge_after.as_ref(), SECOND..=YEAR),
+            nudges_max: u8::try_from(self.number("desk.nudges_max", desk.nudges_max, 1..=10)).unwrap_or(1),
+            close_pending_after: self.duration("desk.close_pending_after", desk.close_pending_after.as_ref(), SECOND..=YEAR),
+            promise_reminders: self.ladder("desk.promise_reminders", desk.promise_reminders.as_ref(), true),
             review_after: self.duration("desk.review_after", desk.review_after.as_ref(), SECOND..=YEAR).unwrap_or(YEAR),
             acks_per_hour_max: self.acks("desk.acks_per_hour_max", desk.acks_per_hour_max),
             acks_per_hour_known_max: self.acks("desk.acks_per_hour_known_max", desk.acks_per_hour_known_max),
@@ -407,8 +422,11 @@ impl Check<'_> {
             if names.teams.contains(&name) && !has_agents && team.manager.is_none() {
                 self.fault(&path, format!("nobody works in team '{name}'; name it in the teams of an [[agent]], or give it a manager"));
             }
-            teams.insert(name.clone(), Team { name, calendar, manager });
+            let assign = self.assign(&path, team, has_agents);
+            let (cap, fallback, sticky) = (team.cap, team.fallback.clone(), team.sticky.unwrap_or(true));
+            teams.insert(name.clone(), Team { name, calendar, manager, assign, cap, fallback, sticky });
         }
+        self.fallbacks(written, names);
         teams
     }
 
@@ -429,6 +447,10 @@ impl Check<'_> {
             }
             let tags = agent.languages.as_ref().map(|words| words.0.as_slice()).unwrap_or_default();
             let languages = self.languages(&path("languages"), tags);
+            let skills = self.skills(&path("skills"), agent.skills.as_ref());
+            if let Some(duty) = &agent.duty {
+                self.refers(&path("duty"), "calendar", duty, &names.calendars);
+            }
             let Some(address) = address else { continue };
             if is_mailbox(&address, mailboxes) {
                 self.fault(&path("address"), "is the address of a mailbox: the desk would write to itself");
@@ -446,82 +468,11 @@ impl Check<'_> {
             } else if agents.iter().any(|other| other.handle.eq_ignore_ascii_case(&handle)) {
                 self.fault(&handle_path, format!("another agent is '{handle}' already; write a handle of its own"));
             }
-            agents.push(Agent { handle, name: name.unwrap_or_default().to_owned(), address, teams, languages });
+            let zone = agent.time_zone.as_ref().and_then(|name| self.zone(&path("time_zone"), name));
+            let (name, duty, cap) = (name.unwrap_or_default().to_owned(), agent.duty.clone(), agent.cap);
+            agents.push(Agent { handle, name, address, teams, languages, zone, skills, duty, cap });
         }
         agents
-    }
-
-    fn tiers(&mut self, written: &Written, names: &AllNames) -> Vec<Tier> {
-        if written.tier.is_empty() {
-            return names.tiers.iter().map(|name| Tier { name: name.clone(), plans: Vec::new(), priority: Priority::Medium }).collect();
-        }
-        let mut tiers: Vec<Tier> = Vec::new();
-        for (at, tier) in written.tier.iter().enumerate() {
-            let priority = tier.priority.as_ref().and_then(|word| self.priority(&format!("tier[{at}].priority"), word));
-            let plans = tier.plans.clone().unwrap_or_default().0;
-            for (n, plan) in plans.iter().enumerate() {
-                let path = format!("tier[{at}].plans");
-                if plan.trim().is_empty() {
-                    self.fault(&path, "has an empty plan");
-                } else if plans.iter().take(n).any(|other| other == plan) {
-                    self.fault(&path, format!("has plan '{plan}' twice"));
-                } else if let Some(other) = tiers.iter().find(|other| other.plans.contains(plan)) {
-                    self.fault(&path, format!("plan '{plan}' gives tier '{}' already", other.name));
-                }
-            }
-            tiers.extend(tier.name.clone().map(|name| Tier { name, plans, priority: priority.unwrap_or(Priority::Medium) }));
-        }
-        tiers
-    }
-
-    fn slas(&mut self, written: &Written, names: &AllNames) -> Vec<Sla> {
-        let mut slas: Vec<Sla> = Vec::new();
-        for (at, sla) in written.sla.iter().enumerate() {
-            let path = |key: &str| format!("sla[{at}].{key}");
-            if let Some(tier) = &sla.tier {
-                self.refers(&path("tier"), "tier", tier, &names.tiers);
-            }
-            if let Some(calendar) = &sla.calendar {
-                self.refers(&path("calendar"), "calendar", calendar, &names.calendars);
-            }
-            let priority = sla.priority.as_ref().and_then(|word| self.priority(&path("priority"), word));
-            let mut target = |key: &str, text: &Option<String>| self.duration(&path(key), text.as_ref(), SECOND..=YEAR);
-            let first_response = target("first_response", &sla.first_response);
-            let next_response = target("next_response", &sla.next_response);
-            let resolution = target("resolution", &sla.resolution);
-            if sla.first_response.is_none() && sla.next_response.is_none() && sla.resolution.is_none() {
-                let right = "has no target; write at least one of first_response, next_response and resolution";
-                if !["first_response", "next_response", "resolution"].iter().any(|key| self.places.is_marked(&path(key))) {
-                    self.fault(&format!("sla[{at}]"), right);
-                }
-            }
-            if let (Some(first), Some(resolution)) = (first_response, resolution)
-                && first > resolution
-            {
-                self.fault(&path("first_response"), "is longer than resolution; it has to be at most as long");
-            }
-            let warn_at = sla.warn_at.unwrap_or(WARN_AT_ELSE);
-            if !(warn_at > 0.0 && warn_at < 1.0) {
-                self.fault(&path("warn_at"), format!("is {warn_at}; it has to be above 0 and below 1, such as 0.75"));
-            }
-            if let Some(name) = &sla.name {
-                if let Some(wrong) = wrong_name(name) {
-                    self.fault(&path("name"), wrong);
-                } else if slas.iter().any(|other| other.name.as_ref() == Some(name)) {
-                    self.fault(&path("name"), format!("there is another sla '{name}' already; each needs a name of its own"));
-                }
-            }
-            // One that only rules ask for is in nobody's way.
-            let is_asked_for = sla.name.is_some() && sla.tier.is_none() && sla.priority.is_none();
-            let is_understood = sla.priority.is_some() == priority.is_some();
-            let mut others = slas.iter().filter(|other| other.is_for_all());
-            if is_understood && !is_asked_for && others.any(|other| other.tier == sla.tier && other.priority == priority) {
-                self.fault(&format!("sla[{at}]"), "an earlier policy of this tier and priority would always win; leave one of them out");
-            }
-            let (tier, calendar) = (sla.tier.clone(), sla.calendar.clone());
-            slas.push(Sla { name: sla.name.clone(), tier, priority, calendar, first_response, next_response, resolution, warn_at });
-        }
-        slas
     }
 
     fn limits(&mut self, limits: &WrittenLimits) -> Limits {

@@ -167,7 +167,7 @@ impl Check<'_> {
 }
 
 /// RFC 6749 section 3.2: an absolute URI, perhaps with a query, without a fragment; TLS is a must.
-fn token_url(text: &str) -> Result<TokenUrl, String> {
+pub(super) fn token_url(text: &str) -> Result<TokenUrl, String> {
     let wrong = || format!("'{text}' is no URL; write one such as https://login.example/oauth2/token");
     let uri: Uri = text.parse().map_err(|_| wrong())?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };

@@ -1,10 +1,11 @@
 //! The texts of automatic mail: those that are built in, and over them those of the directory that `desk.templates` names.
 
 use super::Check;
-use crate::config::fault::Fault;
+use crate::config::fault::{Fault, unknown};
 use crate::config::read_text;
 use crate::config::written::Desk;
 use crate::domain::message::Language;
+use crate::domain::policy::Tier;
 use crate::domain::template::Templates;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,15 +20,18 @@ macro_rules! built_in {
     };
 }
 const BUILT_IN: &[(&str, &str, &str)] = built_in! {
-    "en": "ack" "ack_unverified" "breach" "brief" "chat_expected" "held" "help" "new_ticket_from_closed" "ops_digest" "ops_recovered" "ops_silent" "review" "status" "undelivered" "warning" "words";
-    "et": "ack" "ack_unverified" "breach" "brief" "chat_expected" "held" "help" "new_ticket_from_closed" "ops_digest" "ops_recovered" "ops_silent" "review" "status" "undelivered" "warning" "words";
-    "pt": "ack" "ack_unverified" "breach" "brief" "chat_expected" "held" "help" "new_ticket_from_closed" "ops_digest" "ops_recovered" "ops_silent" "review" "status" "undelivered" "warning" "words";
+    "de": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "en": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "es": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "et": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "fr": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "pt": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
 };
 
 type Sources = BTreeMap<(Language, String), String>;
 
 impl Check<'_> {
-    pub(super) fn templates(&mut self, desk: &Desk, languages: &[Language]) -> Option<Templates> {
+    pub(super) fn templates(&mut self, desk: &Desk, languages: &[Language], tiers: &[Tier]) -> Option<Templates> {
         let mut sources = Sources::new();
         for (language, name, source) in BUILT_IN {
             let language = Language::parse(language)?;
@@ -38,6 +42,14 @@ impl Check<'_> {
             let dir = self.path(dir);
             if let Some(found) = self.note("desk.templates", &dir, texts_of) {
                 for ((language, name), (file, source)) in found {
+                    if let Some((_, tier)) = name.split_once('.').filter(|(_, tier)| tiers.iter().all(|known| known.name != *tier)) {
+                        self.faults.push(Fault {
+                            file: file.display().to_string(),
+                            line: None,
+                            key: format!("templates.{language}.{name}"),
+                            message: unknown("tier", tier, tiers.iter().map(|tier| tier.name.as_str())),
+                        });
+                    }
                     files.insert((language, name.clone()), file);
                     sources.insert((language, name), source);
                 }
@@ -52,7 +64,10 @@ impl Check<'_> {
             let wrong = if has_some {
                 format!("'{language}' lacks texts in the directory of desk.templates: {}", missing.join(", "))
             } else {
-                format!("there are no texts in '{language}'; built in are en, et and pt, others go into the directory of desk.templates")
+                format!(
+                    "there are no texts in '{language}'; built in are {}, others go into the directory of desk.templates",
+                    built_in_languages()
+                )
             };
             self.fault("desk.languages", wrong);
         }
@@ -73,6 +88,13 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// `de, en and et`.
+fn built_in_languages() -> String {
+    let mut languages: Vec<&str> = BUILT_IN.iter().map(|(language, ..)| *language).collect();
+    languages.dedup();
+    languages.split_last().map_or_else(String::new, |(last, others)| format!("{} and {last}", others.join(", ")))
 }
 
 type Found = BTreeMap<(Language, String), (PathBuf, String)>;

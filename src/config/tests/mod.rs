@@ -12,6 +12,7 @@ use crate::domain::ticket::Priority;
 use crate::domain::verdict::{Basis, Judgement};
 use jiff::SignedDuration;
 use secrecy::ExposeSecret as _;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// The least that works; [`wrong`] counts its lines.
@@ -45,7 +46,7 @@ fn the_least_works() {
     );
     assert_eq!((policy.tiers[0].name.as_str(), policy.tiers[0].priority), ("standard", Priority::Medium));
     assert!(policy.calendars["always"].is_always());
-    let sla = policy.sla("standard", Priority::Low);
+    let sla = policy.sla("standard", Priority::Low, crate::domain::message::Channel::Mail, None);
     assert_eq!(sla.first_response, Some(SignedDuration::from_hours(8)));
     assert!(policy.calendar(&sla, "frontline").is_always());
     assert!(settings.chat.is_none());
@@ -104,7 +105,7 @@ fn p8_whose_word_about_senders_counts() {
 fn what_ops_are_told_reads_well_in_each_language() {
     let templates = load_text("g.toml", LEAST, Path::new("/etc/guichet")).unwrap().policy.templates.clone();
     let [full, _, empty] = NoticeFacts::samples();
-    for language in ["en", "pt", "et"] {
+    for language in LANGUAGES {
         for name in ["ops_silent", "ops_recovered", "ops_digest"] {
             for facts in [
                 full.clone(),
@@ -130,6 +131,7 @@ fn p12_every_example_is_right() {
         ("smtp.password", "two\n"),
         ("oauth.secret", "three\n"),
         ("oauth.refresh", "four\n"),
+        ("crm.token", "five\n"),
         ("chat.key", "0123456789abcdef0123456789abcdef"),
         ("ca.pem", "-----BEGIN CERTIFICATE-----\n"),
         ("holidays.ics", "BEGIN:VCALENDAR\nEND:VCALENDAR\n"),
@@ -151,6 +153,11 @@ fn p12_every_example_is_right() {
                 let _ = writeln!(all, "{}", example.unwrap_or(line));
                 all
             });
+        }
+        if name == "tiers.example.toml" {
+            // It stands beside the rest of a configuration.
+            text = text.replacen("[desk]\n", "[desk]\nname = 'Acme'\nstate_dir = 's'\n", 1)
+                + "[[mailbox]]\nname = 'a'\naddress = 'a@b.example'\nteam = 'frontline'\nmaildir = 'in'\n[smtp]\nmaildir = 'out'\n";
         }
         std::fs::write(dir.path().join("tried.toml"), text).unwrap();
         if let Err(faults) = load(&dir.path().join("tried.toml")) {
@@ -180,7 +187,7 @@ fn secrets_come_from_credentials_before_the_configuration() {
     let (config, credentials) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::write(config.path().join("password"), "beside \r\n").unwrap();
     let read = |credentials: Option<&Path>| {
-        let settings = load_layers(&[("g.toml".to_owned(), IMAP.to_owned())], Vec::new(), config.path(), credentials).unwrap();
+        let settings = load_layers(&[("g.toml".to_owned(), IMAP.to_owned())], Vec::new(), config.path(), credentials, None).unwrap();
         let MailboxSource::Imap(account) = &settings.mailboxes[0].source else { panic!("no IMAP") };
         assert_eq!((account.port, account.tls, &account.after), (993, Tls::Implicit, &After::Move("Done".to_owned())));
         assert!(!format!("{settings:?}").contains("beside"), "a secret is never printed");
@@ -196,7 +203,7 @@ fn secrets_come_from_credentials_before_the_configuration() {
 /// What comes of [`LEAST`] with an environment.
 fn with_environment(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
     let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    load_layers(&[("g.toml".to_owned(), LEAST.replace("maildir = 'out'", "host = 'localhost'"))], variables, Path::new("/x"), None)
+    load_layers(&[("g.toml".to_owned(), LEAST.replace("maildir = 'out'", "host = 'localhost'"))], variables, Path::new("/x"), None, None)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }
 
@@ -277,7 +284,7 @@ fn p12_what_cannot_be_read_is_a_fault() {
 #[test]
 fn texts_of_ones_own_take_the_place_of_built_in_ones() {
     let dir = tempfile::tempdir().unwrap();
-    let text = format!("{LEAST}[desk]\nlanguages = ['en', 'de']\ntemplates = 'texts'\n").replacen("[desk]\nstate_dir = 'state'\n", "", 1);
+    let text = format!("{LEAST}[desk]\nlanguages = ['en', 'fi']\ntemplates = 'texts'\n").replacen("[desk]\nstate_dir = 'state'\n", "", 1);
     let text = text.replacen("[desk]\n", "[desk]\nstate_dir = 'state'\n", 1);
     let write = |language: &str, name: &str, text: &str| {
         std::fs::create_dir_all(dir.path().join("texts").join(language)).unwrap();
@@ -285,30 +292,92 @@ fn texts_of_ones_own_take_the_place_of_built_in_ones() {
     };
     write("en", "ack.txt", "Subject: Got it\n\n{{ nmber }} of {{ customer }}\n");
     write("en", "akc.txt", "Subject: Got it\n\nHello\n");
-    write("de", "ack.txt", "Subject: Da\n\n{{ number }}{% if %}\n");
+    write("fi", "ack.txt", "Subject: Da\n\n{{ number }}{% if %}\n");
+    write("en", "ack.gold.txt", "Subject: Got it\n\nHello\n");
+    write("en", "ack.standard.txt", "Subject: Got it\n\n{{ nmber }}\n");
     let faults: Vec<String> = load_text("g.toml", &text, dir.path()).unwrap_err().iter().map(ToString::to_string).collect();
     let dir_name = dir.path().display();
     assert_eq!(
         faults,
         [
-            "g.toml:15: desk.languages: 'de' lacks texts in the directory of desk.templates: ack_unverified, breach, held, help, \
-             ops_digest, ops_recovered, ops_silent, review, status, undelivered, warning, brief, chat_expected, new_ticket_from_closed"
+            "g.toml:15: desk.languages: 'fi' lacks texts in the directory of desk.templates: ack_unverified, breach, checkin, delay, escalation, held, help, nudge, \
+             ops_digest, ops_recovered, ops_silent, promise_reminder, review, status, undelivered, warning, brief, chat_expected, new_ticket_from_closed"
                 .to_owned(),
-            format!("{dir_name}/texts/de/ack.txt:3: templates.de.ack: syntax error: unexpected end of block"),
+            format!("{dir_name}/texts/en/ack.gold.txt: templates.en.ack.gold: unknown tier 'gold'; known are: standard"),
+            format!("{dir_name}/texts/en/ack.standard.txt:3: templates.en.ack.standard: unknown variable 'nmber'; did you mean 'number'?"),
             format!("{dir_name}/texts/en/ack.txt:3: templates.en.ack: unknown variable 'nmber'; did you mean 'number'?"),
             format!("{dir_name}/texts/en/akc.txt:1: templates.en.akc: unknown text 'akc'; did you mean 'ack'?"),
+            format!("{dir_name}/texts/fi/ack.txt:3: templates.fi.ack: syntax error: unexpected end of block"),
         ]
     );
 }
 
 #[test]
+fn p12_changed_holidays_count_from_the_next_reading() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = LEAST.to_owned()
+        + "\n[[calendar]]\nname = 'office'\ntime_zone = 'America/Sao_Paulo'\nopen = 'daily 09:00-18:00'\nclosed = '2026-12-24'\n\
+           holidays = 'h.ics'\nextra = ['2026-12-24 09:00-12:00']\n";
+    let open = |at: &str, event: &str| {
+        std::fs::write(dir.path().join("h.ics"), format!("BEGIN:VCALENDAR\nBEGIN:VEVENT\n{event}\nEND:VEVENT\nEND:VCALENDAR\n")).unwrap();
+        let read = load_text("g.toml", &text, dir.path());
+        read.map(|settings| settings.policy.calendars["office"].is_open(at.parse().unwrap())).map_err(|faults| faults[0].to_string())
+    };
+    let (christmas, after) = ("2026-12-25T10:00-03", "2026-12-26T10:00-03");
+    assert_eq!(open(christmas, "DTSTART:20261225"), Ok(false));
+    assert_eq!(open(christmas, "DTSTART:20261226"), Ok(true), "it moved");
+    assert_eq!(open(after, "DTSTART:20261225\nDTEND:20261227"), Ok(false));
+    assert_eq!(open("2026-12-24T11:59-03", "DTSTART:20261224"), Ok(true), "half a day, whatever else is closed");
+    assert_eq!(open("2026-12-24T12:00-03", "DTSTART:20261224"), Ok(false));
+    let wrong = open(after, "DTSTART:christmas").unwrap_err();
+    assert!(wrong.ends_with("h.ics:3: DTSTART: is no whole day; write it as DTSTART;VALUE=DATE:20261225"), "all or nothing: {wrong}");
+}
+
+/// Languages that are built in.
+const LANGUAGES: [&str; 6] = ["de", "en", "es", "et", "fr", "pt"];
+
+#[test]
+fn p12_no_language_lacks_a_text_or_a_word() {
+    let templates = &load_text("g.toml", LEAST, Path::new("/x")).unwrap().policy.templates;
+    let lacking = LANGUAGES.iter().flat_map(|tag| {
+        let language = Language::parse(tag).unwrap();
+        templates.missing(language).map(move |name| format!("config/templates/{tag}/{name}.txt"))
+    });
+    assert_eq!(lacking.collect::<Vec<_>>(), Vec::<String>::new(), "texts to be written, and named in BUILT_IN of texts.rs");
+    let words = |tag: &str| -> BTreeSet<String> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/templates").join(tag).join("words.txt");
+        let text = std::fs::read_to_string(file).unwrap();
+        text.lines().filter_map(|line| Some(line.split_once('=')?.0.trim().to_owned())).collect()
+    };
+    for tag in LANGUAGES {
+        let lacking: Vec<String> = words("en").difference(&words(tag)).cloned().collect();
+        assert_eq!(lacking, Vec::<String>::new(), "words to be written in config/templates/{tag}/words.txt");
+    }
+}
+
+#[test]
+fn a_tier_can_have_texts_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = LEAST.replacen("[desk]\n", "[desk]\ntemplates = 'texts'\nlanguages = 'en, pt'\n", 1)
+        + "\n[[tier]]\nname = 'basic'\n[[tier]]\nname = 'advanced'\n";
+    std::fs::create_dir_all(dir.path().join("texts/pt")).unwrap();
+    std::fs::write(dir.path().join("texts/pt/ack.advanced.txt"), "Subject: Com prioridade [{{ number }}]\n\nOlá!\n").unwrap();
+    let templates = load_text("g.toml", &text, dir.path()).unwrap().policy.templates.clone();
+    let subject = |tag: &str, tier: &str| {
+        let facts = NoticeFacts { tier: tier.to_owned(), ..NoticeFacts::samples()[0].clone() };
+        templates.render(Language::parse(tag).unwrap(), "ack", &facts).unwrap().subject
+    };
+    assert_eq!(subject("pt", "advanced"), "Com prioridade [#1042]");
+    assert_eq!(subject("pt", "basic"), "Re: A question [#1042]", "the text of all others");
+    assert_eq!(subject("en", "advanced"), "Re: A question [#1042]", "a language is not left for it");
+}
+
+#[test]
 fn built_in_texts_read_well_whatever_is_known() {
-    let text = LEAST.replacen("[desk]\n", "[desk]\nlanguages = ['en', 'pt', 'et']\n", 1);
-    let templates = &load_text("g.toml", &text, Path::new("/x")).unwrap().policy.templates;
+    let templates = &load_text("g.toml", LEAST, Path::new("/x")).unwrap().policy.templates;
     let [full, closed, empty] = NoticeFacts::samples();
     let unpromised = NoticeFacts { due_text: String::new(), ..closed.clone() };
-    for language in ["en", "pt", "et"].map(|tag| Language::parse(tag).unwrap()) {
-        assert_eq!(templates.missing(language).count(), 0);
+    for language in LANGUAGES.map(|tag| Language::parse(tag).unwrap()) {
         for name in Templates::names() {
             // With nothing known at all it only has to come out.
             templates.render(language, name, &empty).unwrap();

@@ -44,7 +44,7 @@ fn matter<'a>(inbound: &'a Inbound, known: &'a Known) -> Matter<'a> {
 }
 
 fn ran(inbound: &Inbound, policy: &Policy) -> Routing {
-    let known = policy.know_sender(inbound.from.as_ref().map(|f| &f.address), &inbound.judgement, now());
+    let known = policy.know_sender(inbound.from.as_ref().map(|f| &f.address), &inbound.judgement, None, now());
     route(matter(inbound, &known), policy)
 }
 
@@ -125,7 +125,7 @@ fn p9_each_condition_says_why_or_why_not() {
     let inbound = letter();
     for (when, expect, why) in table {
         let policy = ruled(&format!("[[rule]]\nname = 'r'\nthen = {{ tags = 't' }}\n[rule.when]\n{when}"));
-        let known = policy.know_sender(inbound.from.as_ref().map(|f| &f.address), &inbound.judgement, now());
+        let known = policy.know_sender(inbound.from.as_ref().map(|f| &f.address), &inbound.judgement, None, now());
         let explained = explain(matter(&inbound, &known), &policy);
         let expect = expect.map(str::to_owned).map_err(str::to_owned);
         assert_eq!(explained, [("r".to_owned(), expect.clone())], "{when}: {why}");
@@ -310,7 +310,7 @@ proptest! {
         let rules = conditions.iter().enumerate().map(rule).collect::<Vec<_>>().concat();
         let policy = ruled(&rules);
         let inbound = if empty { mail(1, "a@b.c.padaria.example", "", "") } else { letter() };
-        let known = policy.know_sender(inbound.from.as_ref().map(|f| &f.address), &inbound.judgement, now());
+        let known = policy.know_sender(inbound.from.as_ref().map(|f| &f.address), &inbound.judgement, None, now());
         let yes: Vec<_> = explain(matter(&inbound, &known), &policy).into_iter().filter(|(_, f)| f.is_ok()).map(|(n, _)| Actor::Rule(n)).collect();
         let ran: Vec<_> = route(matter(&inbound, &known), &policy).history.into_iter().map(|line| line.by).collect();
         prop_assert_eq!(ran, yes);
@@ -388,7 +388,7 @@ fn gates_let_through_words_of_any_script() {
         let policy = Policy { rules: Rules::new(vec![rule], cues), ..policy() };
         for text in texts {
             let inbound = mail(1, "a@b.example", "", text);
-            let known = policy.know_sender(Some(&address("a@b.example")), &inbound.judgement, now());
+            let known = policy.know_sender(Some(&address("a@b.example")), &inbound.judgement, None, now());
             let found = explain(matter(&inbound, &known), &policy)[0].1.is_ok();
             assert_eq!(!route(matter(&inbound, &known), &policy).history.is_empty(), found, "{words} in {text}");
         }

@@ -8,6 +8,7 @@
 use crate::domain::subject;
 use icu_normalizer::ComposingNormalizerBorrowed;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// Longest begin of a subject that is looked at, in characters.
 const BEGIN_CHARS_MAX: usize = 120;
@@ -183,16 +184,39 @@ pub(super) fn away(subject: &str) -> Option<String> {
 }
 
 fn phrase(begin: &str) -> Option<&'static str> {
-    let fits = |language: &str, phrase: &str| {
-        begin.strip_prefix(phrase).is_some_and(|rest| WITHOUT_BORDERS.contains(&language) || ends_phrase(rest))
+    let fits = |form: &&Form| {
+        let rest = if form.without_accents && !begin.is_ascii() { None } else { begin.strip_prefix(form.written.as_ref()) };
+        rest.is_some_and(|rest| form.begin_is_enough || ends_phrase(rest))
     };
-    let without_accents = |phrase: &str, language: &str| {
-        // Written on keyboards without them, or lost on the way.
-        !phrase.is_ascii() && begin.is_ascii() && fits(language, &plain(phrase))
-    };
-    AWAY.iter()
-        .find_map(|(language, phrases)| phrases.iter().copied().find(|phrase| fits(language, phrase) || without_accents(phrase, language)))
+    FORMS[usize::from(*begin.as_bytes().first()?)].iter().find(fits).map(|form| form.phrase)
 }
+
+/// One way to write a phrase.
+struct Form {
+    phrase: &'static str,
+    written: Cow<'static, str>,
+    /// Written on keyboards without them, or lost on the way: then the whole of a begin has none.
+    without_accents: bool,
+    begin_is_enough: bool,
+}
+
+/// All forms in the order of [`AWAY`], by their first octet.
+static FORMS: LazyLock<[Vec<Form>; 256]> = LazyLock::new(|| {
+    let mut forms = [const { Vec::new() }; 256];
+    for (language, phrases) in AWAY {
+        let begin_is_enough = WITHOUT_BORDERS.contains(&language);
+        for phrase in phrases {
+            let plain = plain(phrase);
+            let without_accents = (!phrase.is_ascii() && plain.is_ascii()).then_some(Cow::Owned(plain));
+            for (written, without_accents) in [(Some(Cow::Borrowed(*phrase)), false), (without_accents, true)] {
+                let Some(written) = written else { continue };
+                let Some(first) = written.bytes().next() else { continue };
+                forms[usize::from(first)].push(Form { phrase, written, without_accents, begin_is_enough });
+            }
+        }
+    }
+    forms
+});
 
 /// `Auto: ` before the subject that is answered (RFC 5230 section 4.4, Proton), or Notes' `AUTO: Ana is out of the office`.
 /// The word alone is a person's (`Auto: Bremsen quietschen`).
@@ -214,12 +238,15 @@ const IS_OUT: [&str; 7] = [
 ];
 
 fn out_words(rest: &str) -> bool {
-    IS_OUT.iter().any(|words| rest.contains(words))
+    rest.match_indices(' ').any(|(at, _)| IS_OUT.iter().any(|words| rest.get(at..).is_some_and(|behind| behind.starts_with(words))))
 }
 
 /// `Ana Souza is out of the office (returning 03/11/2026)` and nothing more (Notes).
 fn somebody_is_out(begin: &str) -> Option<String> {
     const NAME_WORDS_MAX: usize = 5;
+    if !out_words(begin) {
+        return None;
+    }
     let (name, words, rest) = IS_OUT.iter().find_map(|words| begin.split_once(words).map(|(name, rest)| (name, words, rest)))?;
     let name_like = !name.is_empty() && name.split(' ').count() <= NAME_WORDS_MAX && !name.contains([':', '?', ',', '[']);
     let who = name.split(' ').next().unwrap_or_default();

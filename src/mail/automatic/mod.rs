@@ -136,18 +136,16 @@ fn mail_system(fields: &Fields<'_>, from: Option<&EmailAddress>, return_path: Op
     if local == Some("mailer-daemon") || bare.contains("mailer-daemon") {
         return Some((Machine::Bounce, "sender mailer-daemon".to_owned()));
     }
-    let subject = subject.to_lowercase();
     let is_null = return_path.is_some_and(|p| p.split_whitespace().collect::<String>() == "<>");
     if fields.first("x-failed-recipients").is_some() {
         return Some((Machine::Bounce, "X-Failed-Recipients".to_owned()));
     }
-    if is_null && (local == Some("postmaster") || BOUNCE_SUBJECTS.iter().any(|s| subject.contains(s))) {
-        return Some((Machine::Bounce, "null return path".to_owned()));
+    if !is_null {
+        return None;
     }
-    if is_null {
-        return Some((Machine::AutoReply, "null return path".to_owned()));
-    }
-    None
+    let subject = subject.to_lowercase();
+    let is_bounce = local == Some("postmaster") || BOUNCE_SUBJECTS.iter().any(|s| subject.contains(s));
+    Some((if is_bounce { Machine::Bounce } else { Machine::AutoReply }, "null return path".to_owned()))
 }
 
 /// RFC 3834 section 5: anything but `no`.

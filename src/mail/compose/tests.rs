@@ -180,29 +180,45 @@ fn files_arrive_as_they_were() {
 #[test]
 fn the_page_is_escaped_and_links_are_safe() {
     for (text, expect, why) in [
-        ("<script>alert(2)</script>", "&lt;script&gt;alert(2)&lt;/script&gt;<br>", "markup is text"),
-        ("javascript:alert(1) data:text/html,x", "javascript:alert(1) data:text/html,x<br>", "other schemes are text"),
+        ("<script>alert(2)</script>", "&lt;script&gt;alert(2)&lt;/script&gt;</p>", "markup is text"),
+        ("javascript:alert(1) data:text/html,x", "javascript:alert(1) data:text/html,x</p>", "other schemes are text"),
         (
             "see https://ok.example/a?b=c&d=e.",
-            "see <a rel=\"noopener noreferrer nofollow\" href=\"https://ok.example/a?b=c&amp;d=e\">https://ok.example/a?b=c&amp;d=e</a>.<br>",
+            "see <a rel=\"noopener noreferrer nofollow\" href=\"https://ok.example/a?b=c&amp;d=e\">https://ok.example/a?b=c&amp;d=e</a>.</p>",
             "the full stop is not of the link",
         ),
         (
             "http://evil.example/\"onmouseover=\"alert(1)",
-            "<a rel=\"noopener noreferrer nofollow\" href=\"http://evil.example/\">http://evil.example/</a>&quot;onmouseover=&quot;alert(1)<br>",
+            "<a rel=\"noopener noreferrer nofollow\" href=\"http://evil.example/\">http://evil.example/</a>&quot;onmouseover=&quot;alert(1)</p>",
             "a quote ends the link",
         ),
-        ("xhttp://a.example https://", "xhttp://a.example https://<br>", "not at the start of a word; nothing behind it"),
+        ("xhttp://a.example https://", "xhttp://a.example https://</p>", "not at the start of a word; nothing behind it"),
         (
             "> q\nn",
-            "<blockquote style=\"margin:0 0 0 0.8ex;border-left:1px solid #ccc;padding-left:1ex\">\nq<br>\n</blockquote>\nn<br>",
+            "<blockquote style=\"margin:0 0 1em;border-left:2px solid #ccc;padding-left:1em\">\n<p dir=\"auto\" style=\"margin:0 0 1em\">q</p>\n\
+             </blockquote>\n<p dir=\"auto\" style=\"margin:0 0 1em\">n</p>",
             "quotes",
         ),
+        ("a\nb\n\n\nc", ">a<br>\nb</p>\n<p dir=\"auto\" style=\"margin:0 0 1em\">c</p>", "an empty line ends a paragraph"),
+        ("#solve    x\n#tag\ty", "white-space:pre-wrap\">#solve    x<br>#tag    y</p>", "columns stay columns"),
     ] {
-        assert!(html_of(text).contains(expect), "{why}: {}", html_of(text));
+        assert!(html_of(text, None).contains(expect), "{why}: {}", html_of(text, None));
     }
-    let storm = html_of(&"https://a.example/(((".repeat(50_000));
+    let storm = html_of(&"https://a.example/(((".repeat(50_000), None);
     assert!(storm.len() < 20_000_000);
+}
+
+#[test]
+fn the_page_names_the_language_of_what_customers_get() {
+    let text = "Guten Tag,\n\nIhre Nachricht ist bei uns angekommen, und wir haben sie gelesen.\n";
+    let (customer, _) = written(&outbound(), text, &[]);
+    let (agent, _) = written(&Outbound { audience: Audience::Agent(address("ana@acme.example")), ..outbound() }, text, &[]);
+    let has = |mail: &Composed, what: &str| {
+        let mail = mail_parser::MessageParser::default().parse(&mail.octets).unwrap().body_html(0).unwrap().into_owned();
+        mail.contains(what)
+    };
+    assert!(has(&customer, "<html lang=\"de\">"));
+    assert!(has(&agent, "<html><head>"), "agents get several languages in one mail");
 }
 
 fn attachment(name: &str, media_type: &str) -> Attachment {

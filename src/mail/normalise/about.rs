@@ -1,7 +1,7 @@
 //! What a part's header says of it: type, name, encoding, and the ids by which a page refers to it.
 
 use super::decode;
-use super::headers::with_value;
+use super::headers::{Kind, with_value};
 use super::structure::{fields, line_at, unfold};
 use super::words::extended_parameter;
 use crate::domain::address::one_line;
@@ -59,7 +59,7 @@ impl About {
     }
 
     fn read_type(&mut self, value: &str) {
-        with_value("Content-Type", value, |parsed| {
+        with_value(Kind::Parameters, value, |parsed| {
             let Some(found) = parsed.as_content_type() else { return };
             let name = format!("{}/{}", found.ctype(), found.subtype().unwrap_or_default()).to_ascii_lowercase();
             let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$&^_.+-/".contains(&b);
@@ -82,7 +82,7 @@ impl About {
     }
 
     fn read_disposition(&mut self, value: &str) {
-        with_value("Content-Disposition", value, |parsed| {
+        with_value(Kind::Parameters, value, |parsed| {
             let Some(found) = parsed.as_content_type() else { return };
             self.is_attachment = found.is_attachment();
             // RFC 2183 section 2.3: this name goes before the one of Content-Type.

@@ -4,7 +4,7 @@ use super::about::About;
 use super::decode::{Transfer, text as in_charset};
 use super::files::Files;
 use super::headers::{message_ids, unstructured};
-use super::structure::{self, Media, Part, Tree, fields, split_head, unfold};
+use super::structure::{self, Part, Tree, fields, split_head, unfold};
 use super::tidy::{cut, tidy, unflow};
 use super::{NormaliseLimits, ParsedAttachment, armor, embedded, flag, names, sealed, words};
 use crate::domain::address::one_line;
@@ -41,7 +41,7 @@ pub(super) fn read(octets: &[u8], head_len: usize, has_fields: bool, limits: &No
             originals: Vec::new(),
         };
     }
-    let tree = structure::tree(octets, 0..head_len, limits, media);
+    let tree = structure::tree(octets, 0..head_len, limits);
     let mut mail = Mail { limits, defects, files: Files::default(), html_left: limits.html_octets_max };
     mail.flag_structure(&tree);
     let mut reader = Reader::new(octets, &tree, 0, &mut mail);
@@ -55,12 +55,6 @@ pub(super) fn read(octets: &[u8], head_len: usize, has_fields: bool, limits: &No
     let is_borrowed = borrowed.is_some();
     let text = cut(borrowed.unwrap_or(text), limits, mail.defects);
     Content { text, added: mail.files.lines.join("\n"), is_borrowed, attachments: mail.files.kept, report, originals }
-}
-
-/// Content-Type as far as structure depends on it.
-fn media(head: &[u8]) -> Media {
-    let about = About::of(head);
-    Media { name: about.media_type, boundary: about.boundary }
 }
 
 /// What the parts of one mail share, those of a sealed part in it too.
@@ -195,7 +189,7 @@ impl<'a, 'm> Reader<'a, 'm> {
             let name = reader.tree.parts[at].media.name.as_str();
             matches!(name, "application/pgp-signature" | "application/pkcs7-signature" | "application/x-pkcs7-signature")
         };
-        let protocol = self.about(part).protocol.unwrap_or_default();
+        let protocol = part.about.protocol.as_deref().unwrap_or_default();
         let sealed_by =
             |word: &str| protocol.contains(word) || part.children.iter().skip(1).any(|at| self.tree.parts[*at].media.name.contains(word));
         if sealed_by("pkcs7") {
@@ -210,7 +204,7 @@ impl<'a, 'm> Reader<'a, 'm> {
 
     /// RFC 1847 section 2.2, RFC 3156 section 4: a part that says how, and one that cannot be read.
     fn encrypted(&mut self, part: &Part) -> Words {
-        let protocol = self.about(part).protocol.unwrap_or_default();
+        let protocol = part.about.protocol.as_deref().unwrap_or_default();
         let is_pgp = protocol.contains("pgp") || part.children.iter().any(|at| self.tree.parts[*at].media.name.contains("pgp-encrypted"));
         if is_pgp {
             self.mail.flag("encrypted_pgp", "is encrypted (PGP): its parts are kept as they are");
@@ -267,15 +261,15 @@ impl<'a, 'm> Reader<'a, 'm> {
     /// A part without parts: text that is meant to be read here, or a file.
     fn leaf(&mut self, at: usize) -> Words {
         let part = &self.tree.parts[at];
-        let about = self.about(part);
+        let about = &part.about;
         let name = part.media.name.as_str();
         let is_text = matches!(name, "" | "text/plain" | "text/html" | "text/enriched" | "text/markdown" | "application/pgp");
         let is_root = at == 0;
         if is_text && !about.is_attachment && (about.name.is_none() || is_root) {
-            return self.text(part, &about);
+            return self.text(part, about);
         }
         if matches!(name, "application/pkcs7-mime" | "application/x-pkcs7-mime") && self.depth < DEPTH_MAX {
-            return self.sealed(at, part, &about);
+            return self.sealed(at, part, about);
         }
         self.file(at);
         Words::default()
@@ -388,11 +382,11 @@ impl<'a, 'm> Reader<'a, 'm> {
     fn image_names(&self) -> HashMap<String, String> {
         let mut names = HashMap::new();
         for (at, part) in self.tree.parts.iter().enumerate().filter(|(_, part)| !part.is_multipart) {
-            let about = self.about(part);
+            let about = &part.about;
             if about.content_id.is_none() && about.location.is_none() {
                 continue;
             }
-            let name = Self::name_of(at, &about, &part.media.name);
+            let name = Self::name_of(at, about, &part.media.name);
             if let Some(location) = &about.location {
                 names.entry(location.clone()).or_insert_with(|| name.clone());
             }
@@ -438,14 +432,9 @@ impl<'a, 'm> Reader<'a, 'm> {
     /// Reads what was sealed: a header and a body of their own.
     fn entity(&mut self, octets: &[u8]) -> Words {
         let head_len = split_head(octets).0.len();
-        let tree = structure::tree(octets, 0..head_len, self.mail.limits, media);
+        let tree = structure::tree(octets, 0..head_len, self.mail.limits);
         self.mail.flag_structure(&tree);
         Reader::new(octets, &tree, self.depth + 1, self.mail).walk(0)
-    }
-
-    fn about(&self, part: &Part) -> About {
-        let end = part.head.end.min(part.head.start + self.mail.limits.part_head_octets_max);
-        About::of(&self.octets[part.head.start..end])
     }
 
     /// Puts aside all that is in a part, its texts too.
@@ -463,9 +452,9 @@ impl<'a, 'm> Reader<'a, 'm> {
     /// Puts one part aside as a file.
     fn file(&mut self, at: usize) {
         let part = &self.tree.parts[at];
-        let about = self.about(part);
-        let name = Self::name_of(at, &about, &part.media.name);
-        let content_id = self.content_id(&about);
+        let about = &part.about;
+        let name = Self::name_of(at, about, &part.media.name);
+        let content_id = self.content_id(about);
         let body = &self.octets[part.body.clone()];
         self.mail.file(body, Transfer::parse(&about.transfer), &part.media.name, name, content_id, about.charset.as_deref());
     }
@@ -491,7 +480,7 @@ impl<'a, 'm> Reader<'a, 'm> {
         let children = self.tree.parts[outer].children.iter().copied().chain((!self.tree.parts[outer].is_multipart).then_some(outer));
         for child in children.map(|at| &self.tree.parts[at]).filter(|p| !p.is_multipart && p.media.name.len() > "message/".len()) {
             let octets = |octets_max: usize| {
-                let transfer = Transfer::parse(&self.about(child).transfer);
+                let transfer = Transfer::parse(&child.about.transfer);
                 let body = &self.octets[child.body.clone()];
                 transfer.decode(&body[..body.len().min(2 * octets_max)], octets_max).0
             };

@@ -8,7 +8,9 @@ use crate::domain::address::{Contact, EmailAddress, one_line};
 use crate::domain::message::{Defect, MessageId, RECIPIENTS_MAX, REFERENCES_MAX};
 use crate::domain::ticket::{NAME_OCTETS_MAX, SUBJECT_OCTETS_MAX};
 use jiff::Timestamp;
-use mail_parser::{Address, HeaderValue, MessageParser};
+use mail_parser::parsers::MessageStream;
+use mail_parser::{Address, HeaderValue};
+use std::cell::LazyCell;
 
 /// The header fields that were kept, in order.
 pub(super) struct Fields {
@@ -59,12 +61,13 @@ const AUTHENTICATION_RESULTS: &str = "authentication-results";
 /// Keeps the fields that fit, each on one line and in Unicode.
 pub(super) fn read(head: &[u8], limits: &NormaliseLimits, defects: &mut Vec<Defect>) -> Fields {
     const FIELDS_MAX: usize = 1000;
-    let charset = fields(head).find(|f| f.name.eq_ignore_ascii_case("content-type")).and_then(|f| {
-        let cut = &f.value[..f.value.len().min(1000)];
-        with_value("Content-Type", &String::from_utf8_lossy(&unfold(cut)), |v| {
+    // Asked for by few mails.
+    let charset = LazyCell::new(|| {
+        let field = fields(head).find(|f| f.name.eq_ignore_ascii_case("content-type"))?;
+        let cut = &field.value[..field.value.len().min(1000)];
+        with_value(Kind::Parameters, &String::from_utf8_lossy(&unfold(cut)), |v| {
             v.as_content_type().and_then(|c| c.attribute("charset")).map(str::to_owned)
         })
-        .flatten()
     });
     let has_escapes = head.contains(&0x1b);
     let (mut known_left, mut others_left) = (limits.head_octets_max, limits.head_octets_max / 4);
@@ -92,22 +95,22 @@ pub(super) fn read(head: &[u8], limits: &NormaliseLimits, defects: &mut Vec<Defe
         }
         *left -= value.len() + name.len();
         *count += 1;
-        all.push(Header { name, value: in_unicode(&unfold(value), charset.as_deref(), has_escapes, defects) });
+        all.push(Header { name, value: in_unicode(unfold(value), || charset.as_deref(), has_escapes, defects) });
     }
     Fields { all, authentication_results }
 }
 
 /// RFC 6532 allows UTF-8; other octets, and the escapes of ISO-2022-JP, are read as the body's charset says, else by their look.
-fn in_unicode(value: &[u8], charset: Option<&str>, has_escapes: bool, defects: &mut Vec<Defect>) -> String {
-    if let Ok(text) = std::str::from_utf8(value)
-        && !(has_escapes && text.contains("\x1b$"))
-    {
-        return text.to_owned();
-    }
+fn in_unicode<'c>(value: Vec<u8>, charset: impl FnOnce() -> Option<&'c str>, has_escapes: bool, defects: &mut Vec<Defect>) -> String {
+    let value = match String::from_utf8(value) {
+        Ok(text) if !(has_escapes && text.contains("\x1b$")) => return text,
+        Ok(text) => text.into_bytes(),
+        Err(wrong) => wrong.into_bytes(),
+    };
     flag(defects, "8bit_header", "has octets in its header that are not UTF-8");
-    let value = &with_escaped_words(value);
-    match charset {
-        Some(label) if !label.eq_ignore_ascii_case("utf-8") && !label.eq_ignore_ascii_case("us-ascii") => text(value, charset).0,
+    let value = &with_escaped_words(&value);
+    match charset() {
+        Some(label) if !label.eq_ignore_ascii_case("utf-8") && !label.eq_ignore_ascii_case("us-ascii") => text(value, Some(label)).0,
         _ => guessed(value).0,
     }
 }
@@ -148,11 +151,34 @@ fn q_word(octets: &[u8]) -> Option<usize> {
     Some(2 + charset + 3 + end + 2)
 }
 
-/// One value, read by mail-parser as the field's name demands.
-pub(super) fn with_value<T>(name: &str, value: &str, read: impl FnOnce(&HeaderValue<'_>) -> T) -> Option<T> {
-    let line = format!("{name}: {}\n\n", joined(value).replace(['\r', '\n'], " "));
-    let message = MessageParser::new().parse_headers(line.as_bytes())?;
-    message.headers().first().map(|header| read(&header.value))
+/// What a field's value is made of.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Text,
+    Date,
+    Addresses,
+    /// A word and its parameters, as in Content-Type.
+    Parameters,
+}
+
+/// One value, read by mail-parser as a field of its kind.
+pub(super) fn with_value<T>(kind: Kind, value: &str, read: impl FnOnce(&HeaderValue<'_>) -> T) -> T {
+    /// Its parsers take the place 0 for none, and know the end of a field by what follows.
+    const NAME: &str = "Name:";
+    let value = joined(value);
+    let mut line = Vec::with_capacity(NAME.len() + 1 + value.len() + 2);
+    line.extend_from_slice(NAME.as_bytes());
+    line.push(b' ');
+    line.extend(value.bytes().map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }));
+    line.extend_from_slice(b"\n\n");
+    let mut stream = MessageStream::new(&line);
+    stream.skip_bytes(NAME.len());
+    read(&match kind {
+        Kind::Text => stream.parse_unstructured(),
+        Kind::Date => stream.parse_date(),
+        Kind::Addresses => stream.parse_address(),
+        Kind::Parameters => stream.parse_content_type(),
+    })
 }
 
 /// The first Subject on one line.
@@ -162,7 +188,7 @@ pub(super) fn subject(fields: &Fields) -> String {
 
 /// Free text with its encoded words decoded, on one line (RFC 2047; after decoding no control character stays).
 pub(super) fn unstructured(value: &str) -> String {
-    let decoded = with_value("Subject", value, |v| v.as_text().map(str::to_owned)).flatten();
+    let decoded = with_value(Kind::Text, value, |v| v.as_text().map(str::to_owned));
     one_line(decoded.as_deref().unwrap_or_default(), SUBJECT_OCTETS_MAX)
 }
 
@@ -172,13 +198,13 @@ pub(super) fn sent_at(fields: &Fields, defects: &mut Vec<Defect>) -> Option<Time
         flag(defects, "no_date", "has no Date");
         return None;
     };
-    let seconds = with_value("Date", value, |v| {
+    let seconds = with_value(Kind::Date, value, |v| {
         let mut date = v.as_datetime().copied()?;
         // A leap second (RFC 5322 section 3.3) is a time, and one that cannot be told from the one before.
         date.second = date.second.min(if date.second == 60 { 59 } else { u8::MAX });
         date.is_valid().then(|| date.to_timestamp())
     });
-    let at = seconds.flatten().and_then(|s| Timestamp::from_second(s).ok());
+    let at = seconds.and_then(|s| Timestamp::from_second(s).ok());
     if at.is_none() {
         flag(defects, "bad_date", "has a Date that cannot be read");
     }
@@ -233,7 +259,7 @@ pub(super) fn contacts(fields: &Fields, names: &[&str]) -> Vec<Contact> {
     let mut found: Vec<Contact> = Vec::new();
     let mut seen = std::collections::HashSet::new();
     for value in names.iter().flat_map(|name| fields.all(name)) {
-        with_value("To", value, |parsed| {
+        with_value(Kind::Addresses, value, |parsed| {
             let Some(address) = parsed.as_address() else { return };
             for entry in address.iter() {
                 let Some(address) = entry.address().and_then(|a| usable(a, value)) else { continue };
@@ -300,14 +326,14 @@ pub(in crate::mail) fn mailbox_of(value: &str) -> Option<Contact> {
 
 /// The display name beside the address, as far as it can be told.
 fn name_of(value: &str, address: &EmailAddress) -> String {
-    let written = with_value("From", value, |parsed| match parsed.as_address() {
+    let written = with_value(Kind::Addresses, value, |parsed| match parsed.as_address() {
         Some(Address::List(list)) => list
             .iter()
             .find(|a| a.address().and_then(|a| EmailAddress::parse(a).ok()).as_ref() == Some(address))
             .and_then(|a| a.name().map(str::to_owned)),
         Some(Address::Group(_)) | None => None,
     });
-    one_line(&written.flatten().unwrap_or_default(), NAME_OCTETS_MAX)
+    one_line(&written.unwrap_or_default(), NAME_OCTETS_MAX)
 }
 
 /// Reads a From value strictly (RFC 5322 section 3.4): exactly one mailbox, no group, no route, nothing encoded or quoted
@@ -473,7 +499,7 @@ mod tests {
             (b"=?iso-8859-1?q?\xfc", None, "=?iso-8859-1?q?ü", "a word that does not end is none"),
             (b"=?=?=?x?b?\xfc?=", None, "=?=?=?x?b?ü?=", "base64 has no such octets"),
         ] {
-            assert_eq!(in_unicode(value, charset, false, &mut Vec::new()), expect, "{why}");
+            assert_eq!(in_unicode(value.to_vec(), || charset, false, &mut Vec::new()), expect, "{why}");
         }
         let mail = b"From: a@x.example\nSubject: =?iso-8859-1?Q?Fr\xf6sche?=\nContent-Type: image/png; name=Fr\xf6sche.png\n\n";
         let parsed = super::super::normalise(mail, &NormaliseLimits::default());

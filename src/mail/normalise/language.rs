@@ -127,10 +127,12 @@ impl Word {
     const OCTETS_MAX: usize = 16;
 
     fn push(&mut self, c: char) {
-        for octet in c.encode_utf8(&mut [0; 4]).bytes() {
-            self.octets = self.octets << 8 | u128::from(octet);
-            self.len += 1;
-        }
+        c.encode_utf8(&mut [0; 4]).bytes().for_each(|octet| self.push_octet(octet));
+    }
+
+    fn push_octet(&mut self, octet: u8) {
+        self.octets = self.octets << 8 | u128::from(octet);
+        self.len += 1;
     }
 }
 
@@ -185,15 +187,27 @@ impl SmallWords {
         }
         let mut seen = [false; SLOTS];
         let mut word = Word::default();
-        let mut lower = |c: char| {
-            if c.is_alphanumeric() || c == '\'' {
-                word.push(c);
-            } else {
-                this.count(std::mem::take(&mut word), &mut seen);
+        let mut rest = text;
+        while let Some(&octet) = rest.as_bytes().first() {
+            if octet.is_ascii() {
+                // Most letters, in lower case: 0x20 sets capitals apart, and digits and the apostrophe have it as well.
+                if octet.is_ascii_alphanumeric() || octet == b'\'' {
+                    word.push_octet(octet | 0x20);
+                } else {
+                    this.count(std::mem::take(&mut word), &mut seen);
+                }
+                rest = &rest[1..];
+                continue;
             }
-        };
-        for c in text.chars() {
-            if c.is_ascii() { lower(c.to_ascii_lowercase()) } else { c.to_lowercase().for_each(&mut lower) }
+            let mut chars = rest.chars();
+            for c in chars.next().into_iter().flat_map(char::to_lowercase) {
+                if c.is_alphanumeric() || c == '\'' {
+                    word.push(c);
+                } else {
+                    this.count(std::mem::take(&mut word), &mut seen);
+                }
+            }
+            rest = chars.as_str();
         }
         this.count(word, &mut seen);
         this.counts.sort_by_key(|count| std::cmp::Reverse(count.found));

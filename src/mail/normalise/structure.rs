@@ -4,6 +4,7 @@
 //! line). What is missing is supplied: an outer boundary closes the inner parts, the end of the octets closes all.
 
 use super::NormaliseLimits;
+use super::about::About;
 use std::ops::Range;
 
 /// A header field: its name as written and its value, still folded.
@@ -19,6 +20,8 @@ pub(super) struct Part {
     pub head: Range<usize>,
     pub body: Range<usize>,
     pub media: Media,
+    /// All that its header says.
+    pub about: About,
     pub children: Vec<usize>,
     /// Whether it is a multipart with a boundary of its own.
     pub is_multipart: bool,
@@ -94,12 +97,15 @@ pub(in crate::mail) fn fields(head: &[u8]) -> impl Iterator<Item = RawField<'_>>
 /// The name in front of the colon (RFC 5322 section 2.2: printable ASCII), and where the colon stands.
 fn field_name(line: &[u8]) -> Option<(&str, usize)> {
     const NAME_OCTETS_MAX: usize = 100;
-    let colon = line.iter().take(NAME_OCTETS_MAX).position(|&b| b == b':')?;
-    let name = line[..colon].trim_ascii_end();
-    if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
+    let look = &line[..line.len().min(NAME_OCTETS_MAX)];
+    let length = look.iter().position(|&b| b == b':' || !b.is_ascii_graphic())?;
+    let (name, behind) = look.split_at(length);
+    // Blanks may stand before the colon (RFC 5322 section 4.5).
+    let blanks = behind.iter().position(|b| !b.is_ascii_whitespace())?;
+    if name.is_empty() || behind[blanks] != b':' {
         return None;
     }
-    Some((std::str::from_utf8(name).ok()?, colon))
+    Some((std::str::from_utf8(name).ok()?, length + blanks))
 }
 
 /// A value on one line: line ends are taken out, white space around it is cut; a lone CR becomes a space.
@@ -131,11 +137,11 @@ struct Open {
     boundary: Vec<u8>,
 }
 
-/// Reads the structure of a whole mail. `media` reads a header block's Content-Type.
-pub(super) fn tree(octets: &[u8], head: Range<usize>, limits: &NormaliseLimits, media: impl Fn(&[u8]) -> Media) -> Tree {
+/// Reads the structure of a whole mail.
+pub(super) fn tree(octets: &[u8], head: Range<usize>, limits: &NormaliseLimits) -> Tree {
     let body_start = line_at(octets, head.end).1.min(octets.len());
     let mut reader =
-        Reader { octets, limits, media, open: Vec::new(), tree: Tree { parts: Vec::new(), left_out: 0, too_deep: false, no_parts: false } };
+        Reader { octets, limits, open: Vec::new(), tree: Tree { parts: Vec::new(), left_out: 0, too_deep: false, no_parts: false } };
     reader.tree.parts.push(new_part(head));
     let mut place = reader.end_of_head(0, body_start);
     let mut at = body_start;
@@ -156,18 +162,25 @@ pub(super) fn tree(octets: &[u8], head: Range<usize>, limits: &NormaliseLimits, 
 }
 
 fn new_part(head: Range<usize>) -> Part {
-    Part { body: head.end..head.end, head, media: Media::default(), children: Vec::new(), is_multipart: false, cut: false }
+    Part {
+        body: head.end..head.end,
+        head,
+        media: Media::default(),
+        about: About::default(),
+        children: Vec::new(),
+        is_multipart: false,
+        cut: false,
+    }
 }
 
-struct Reader<'a, F> {
+struct Reader<'a> {
     octets: &'a [u8],
     limits: &'a NormaliseLimits,
-    media: F,
     open: Vec<Open>,
     tree: Tree,
 }
 
-impl<F: Fn(&[u8]) -> Media> Reader<'_, F> {
+impl Reader<'_> {
     /// Which open multipart this line is a boundary of, innermost first, and whether it closes it.
     fn boundary(&self, line: &[u8]) -> Option<(usize, bool)> {
         let text = line.strip_prefix(b"--")?.trim_ascii_end();
@@ -185,7 +198,8 @@ impl<F: Fn(&[u8]) -> Media> Reader<'_, F> {
     fn end_of_head(&mut self, part: usize, body_start: usize) -> Place {
         let head = self.tree.parts[part].head.clone();
         let head = &self.octets[head.start..head.end.min(head.start + self.limits.part_head_octets_max)];
-        let mut media = (self.media)(head);
+        let about = About::of(head);
+        let mut media = Media { name: about.media_type.clone(), boundary: about.boundary.clone() };
         // RFC 2046 section 5.1.5: in a digest a part without a type is a mail.
         let is_in_digest = self.open.last().is_some_and(|open| self.tree.parts[open.part].media.name == "multipart/digest");
         if media.name.is_empty() && is_in_digest {
@@ -194,7 +208,7 @@ impl<F: Fn(&[u8]) -> Media> Reader<'_, F> {
         let is_multipart = media.name.starts_with("multipart/");
         let boundary = media.boundary.clone().filter(|b| is_multipart && !b.is_empty());
         let node = &mut self.tree.parts[part];
-        node.media = media;
+        (node.media, node.about) = (media, about);
         node.body = body_start..self.octets.len();
         match boundary {
             Some(boundary) if self.open.len() < self.limits.depth_max => {

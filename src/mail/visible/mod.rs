@@ -11,11 +11,10 @@ mod phrases;
 pub use answered::{COMPARED_OCTETS_MIN, compared};
 
 use crate::domain::message::{Span, SpanKind};
-use std::collections::HashSet;
 use std::sync::LazyLock;
 
 pub(in crate::mail) use phrases::Heading;
-use phrases::{CLOSINGS, FORWARDED, HEADINGS, OPENERS, ORIGINAL, SENT_FROM, SENT_FROM_MORE, WROTE};
+use phrases::{Begins, CLOSINGS, FORWARDED, HEADINGS, OPENERS, ORIGINAL, SENT_FROM, SENT_FROM_MORE, WROTE};
 
 /// With this a line begins under which a brief stands: the part of a notification that only agents may read.
 pub const BRIEF_MARK: &str = "— guichet #";
@@ -42,6 +41,7 @@ enum Doubt {
 #[derive(Clone, Copy)]
 struct Line<'a> {
     text: &'a str,
+    is_blank: bool,
     start: usize,
     end: usize,
     may_end_attribution: bool,
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
         for line in text.split_inclusive('\n') {
             let end = start + line.len();
             let text = line.trim_end_matches(['\n', '\r']);
-            lines.push(Line { text, start, end, may_end_attribution: may_end_attribution(text) });
+            lines.push(Line { text, is_blank: text.trim_start().is_empty(), start, end, may_end_attribution: may_end_attribution(text) });
             start = end;
         }
         let kinds = vec![SpanKind::New; lines.len()];
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
         if !lines.last().is_some_and(|last| last.may_end_attribution) {
             return false;
         }
-        if lines.iter().any(|l| l.text.trim().is_empty()) || lines.iter().map(|l| l.text.len()).sum::<usize>() > OCTETS_MAX {
+        if lines.iter().any(|l| l.is_blank) || lines.iter().map(|l| l.text.len()).sum::<usize>() > OCTETS_MAX {
             return false;
         }
         // What is quoted below is not a part of the line.
@@ -250,19 +250,20 @@ impl<'a> Reader<'a> {
     fn signature(&self, at: usize, to_quote: usize, has_words_above: bool) -> Option<usize> {
         /// A signature that is delimited carelessly is short.
         const CARELESS_LINES_MAX: usize = 12;
-        let line = self.lines[at].text;
+        let Line { text: line, is_blank: false, .. } = self.lines[at] else { return None };
+        let trimmed = line.trim();
         // RFC 3676 section 4.3; white space at line ends is lost on the way, and in agents' mail counts as lost.
         if line == "-- " || (line.trim_end() == "--" && self.doubt == Doubt::Cut) {
             return Some(to_quote);
         }
-        let is_careless = matches!(line.trim(), "--" | "__" | "___") || (line.trim().len() >= 10 && line.trim().bytes().all(|b| b == b'_'));
+        let is_careless = matches!(trimmed, "--" | "__" | "___") || (trimmed.len() >= 10 && trimmed.bytes().all(|b| b == b'_'));
         if is_careless && has_words_above && to_quote <= CARELESS_LINES_MAX {
             return Some(to_quote);
         }
-        if self.doubt == Doubt::Keep && has_words_above && is_closing(line) && self.is_name_only(at + 1, to_quote) {
+        if self.doubt == Doubt::Keep && has_words_above && is_closing(trimmed) && self.is_name_only(at + 1, to_quote) {
             return Some(to_quote);
         }
-        if is_sent_from(line) {
+        if is_sent_from(trimmed) {
             return Some(if self.doubt == Doubt::Cut { to_quote } else { 1 });
         }
         None
@@ -316,7 +317,7 @@ impl<'a> Reader<'a> {
     }
 
     fn is_blank(&self, at: usize) -> bool {
-        self.lines[at].text.trim().is_empty()
+        self.lines[at].is_blank
     }
 
     fn is_quoted(&self, at: usize) -> bool {
@@ -360,6 +361,7 @@ pub(in crate::mail) fn is_rule(text: &str) -> bool {
 pub(in crate::mail) fn heading(text: &str) -> Option<Heading> {
     const NAME_OCTETS_MAX: usize = 40;
     let text = text.trim_start_matches(['*', ' ', '\t', '|', '\u{a0}']);
+    memchr::memchr2(b':', "：".as_bytes()[0], text.as_bytes().get(..=NAME_OCTETS_MAX).unwrap_or(text.as_bytes()))?;
     let (colon, _) = text.char_indices().take_while(|(at, _)| *at <= NAME_OCTETS_MAX).find(|(_, c)| matches!(c, ':' | '：'))?;
     let name = text[..colon].trim_end_matches(['*', ' ', '\u{a0}']).to_lowercase();
     HEADINGS.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(heading, _)| *heading)
@@ -368,15 +370,30 @@ pub(in crate::mail) fn heading(text: &str) -> Option<Heading> {
 /// Whether an attribution can end with this line: with a colon, or with the last word of one that says "wrote". Few lines do, so
 /// that the rest need not be looked at more closely.
 fn may_end_attribution(line: &str) -> bool {
-    static LAST_WORDS: LazyLock<HashSet<&str>> =
+    static LAST_WORDS: LazyLock<Vec<&str>> =
         LazyLock::new(|| WROTE.iter().filter_map(|verb| verb.rsplit([' ', '\u{a0}']).next()).collect());
+    static LAST_OCTETS: LazyLock<[bool; 256]> = LazyLock::new(|| {
+        let mut octets = [false; 256];
+        for last in LAST_WORDS.iter().filter_map(|word| word.bytes().last()) {
+            octets[usize::from(last)] = true;
+            octets[usize::from(last.to_ascii_uppercase())] = true;
+        }
+        octets[0x80..].fill(true);
+        octets
+    });
     let line = line.trim_end().trim_end_matches(['-', ' ', '*', '\u{a0}']);
     // "napisał(a)"
     if line.ends_with([':', ')']) {
         return true;
     }
+    if !line.bytes().last().is_some_and(|octet| LAST_OCTETS[usize::from(octet)]) {
+        return false;
+    }
     let last = line.rsplit([' ', '>', ')', '"', '\u{a0}', ',', '\t']).next().unwrap_or(line);
-    LAST_WORDS.contains(last.to_lowercase().as_str())
+    if last.is_ascii() {
+        return LAST_WORDS.iter().any(|word| word.eq_ignore_ascii_case(last));
+    }
+    LAST_WORDS.contains(&last.to_lowercase().as_str())
 }
 
 /// "On … wrote:", or a date and an address in front of a colon.
@@ -452,17 +469,21 @@ fn is_postscript(text: &str) -> bool {
 }
 
 /// "Kind regards," in a line of its own.
-fn is_closing(line: &str) -> bool {
+fn is_closing(text: &str) -> bool {
     const OCTETS_MAX: usize = 60;
-    let text = line.trim();
-    text.len() <= OCTETS_MAX && CLOSINGS.contains(&text.trim_end_matches([',', '.', '!']).to_lowercase().as_str())
+    static BEGINS: LazyLock<Begins> = LazyLock::new(|| Begins::of(&CLOSINGS));
+    text.len() <= OCTETS_MAX && BEGINS.may_fit(text) && CLOSINGS.contains(&text.trim_end_matches([',', '.', '!']).to_lowercase().as_str())
 }
 
+/// Of lines that end with another word of it.
+const MEINEM: &str = "von meinem";
+
 /// "Sent from my …" in a line of its own.
-fn is_sent_from(line: &str) -> bool {
+fn is_sent_from(text: &str) -> bool {
     const OCTETS_MAX: usize = 120;
-    let text = line.trim().trim_start_matches(['*', '_', '-', '—', '[', '(', ' ']);
-    if text.is_empty() || text.len() > OCTETS_MAX {
+    static BEGINS: LazyLock<Begins> = LazyLock::new(|| Begins::of(&SENT_FROM).and(&SENT_FROM_MORE).and(&[MEINEM]));
+    let text = text.trim_start_matches(['*', '_', '-', '—', '[', '(', ' ']);
+    if text.is_empty() || text.len() > OCTETS_MAX || !BEGINS.may_fit(text) {
         return false;
     }
     // One short sentence: a longer one says something.
@@ -470,7 +491,7 @@ fn is_sent_from(line: &str) -> bool {
         return false;
     }
     let lower = text.to_lowercase();
-    SENT_FROM.iter().chain(&SENT_FROM_MORE).any(|p| lower.starts_with(p)) || lower.ends_with("gesendet") && lower.starts_with("von meinem")
+    SENT_FROM.iter().chain(&SENT_FROM_MORE).any(|p| lower.starts_with(p)) || lower.ends_with("gesendet") && lower.starts_with(MEINEM)
 }
 
 #[cfg(test)]

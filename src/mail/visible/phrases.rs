@@ -379,3 +379,35 @@ pub(super) const CLOSINGS: [&str; 44] = [
     "z poważaniem",
     "с уважением",
 ];
+
+/// With which two letters phrases begin: most lines are none of them, which this tells without a copy in lower case.
+pub(super) struct Begins([u128; 128]);
+
+impl Begins {
+    /// Of phrases in lower case.
+    pub(super) fn of(phrases: &[&str]) -> Self {
+        Self([0; 128]).and(phrases)
+    }
+
+    /// And of these.
+    pub(super) fn and(mut self, phrases: &[&str]) -> Self {
+        for phrase in phrases {
+            // Those that begin otherwise fit no text that begins with two letters of ASCII.
+            if let [first @ 0..=0x7f, second @ 0..=0x7f, ..] = *phrase.as_bytes() {
+                self.0[usize::from(first)] |= 1 << second;
+            }
+        }
+        self
+    }
+
+    /// Whether one of the phrases may stand at the start of a text, in any case.
+    pub(super) fn may_fit(&self, text: &str) -> bool {
+        match *text.as_bytes() {
+            [first @ 0..=0x7f, second @ 0..=0x7f, ..] => {
+                self.0[usize::from(first.to_ascii_lowercase())] & (1 << second.to_ascii_lowercase()) != 0
+            }
+            [] | [0..=0x7f] => false,
+            [..] => true,
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! What a change becomes: checked against what is visible, then rows, all of them or none.
 
 mod origin;
+mod workload;
 
 use super::engine::Engine;
 use super::keys::{self, Key, Kind, NEVER_MS};
@@ -80,6 +81,7 @@ impl Applier {
         for ticket in &change.tickets {
             self.put_ticket(change, ticket, stored.get(&ticket.number), &mut rows)?;
         }
+        self.put_workload(change, &stored, &mut rows)?;
         self.put_messages(change, &stored, &mut rows)?;
         self.put_outbox(change, &mut rows)?;
         if let Some((id, at)) = change.bounced {

@@ -24,6 +24,8 @@
 //! | `Q` | id | where that message landed when it was released |
 //! | `r` | ticket, seq | by which routes that message came, and whether all of it did |
 //! | `R` | id | the same of a quarantined message |
+//! | `l` | agent | how many tickets he has to do something about |
+//! | `n` | hash of a team, agent | his last turn there |
 //! | `b` | blob | its place in the packs |
 
 use crate::domain::address::EmailAddress;
@@ -57,11 +59,13 @@ pub(in crate::store) enum Kind {
     Released = b'Q',
     Origin = b'r',
     QuarantineOrigin = b'R',
+    Load = b'l',
+    Turn = b'n',
     Blob = b'b',
 }
 
 impl Kind {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 24] = [
         Self::Meta,
         Self::Ticket,
         Self::Message,
@@ -83,6 +87,8 @@ impl Kind {
         Self::Released,
         Self::Origin,
         Self::QuarantineOrigin,
+        Self::Load,
+        Self::Turn,
         Self::Blob,
     ];
 
@@ -262,6 +268,15 @@ pub(in crate::store) fn origin(landing: Landing) -> Key {
     }
 }
 
+/// Of an agent by [`crate::domain::assign::key`].
+pub(in crate::store) fn load(agent: &str) -> Key {
+    Key::of(Kind::Load).octets(agent.as_bytes())
+}
+
+pub(in crate::store) fn turn(team: &str, agent: &str) -> Key {
+    Key::of(Kind::Turn).hash(team).octets(agent.as_bytes())
+}
+
 pub(in crate::store) fn blob(id: BlobId) -> Key {
     Key::of(Kind::Blob).octets(&id.0)
 }
@@ -319,6 +334,11 @@ pub(in crate::store) fn read_outbox_due(key: &[u8]) -> Option<(i64, OutboxId)> {
     let mut parts = Parts::of(key);
     let read = (parts.millisecond()?, parts.outbox_id()?);
     parts.end().map(|()| read)
+}
+
+/// Reads the agent of an `l` key.
+pub(in crate::store) fn read_load(key: &[u8]) -> Option<String> {
+    String::from_utf8(key.get(1..)?.to_vec()).ok()
 }
 
 /// Reads the number at the end of an `i` or `p` key.

@@ -9,7 +9,7 @@
 
 use super::engine::{Engine, panic_text};
 use super::keys;
-use super::record::{self, CounterRecord, Decoded, Encoded, Encoder, IndexedRecord, Record};
+use super::record::{self, CounterRecord, Decoded, Encoded, Encoder, IndexedRecord, LoadRecord, Record};
 use crate::store::OpenOptions;
 use crate::store::blobs::{Blobs, Mark, pack_numbers, sync_directory};
 use crate::store::fault::{OpenFault, StoreFault};
@@ -19,8 +19,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// The layout of keys and files that this program writes.
-pub(in crate::store) const LAYOUT: u32 = 1;
+/// The layout of keys and files that this program writes. A program that knows only an older one must not write to a newer store:
+/// - 1: the first.
+/// - 2: counts of what agents have to do, which go with every change of a ticket.
+pub(in crate::store) const LAYOUT: u32 = 2;
 /// Names of the counters.
 pub(in crate::store) const META_LAYOUT: &str = "layout";
 pub(in crate::store) const META_QUARANTINE: &str = "quarantine";
@@ -39,12 +41,16 @@ pub(in crate::store) fn open(dir: &Path, options: &OpenOptions) -> Result<Engine
     }
     let lock = lock(&dir.join("lock"))?;
     let db = probe(&tree, options)?;
-    check_layout(&db, &packs)?;
+    let layout = check_layout(&db, &packs)?;
     let mark = read::<IndexedRecord>(&db, META_INDEXED)?.map_or_else(Mark::default, |at| Mark { pack: at.pack, offset: at.offset });
     let blobs = Blobs::open(&packs, mark, options.fault_plan.clone())?;
     let engine =
         Engine::new(db, blobs, &tree, lock, options.fault_plan.clone()).map_err(|fault| OpenFault::io("the engine's log", fault))?;
     sync_directory(dir).map_err(|fault| OpenFault::io("syncing the state directory", fault))?;
+    if layout < LAYOUT {
+        migrate(&engine).map_err(refuse)?;
+        tracing::info!(from = layout, to = LAYOUT, "the store has a new layout; an older guichet cannot open it any more");
+    }
     // A killed process may have left changes that only the page cache holds. From now on they count as known (P2), so
     // they must be durable (P1).
     engine.make_durable().map_err(refuse)?;
@@ -81,10 +87,11 @@ fn probe(dir: &Path, options: &OpenOptions) -> Result<Db, OpenFault> {
     }
 }
 
-fn check_layout(db: &Db, packs: &Path) -> Result<(), OpenFault> {
+/// The layout that the store has.
+fn check_layout(db: &Db, packs: &Path) -> Result<u32, OpenFault> {
     if let Some(CounterRecord(found)) = read(db, META_LAYOUT)? {
         return match u32::try_from(found) {
-            Ok(LAYOUT) => Ok(()),
+            Ok(known @ 1..=LAYOUT) => Ok(known),
             Ok(0) => Err(OpenFault::Damaged { detail: "its layout is 0, which was never written".to_owned() }),
             newer => Err(OpenFault::Newer { found: newer.unwrap_or(u32::MAX), known: LAYOUT }),
         };
@@ -94,10 +101,27 @@ fn check_layout(db: &Db, packs: &Path) -> Result<(), OpenFault> {
     if !db.is_empty() || !has_packs.is_empty() {
         return Err(OpenFault::Damaged { detail: "its records are gone".to_owned() });
     }
-    let layout = Encoder::new().map_err(|fault| OpenFault::io("zstd", fault))?.encode(&CounterRecord(LAYOUT.into())).map_err(refuse)?;
-    let (Encoded::Value(value) | Encoded::Spill(value)) = layout;
+    let mut encoder = Encoder::new().map_err(|fault| OpenFault::io("zstd", fault))?;
+    let value = value(&mut encoder, &CounterRecord(LAYOUT.into())).map_err(refuse)?;
     db.insert(keys::meta(META_LAYOUT), value).map_err(|fault| OpenFault::Damaged { detail: fault.to_string() })?;
-    Ok(())
+    Ok(LAYOUT)
+}
+
+/// From layout 1 to 2, in one batch with the layout's number: all of it or none survives a kill.
+fn migrate(engine: &Engine) -> Result<(), StoreFault> {
+    let mut encoder = Encoder::new().map_err(|fault| StoreFault::io("zstd", &fault))?;
+    let mut batch = ::sled::Batch::default();
+    for (agent, load) in engine.count_loads()? {
+        batch.insert(keys::load(&agent), value(&mut encoder, &LoadRecord::from(load))?);
+    }
+    batch.insert(keys::meta(META_LAYOUT), value(&mut encoder, &CounterRecord(LAYOUT.into()))?);
+    engine.apply(batch)
+}
+
+/// A record that is short enough for the tree.
+fn value<R: Record>(encoder: &mut Encoder, record: &R) -> Result<Vec<u8>, StoreFault> {
+    let (Encoded::Value(value) | Encoded::Spill(value)) = encoder.encode(record)?;
+    Ok(value)
 }
 
 fn read<R: Record>(db: &Db, name: &str) -> Result<Option<R>, OpenFault> {

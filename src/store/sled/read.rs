@@ -8,6 +8,7 @@ use super::record::{
     MessageRecord, OriginRecord, OutboxRecord, QuarantineRecord, Record, SessionRecord, TallyRecord, TicketRecord,
 };
 use crate::domain::address::EmailAddress;
+use crate::domain::assign::Workload;
 use crate::domain::bounce::Mark;
 use crate::domain::change::{AckTallies, ChatSession, Context, EarlierTicket, History, Landing, Need, Quarantined};
 use crate::domain::merge::living;
@@ -89,6 +90,8 @@ impl Engine {
             marks,
             answered,
             said,
+            // Asked for by itself, where it is needed.
+            workload: Workload::default(),
         })
     }
 
@@ -348,5 +351,6 @@ pub(in crate::store) fn bad_key(kind: &'static str) -> StoreFault {
 }
 
 fn earlier_ticket(ticket: Ticket) -> EarlierTicket {
-    EarlierTicket { number: ticket.number, status: ticket.status.word(), opened: ticket.opened, subject: ticket.subject }
+    let (status, opened) = (ticket.status.word(), ticket.opened);
+    EarlierTicket { number: ticket.number, status, opened, subject: ticket.subject, assignee: ticket.assignee }
 }

@@ -7,11 +7,13 @@ mod desk;
 mod message;
 mod outbox;
 mod ticket;
+mod workload;
 
 pub(in crate::store) use desk::DeskRecord;
 pub(in crate::store) use message::{LandingRecord, MessageRecord, OriginRecord, QuarantineRecord};
 pub(in crate::store) use outbox::{AttemptsRecord, OutboxRecord};
 pub(in crate::store) use ticket::{HistoryRecord, TicketRecord};
+pub(in crate::store) use workload::{LoadRecord, TurnRecord};
 
 use crate::domain::address::EmailAddress;
 use crate::domain::bounce::Mark;

@@ -5,7 +5,7 @@ use crate::domain::change::Landing;
 use crate::domain::message::TicketNumber;
 use crate::domain::outbound::OutboxId;
 use crate::store::sled::keys;
-use crate::store::sled::open::META_LAYOUT;
+use crate::store::sled::open::{LAYOUT, META_LAYOUT};
 use crate::store::sled::record::{CounterRecord, Encoded, Encoder, LandingRecord, Record};
 use crate::store::{OpenFault, OpenOptions, Store, StoreFault};
 use ::sled::Batch;
@@ -42,9 +42,9 @@ fn open_fault(dir: &Path) -> OpenFault {
 #[tokio::test]
 async fn a_newer_store_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    put(&open(dir.path()), keys::meta(META_LAYOUT), value(&CounterRecord(2)));
+    put(&open(dir.path()), keys::meta(META_LAYOUT), value(&CounterRecord(u64::from(LAYOUT) + 1)));
     let fault = open_fault(dir.path());
-    assert!(matches!(fault, OpenFault::Newer { found: 2, known: 1 }), "{fault}");
+    assert!(matches!(fault, OpenFault::Newer { found: 3, known: 2 }), "{fault}");
     assert!(fault.to_string().contains("run the guichet that wrote it"), "{fault}");
 }
 

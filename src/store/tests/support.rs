@@ -1,10 +1,13 @@
 //! What the tests put in, and what they ask of it afterwards.
 
 use crate::domain::address::{Contact, EmailAddress};
+use crate::domain::assign::Turn;
 use crate::domain::change::{Actor, Change, History, Landing};
 use crate::domain::message::{Arrival, Author, Body, Channel, Fingerprint, Language, Message, MessageId, Source, TicketNumber, Visibility};
 use crate::domain::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
+use crate::domain::sla;
 use crate::domain::sla::{Clock, ClockKind, ClockState};
+use crate::domain::tally::Tally;
 use crate::domain::ticket::{Priority, Requester, Status, Ticket};
 use crate::domain::verdict::Judgement;
 use crate::store::{OpenFault, OpenOptions, Outcome, Store};
@@ -46,6 +49,11 @@ pub(super) fn fingerprint(n: u64) -> Fingerprint {
 
 /// A ticket with its first message, due an hour after it was opened.
 pub(crate) fn ticket(n: u64) -> Ticket {
+    let ticket = bare_ticket(n);
+    Ticket { log: sla::log_of(&ticket.clocks), ..ticket }
+}
+
+fn bare_ticket(n: u64) -> Ticket {
     Ticket {
         number: TicketNumber(n),
         version: 0,
@@ -54,7 +62,7 @@ pub(crate) fn ticket(n: u64) -> Ticket {
         priority: Priority::Medium,
         tier: "standard".to_owned(),
         team: "billing".to_owned(),
-        assignee: None,
+        assignee: Some("Ben".to_owned()),
         channel: Channel::Mail,
         language: Language::parse("pt").unwrap(),
         requester: Requester { name: "Zé".to_owned(), address: Some(address("ze@customer.example")) },
@@ -70,6 +78,7 @@ pub(crate) fn ticket(n: u64) -> Ticket {
             armed: at(0),
             due: at(3_600_000 + i64::try_from(n).unwrap()),
             state: ClockState::Running { warn_at: None },
+            step: 0,
         }],
         messages: 1,
         outbox: 1,
@@ -81,6 +90,9 @@ pub(crate) fn ticket(n: u64) -> Ticket {
         split_off: None,
         moved: Vec::new(),
         apart: Vec::new(),
+        noted: Tally::default(),
+        log: Vec::new(),
+        policy: None,
     }
 }
 
@@ -159,6 +171,7 @@ pub(super) fn arrival(n: u64) -> Change {
         acked_unproven: Some("support".to_owned()),
         desk: None,
         undeliverable: false,
+        turn: Some(Turn { team: "billing".to_owned(), agent: "ben".to_owned(), n }),
     }
 }
 

@@ -9,7 +9,27 @@ use crate::domain::outbound::{Audience, Automatic, Delivery, Outbound, OutboxId,
 use crate::store::outbox::Attempts;
 use serde::{Deserialize, Serialize};
 
-twin!(PurposeRecord = Purpose { Ack, Answer, Notification, Held, Reply, Warning, Breach, Review, Alarm, Recovery, Digest, Question });
+twin!(
+    PurposeRecord = Purpose {
+        Ack,
+        Answer,
+        Notification,
+        Held,
+        Reply,
+        Warning,
+        Breach,
+        Review,
+        Alarm,
+        Recovery,
+        Digest,
+        Question,
+        Escalation,
+        Reminder,
+        Delay,
+        Nudge,
+        Checkin
+    }
+);
 twin!(AutomaticRecord = Automatic { Replied, Generated });
 twin!(DeliveryRecord = Delivery { Queued, Deferred, Uncertain, Sent, Bounced, Failed });
 

@@ -5,7 +5,8 @@ use crate::domain::change::{Actor, History, Landing, Quarantined};
 use crate::domain::message::*;
 use crate::domain::ops::{DeskState, Silence};
 use crate::domain::outbound::*;
-use crate::domain::sla::{Clock, ClockKind, ClockState};
+use crate::domain::sla::{Clock, ClockKind, ClockState, Entry, Event};
+use crate::domain::tally::Tally;
 use crate::domain::ticket::{Merged, Participant, Priority, Requester, SplitOff, Status, ThirdParty, Ticket};
 use crate::domain::verdict::{Basis, Judgement, Verdict};
 use crate::store::outbox::Attempts;
@@ -80,7 +81,7 @@ fn clock() -> impl Strategy<Value = Clock> {
                 3 => ClockState::Met { at },
                 _ => ClockState::Breached { at },
             };
-            Clock { kind, calendar, armed, due, state }
+            Clock { kind, calendar, armed, due, state, step: 3 }
         },
     )
 }
@@ -129,6 +130,9 @@ fn ticket() -> impl Strategy<Value = Ticket> {
             split_off: e.3.map(|(from, messages)| SplitOff { from: TicketNumber(from), messages }),
             moved: e.4.into_iter().map(|(seq, to)| (seq, TicketNumber(to))).collect(),
             apart: e.5.into_iter().map(TicketNumber).collect(),
+            noted: Tally { last: 7, counts: vec![1, 2] },
+            log: vec![Entry { at: Timestamp::UNIX_EPOCH, kind: ClockKind::Update, event: Event::Carried { used: 7 } }],
+            policy: Some("gold".to_owned()),
         })
 }
 

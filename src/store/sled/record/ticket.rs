@@ -1,17 +1,34 @@
 //! The ticket and its history.
 
-use super::{Ms, Record, Unreadable, damaged, from_postcard, twin};
+use super::{Ms, Record, TallyRecord, Unreadable, damaged, from_postcard, twin};
 use crate::domain::address::EmailAddress;
 use crate::domain::change::{Actor, History};
 use crate::domain::message::{Channel, Language, MessageId, SessionId, TicketNumber};
-use crate::domain::sla::{Clock, ClockKind, ClockState};
+use crate::domain::sla::{self, Aim, Clock, ClockKind, ClockState, Entry, Event};
+use crate::domain::tally::Tally;
 use crate::domain::ticket::{Merged, Participant, Priority, Requester, SplitOff, Status, ThirdParty, Ticket};
 use crate::store::fault::StoreFault;
 use serde::{Deserialize, Serialize};
 
 twin!(ChannelRecord = Channel { Mail, Chat, Phone });
 twin!(PriorityRecord = Priority { Low, Medium, High, Critical });
-twin!(ClockKindRecord = ClockKind { FirstResponse, NextResponse, Resolution, Promise, Snooze, AutoClose, Review });
+twin!(
+    ClockKindRecord = ClockKind {
+        FirstResponse,
+        NextResponse,
+        Resolution,
+        Promise,
+        Snooze,
+        AutoClose,
+        Review,
+        Update,
+        Escalation,
+        Delay,
+        Reminder,
+        Nudge,
+        Checkin
+    }
+);
 
 /// A [`Ticket`]; its number is the key. First as it was before tickets could be merged and split.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,6 +41,95 @@ pub(in crate::store) struct TicketRecord {
     split_off: Option<(u64, Vec<u32>)>,
     moved: Vec<(u32, u64)>,
     apart: Vec<u64>,
+    noted: TallyRecord,
+    log: Vec<EntryRecord>,
+    /// Of each clock.
+    steps: Vec<u8>,
+    policy: Option<String>,
+}
+
+/// A line of the log of clocks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct EntryRecord {
+    at: Ms,
+    kind: ClockKindRecord,
+    event: EventRecord,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum EventRecord {
+    Armed { aim: AimRecord, warn: u16, step: u8 },
+    Retargeted { aim: AimRecord, warn: u16 },
+    Paused,
+    Resumed,
+    Met,
+    Warned,
+    Breached,
+    Cancelled,
+    Carried { used: i64 },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum AimRecord {
+    Within { seconds: i64, calendar: String },
+    At { until: Ms, calendar: String },
+}
+
+impl From<&Aim> for AimRecord {
+    fn from(aim: &Aim) -> Self {
+        match aim {
+            Aim::Within { seconds, calendar } => Self::Within { seconds: *seconds, calendar: calendar.clone() },
+            Aim::At { until, calendar } => Self::At { until: (*until).into(), calendar: calendar.clone() },
+        }
+    }
+}
+
+impl TryFrom<AimRecord> for Aim {
+    type Error = Unreadable;
+
+    fn try_from(record: AimRecord) -> Result<Self, Unreadable> {
+        Ok(match record {
+            AimRecord::Within { seconds, calendar } => Self::Within { seconds, calendar },
+            AimRecord::At { until, calendar } => Self::At { until: until.try_into()?, calendar },
+        })
+    }
+}
+
+impl From<&Entry> for EntryRecord {
+    fn from(entry: &Entry) -> Self {
+        let Entry { at, kind, event } = entry;
+        let event = match event {
+            Event::Armed { aim, warn, step } => EventRecord::Armed { aim: aim.into(), warn: *warn, step: *step },
+            Event::Retargeted { aim, warn } => EventRecord::Retargeted { aim: aim.into(), warn: *warn },
+            Event::Paused => EventRecord::Paused,
+            Event::Resumed => EventRecord::Resumed,
+            Event::Met => EventRecord::Met,
+            Event::Warned => EventRecord::Warned,
+            Event::Breached => EventRecord::Breached,
+            Event::Cancelled => EventRecord::Cancelled,
+            Event::Carried { used } => EventRecord::Carried { used: *used },
+        };
+        Self { at: (*at).into(), kind: (*kind).into(), event }
+    }
+}
+
+impl TryFrom<EntryRecord> for Entry {
+    type Error = Unreadable;
+
+    fn try_from(record: EntryRecord) -> Result<Self, Unreadable> {
+        let event = match record.event {
+            EventRecord::Armed { aim, warn, step } => Event::Armed { aim: aim.try_into()?, warn, step },
+            EventRecord::Retargeted { aim, warn } => Event::Retargeted { aim: aim.try_into()?, warn },
+            EventRecord::Paused => Event::Paused,
+            EventRecord::Resumed => Event::Resumed,
+            EventRecord::Met => Event::Met,
+            EventRecord::Warned => Event::Warned,
+            EventRecord::Breached => Event::Breached,
+            EventRecord::Cancelled => Event::Cancelled,
+            EventRecord::Carried { used } => Event::Carried { used },
+        };
+        Ok(Self { at: record.at.try_into()?, kind: record.kind.into(), event })
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,6 +173,10 @@ impl Record for TicketRecord {
             split_off: None,
             moved: Vec::new(),
             apart: Vec::new(),
+            noted: (&Tally::default()).into(),
+            log: Vec::new(),
+            steps: Vec::new(),
+            policy: None,
         })
     }
 }
@@ -103,6 +213,9 @@ impl From<&Ticket> for TicketRecord {
             split_off,
             moved,
             apart,
+            noted,
+            log,
+            policy,
         } = ticket;
         Self {
             first: TicketRecordV1 {
@@ -134,6 +247,10 @@ impl From<&Ticket> for TicketRecord {
             split_off: split_off.as_ref().map(|SplitOff { from, messages }| (from.0, messages.clone())),
             moved: moved.iter().map(|(seq, number)| (*seq, number.0)).collect(),
             apart: apart.iter().map(|number| number.0).collect(),
+            noted: noted.into(),
+            log: log.iter().map(EntryRecord::from).collect(),
+            steps: clocks.iter().map(|clock| clock.step).collect(),
+            policy: policy.clone(),
         }
     }
 }
@@ -147,6 +264,15 @@ impl TicketRecord {
 
     pub(in crate::store) fn ticket(self, number: TicketNumber) -> Result<Ticket, Unreadable> {
         let first = self.first;
+        let mut clocks = first.clocks.into_iter().map(Clock::try_from).collect::<Result<Vec<_>, _>>()?;
+        for (clock, step) in clocks.iter_mut().zip(self.steps) {
+            clock.step = step;
+        }
+        let mut log = self.log.into_iter().map(Entry::try_from).collect::<Result<Vec<_>, _>>()?;
+        if log.is_empty() {
+            // Of before there was one.
+            log = sla::log_of(&clocks);
+        }
         Ok(Ticket {
             number,
             version: first.version,
@@ -174,7 +300,7 @@ impl TicketRecord {
             session: first.session.map(SessionId),
             opened: first.opened.try_into()?,
             tags: first.tags.into_iter().collect(),
-            clocks: first.clocks.into_iter().map(Clock::try_from).collect::<Result<_, _>>()?,
+            clocks,
             messages: first.messages,
             outbox: first.outbox,
             history: first.history,
@@ -187,6 +313,9 @@ impl TicketRecord {
             split_off: self.split_off.map(|(from, messages)| SplitOff { from: TicketNumber(from), messages }),
             moved: self.moved.into_iter().map(|(seq, number)| (seq, TicketNumber(number))).collect(),
             apart: self.apart.into_iter().map(TicketNumber).collect(),
+            noted: self.noted.into(),
+            log,
+            policy: self.policy,
         })
     }
 }
@@ -257,7 +386,8 @@ enum ClockStateRecord {
 
 impl From<&Clock> for ClockRecord {
     fn from(clock: &Clock) -> Self {
-        let Clock { kind, calendar, armed, due, state } = clock;
+        // Its step is with the ticket.
+        let Clock { kind, calendar, armed, due, state, step: _ } = clock;
         Self {
             kind: (*kind).into(),
             calendar: calendar.clone(),
@@ -283,6 +413,7 @@ impl TryFrom<ClockRecord> for Clock {
             calendar: record.calendar,
             armed: record.armed.try_into()?,
             due: record.due.try_into()?,
+            step: 0,
             state: match record.state {
                 ClockStateRecord::Running { warn_at } => ClockState::Running { warn_at: warn_at.map(TryInto::try_into).transpose()? },
                 ClockStateRecord::Warned { at } => ClockState::Warned { at: at.try_into()? },

@@ -1,0 +1,152 @@
+//! What is said because time has passed.
+
+use super::{Voice, contact_of};
+use crate::domain::address::{Contact, EmailAddress};
+use crate::domain::change::{Actor, History};
+use crate::domain::message::Language;
+use crate::domain::outbound::{Audience, Automatic, Piece, Purpose};
+use crate::domain::sla::{Clock, ClockKind, ClockState};
+use crate::domain::template::Rendered;
+use crate::domain::ticket::Ticket;
+use jiff::Timestamp;
+
+impl Voice<'_> {
+    /// A clock is near its end, or has run out before anybody was warned.
+    pub fn warn_team(&mut self, ticket: &mut Ticket, kind: ClockKind, due: Timestamp) {
+        for (to, audience, language) in self.everybody(ticket) {
+            self.tell(ticket, Purpose::Warning, "warning", Some((kind, due)), to, audience, language);
+        }
+    }
+
+    /// Nothing else would move it.
+    pub fn remind_team(&mut self, ticket: &mut Ticket) {
+        self.tell_watchers(ticket, Purpose::Review, "review", None);
+    }
+
+    /// A clock has run out.
+    pub fn tell_manager(&mut self, ticket: &mut Ticket, kind: ClockKind, due: Timestamp) {
+        let Some(address) = self.policy.teams.get(self.team(ticket)).and_then(|t| t.manager.clone()) else {
+            return self.tell_watchers(ticket, Purpose::Breach, "breach", Some((kind, due)));
+        };
+        let (to, audience, language) = match self.policy.agent(&address) {
+            Some(agent) => (contact_of(agent), Audience::Agent(address), self.policy.language(agent.languages.iter().copied())),
+            None => (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([])),
+        };
+        self.tell(ticket, Purpose::Breach, "breach", Some((kind, due)), to, audience, language);
+    }
+
+    fn tell_watchers(&mut self, ticket: &mut Ticket, purpose: Purpose, template: &str, clock: Option<(ClockKind, Timestamp)>) {
+        for (to, audience, language) in self.watchers(ticket, None) {
+            self.tell(ticket, purpose, template, clock, to, audience, language);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one notice's parts, each of another kind")]
+    fn tell(
+        &mut self,
+        ticket: &mut Ticket,
+        purpose: Purpose,
+        template: &str,
+        clock: Option<(ClockKind, Timestamp)>,
+        to: Contact,
+        audience: Audience,
+        language: Language,
+    ) {
+        let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
+        let mut facts = self.brief_facts(ticket, &known, &[], language);
+        if let Some((kind, due)) = clock {
+            kind.word().clone_into(&mut facts.clock);
+            let calendar = ticket.clocks.iter().find(|c| c.kind == kind).map_or("", |c| c.calendar.as_str());
+            facts.due_text = self.when(due, calendar, language);
+        }
+        self.of_its_own(ticket, purpose, self.render(language, template, &facts), to, audience);
+    }
+
+    /// The assignee and the whole team.
+    fn everybody(&self, ticket: &Ticket) -> Vec<(Contact, Audience, Language)> {
+        let mut all = self.watchers(ticket, None);
+        for agent in self.policy.members(self.team(ticket)) {
+            if !all.iter().any(|(to, _, _)| to.address == agent.address) {
+                all.push((
+                    contact_of(agent),
+                    Audience::Agent(agent.address.clone()),
+                    self.policy.language(agent.languages.iter().copied()),
+                ));
+            }
+        }
+        all
+    }
+
+    /// Nobody has answered since a target was missed: the next one of the ladder hears of it.
+    pub fn escalate(&mut self, ticket: &mut Ticket, step: usize) {
+        let ladder = self.policy.sla(&ticket.tier, ticket.priority, ticket.channel, ticket.policy.as_deref()).escalate;
+        let Some(address) = ladder.get(step).map(|step| step.to.clone()) else { return };
+        let missed = |c: &&Clock| c.kind.is_target() && matches!(c.state, ClockState::Breached { .. });
+        let clock = ticket.clocks.iter().find(missed).map(|c| (c.kind, c.due));
+        let (to, audience, language) = self.seat_of(address);
+        self.tell(ticket, Purpose::Escalation, "escalation", clock, to, audience, language);
+    }
+
+    /// Somebody whom the configuration names: an agent, or a person without a token.
+    fn seat_of(&self, address: EmailAddress) -> (Contact, Audience, Language) {
+        match self.policy.agent(&address) {
+            Some(agent) => (contact_of(agent), Audience::Agent(address), self.policy.language(agent.languages.iter().copied())),
+            None => (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([])),
+        }
+    }
+
+    /// A promise is due before long.
+    pub fn remind_of_promise(&mut self, ticket: &mut Ticket) {
+        let due = ticket.clocks.iter().find(|c| c.kind == ClockKind::Promise && c.is_open()).map(|c| (c.kind, c.due));
+        if due.is_some() {
+            self.tell_watchers(ticket, Purpose::Reminder, "promise_reminder", due);
+        }
+    }
+
+    /// The customer hears, before it is due, that the first answer will be late, and when it comes.
+    pub fn tell_of_delay(&mut self, ticket: &mut Ticket, due: Timestamp) -> History {
+        self.tell_customer(ticket, Purpose::Delay, "delay", Some(due))
+    }
+
+    /// The customer is asked again, and told when the ticket closes by itself.
+    pub fn nudge(&mut self, ticket: &mut Ticket) -> History {
+        let closes = ticket.clocks.iter().find(|c| c.kind == ClockKind::AutoClose).map(|c| c.due);
+        self.tell_customer(ticket, Purpose::Nudge, "nudge", closes)
+    }
+
+    /// The customer is asked whether all is well.
+    pub fn check_in(&mut self, ticket: &mut Ticket) -> History {
+        self.tell_customer(ticket, Purpose::Checkin, "checkin", None)
+    }
+
+    /// An automatic mail to the one who asked, and nobody else (P6, P7).
+    fn tell_customer(&mut self, ticket: &mut Ticket, purpose: Purpose, template: &str, due: Option<Timestamp>) -> History {
+        let line = |what: String, why: &str| History { at: self.now, by: Actor::Desk, what, why: why.to_owned() };
+        let Some(address) = ticket.requester.address.clone() else {
+            return line(format!("no {}", purpose.word()), "the customer gave no address");
+        };
+        if let Some(mark) = self.mark(&address) {
+            return line(format!("no {}", purpose.word()), &format!("mail to it came back: {}", mark.sentence()));
+        }
+        let told = line(format!("{} in {}", purpose.word(), ticket.language), &format!("template {template}"));
+        let language = ticket.language;
+        let mut facts = self.facts(ticket, language);
+        let calendar = self.team_calendar(ticket);
+        facts.due_text = due.map_or_else(String::new, |due| self.when(due, &calendar, language));
+        facts.in_hours = self.policy.calendars.get(&calendar).is_none_or(|c| c.is_open(self.now));
+        let Rendered { subject, text } = self.render(language, template, &facts);
+        let draft = super::Draft {
+            purpose,
+            audience: Audience::Customer,
+            from_name: self.policy.desk.name.clone(),
+            to: Contact { name: ticket.requester.name.clone(), address },
+            subject,
+            body: vec![Piece::Text(text.clone())],
+            attachments: Vec::new(),
+            automatic: Some(Automatic::Generated),
+        };
+        let id = self.send(ticket, draft);
+        self.show(ticket, id, text);
+        told
+    }
+}
