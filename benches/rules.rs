@@ -86,6 +86,7 @@ fn policy(kind: &str, rules: usize) -> Arc<Policy> {
 fn inbound(raw: &[u8]) -> Inbound {
     let parsed = normalise(raw, &NormaliseLimits::default());
     Inbound {
+        looked_up: None,
         source: Source::Imap { mailbox: "support".to_owned(), uid_validity: 1, uid: 1 },
         channel: Channel::Mail,
         fingerprint: Fingerprint([0; 16]),
@@ -128,7 +129,7 @@ fn rules(criterion: &mut Criterion) {
             // So many expressions at once are refused.
             let count = if kind == "expressions" { count.min(500) } else { count };
             let policy = policy(if kind == "in Russian" { "words" } else { kind }, count);
-            let known = policy.know(None, now.to_zoned(jiff::tz::TimeZone::UTC).date());
+            let known = policy.know(None, None, now.to_zoned(jiff::tz::TimeZone::UTC).date());
             let matter = Matter {
                 inbound: mail,
                 known: &known,

@@ -259,7 +259,7 @@ impl<'a> Voice<'a> {
         };
         // Each brief once, however many read it.
         let mut briefs: BTreeMap<Language, String> = BTreeMap::new();
-        for (contact, audience, language) in self.watchers(ticket, except) {
+        for (contact, audience, language) in told {
             let brief = briefs.entry(language).or_insert_with(|| brief_in(self, ticket, language));
             let body =
                 if message.body.new_text().trim().is_empty() { Piece::QuotedTextOf(message.seq) } else { Piece::NewTextOf(message.seq) };

@@ -312,7 +312,7 @@ impl Templates {
     fn fill(&self, language: Language, name: &str, facts: &Value) -> Result<Rendered, Error> {
         let half = |half: &str| self.environment.get_template(&format!("{language}/{name}/{half}"))?.render(facts.clone());
         // Of a part there is none.
-        let subject = if MAILS.contains(&base(name)) { half("subject")? } else { String::new() };
+        let subject = if is_mail(base(name)) { half("subject")? } else { String::new() };
         let text = half("body")?;
         Ok(Rendered { subject: one_line(&subject, SUBJECT_OCTETS_MAX), text: text.trim_matches('\n').trim_end().to_owned() })
     }

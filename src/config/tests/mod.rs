@@ -139,6 +139,7 @@ fn p12_every_example_is_right() {
         std::fs::write(dir.path().join(name), content).unwrap();
     }
     std::fs::create_dir(dir.path().join("templates")).unwrap();
+    std::fs::create_dir(dir.path().join("cues")).unwrap();
     for entry in std::fs::read_dir(config).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|end| end != "toml") {
