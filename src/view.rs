@@ -8,7 +8,7 @@ use crate::domain::change::{Actor, History, Landing, Quarantined};
 use crate::domain::message::{Arrival, Attachment, Author, Defect, Message, Origin, Source, SpanKind, TOO_LARGE, Visibility};
 use crate::domain::outbound::{Audience, Delivery, OutboxEntry, Route};
 use crate::domain::policy::Policy;
-use crate::domain::sla::ClockState;
+use crate::domain::sla::{self, ClockState};
 use crate::domain::ticket::Ticket;
 use crate::intake::is_cut;
 use crate::mail::token::Signer;
@@ -71,6 +71,19 @@ pub struct ClockView {
     pub kind: String,
     pub due: String,
     pub state: String,
+    /// Where its time went, line by line; only of one ticket.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<ClockLineView>,
+}
+
+/// One line of the log of a clock.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClockLineView {
+    pub at: String,
+    /// `armed`, `paused`, `resumed`, `met`, `warned`, `breached`, `cancelled`, `re-targeted` or `carried`.
+    pub event: String,
+    /// Seconds of its calendar's opening time that it had used by then.
+    pub used: i64,
 }
 
 /// `guichet ticket N`: the line above, the thread and the history.
@@ -420,7 +433,12 @@ pub fn of_ticket(ticket: &Ticket) -> TicketView {
         clocks: ticket
             .clocks
             .iter()
-            .map(|c| ClockView { kind: c.kind.word().to_owned(), due: c.due.to_string(), state: c.state.word().to_owned() })
+            .map(|c| ClockView {
+                kind: c.kind.word().to_owned(),
+                due: c.due.to_string(),
+                state: c.state.word().to_owned(),
+                log: Vec::new(),
+            })
             .collect(),
     }
 }
@@ -471,7 +489,13 @@ pub fn of_whole(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer
     }
     let thread = thread.into_iter().map(|(_, message)| message).collect();
     let history = store.history(ticket.number)?.iter().map(of_history).collect();
-    Ok(WholeTicketView { ticket: of_ticket(ticket), thread, history })
+    let mut view = of_ticket(ticket);
+    for (shown, clock) in view.clocks.iter_mut().zip(&ticket.clocks).filter(|(_, clock)| clock.kind.is_target()) {
+        let line =
+            |(entry, used): (&sla::Entry, i64)| ClockLineView { at: entry.at.to_string(), event: entry.event.word().to_owned(), used };
+        shown.log = sla::account(&ticket.log, clock.kind, &policy.calendars).into_iter().map(line).collect();
+    }
+    Ok(WholeTicketView { ticket: view, thread, history })
 }
 
 fn thread_of(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer) -> Result<Vec<(Timestamp, MessageView)>, StoreFault> {
@@ -752,6 +776,10 @@ impl WholeTicketView {
         }
         for clock in &t.clocks {
             let _ = writeln!(out, "clock {:<15} {:<9} due {}", clock.kind, clock.state, clock.due);
+            for line in &clock.log {
+                let (hours, minutes) = (line.used / 3600, line.used % 3600 / 60);
+                let _ = writeln!(out, "      {:<11} {} after {hours} h {minutes:02} min", line.event, line.at);
+            }
         }
         for m in &self.thread {
             let marks = match (&m.delivery, m.visibility.as_str()) {

@@ -1,7 +1,7 @@
 //! Whether internal words stand in what an agent is about to tell a customer (P7): lines of the brief of the notification that he
 //! answers, or of what only agents have read in that ticket.
 //!
-//! Texts are compared by runs of words ([`overlap`]): six in a row, or a short line of which all stands there. What was public already
+//! Texts are compared by runs of words (`overlap`): six in a row, or a short line of which all stands there. What was public already
 //! is no secret, and neither is what everybody says: a greeting, a name, the subject. In doubt the mail is held, and the agent is told
 //! which words it is about.
 

@@ -1,5 +1,5 @@
 //! What a rule asks and what it sets. How rules are run is said in [`super::route`], how few of many are looked at in
-//! [`super::rule_index`].
+//! `rule_index`.
 
 use super::address::EmailAddress;
 use super::cues::{Cue, Cues};

@@ -8,7 +8,7 @@
 //!               Running, Warned ──────────met───────► Met
 //! ```
 //! What is kept is the log of a ticket's clocks ([`Entry`]): armed, paused, resumed, met, warned, breached, cancelled, re-targeted, each
-//! with its time. A [`Clock`] is what [`derive`] makes of it with the calendars in force: after a restart, with another calendar, after a
+//! with its time. A [`Clock`] is what [`derive()`] makes of it with the calendars in force: after a restart, with another calendar, after a
 //! merge or with a new priority the same log gives the same clock, and [`account`] tells where each minute went. [`Clock::next_event`]
 //! says when a clock next cares; [`Clock::advance`] is told the time, and a call too early does nothing. Each event is returned once,
 //! whatever is called again (P5, P10).
