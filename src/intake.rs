@@ -30,6 +30,7 @@ use crate::domain::ops::{self, DESK_REPORT, DeskState, OpsFacts};
 use crate::domain::outbound::{OutboxEntry, Route};
 use crate::domain::policy::Policy;
 use crate::domain::subject;
+use crate::domain::ticket::Ticket;
 use crate::domain::verdict::Judgement;
 use crate::fault_plan::Place;
 use crate::mail::forwarded;
@@ -490,7 +491,15 @@ impl Desk {
     /// The store's.
     pub async fn calendars_changed(&self) -> Result<usize, StoreFault> {
         let policy = self.policy();
-        let numbers: Vec<_> = self.0.store.tickets(TicketFilter::NotClosed).map(|t| t.map(|t| t.number)).collect::<Result<_, _>>()?;
+        let (desk, in_force) = (self.clone(), policy.clone());
+        // Each is looked at once, beside the sockets' threads and without a turn; mostly none has moved.
+        let look = move || {
+            let now = desk.0.clock.now();
+            let moves = |ticket: &Ticket| decide::on_calendars(ticket, &in_force, now).is_some();
+            let tickets = desk.0.store.tickets(TicketFilter::NotClosed).filter(|ticket| ticket.as_ref().map_or(true, moves));
+            tickets.map(|ticket| Ok(ticket?.number)).collect::<Result<Vec<_>, StoreFault>>()
+        };
+        let numbers = tokio::task::spawn_blocking(look).await.map_err(|fault| StoreFault::Io(fault.to_string()))??;
         let (mut moved, mut last) = (0, None);
         for number in numbers {
             let decided = || {
@@ -500,7 +509,6 @@ impl Desk {
             let receipt = self.carry_out(decided).await?;
             moved += usize::from(receipt.is_some());
             last = receipt.or(last);
-            tokio::task::yield_now().await;
         }
         // What was committed before the last is on disk with it.
         if let Some(receipt) = last {

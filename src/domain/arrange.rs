@@ -2,7 +2,7 @@
 //!
 //! As with all commands, every fault is found before anything is done.
 
-use super::change::{Actor, Change, Context, History};
+use super::change::{Actor, Change, Context, History, line};
 use super::command::{Arrangement, Command};
 use super::decide::record;
 use super::merge::{self, Split, living};
@@ -93,7 +93,7 @@ pub fn carry_out(
                 let next = context.next_number.unwrap_or(TicketNumber(policy.desk.first_number));
                 let Split { ticket: mut made, messages, ids, lines: there } = merge::split(ticket, &chosen, next, policy, now, by);
                 let named = seqs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                lines.push(History { at: now, by: by.clone(), what: format!("message {named} is {next} now"), why: "#split".to_owned() });
+                lines.push(line(now, by.clone(), &format!("message {named} is {next} now"), "#split"));
                 let known = policy.know_at(made.requester.address.as_ref(), now);
                 if let Some(first) = messages.first() {
                     voice.notify(&mut made, None, first, &known, &[], None);

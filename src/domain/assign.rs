@@ -196,7 +196,7 @@ fn choose<'p>(
     now: Timestamp,
 ) -> Result<(&'p Agent, String), String> {
     let (mut able, mut hindered) = (Vec::new(), BTreeMap::<Hindrance, u32>::new());
-    for agent in policy.agents.iter().filter(|agent| agent.teams.contains(&team.name)) {
+    for agent in policy.members(&team.name) {
         let key = key(&agent.handle);
         let load = workload.of(&key);
         match hindrance(agent, team, wanted, load, policy, now) {

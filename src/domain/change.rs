@@ -149,6 +149,11 @@ pub struct History {
     pub why: String,
 }
 
+/// A line of history in words.
+pub(super) fn line(at: Timestamp, by: Actor, what: &str, why: &str) -> History {
+    History { at, by, what: what.to_owned(), why: why.to_owned() }
+}
+
 /// A message that could not be made part of a ticket, kept whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {

@@ -5,13 +5,13 @@
 
 mod agent;
 
-pub(super) use agent::carry_out;
+pub(super) use agent::{carry_out, read_orders};
 
 use super::address::{Contact, EmailAddress, one_line};
 use super::arrange;
 use super::assign::{self, Assigned, Wanted};
 use super::bounce::{Fate, Hint, Mark, News};
-use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined};
+use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined, line};
 use super::forward;
 use super::lifecycle::{self, Passed};
 use super::look_alike;
@@ -27,7 +27,7 @@ use super::subject;
 use super::tally::Tally;
 use super::threading::{self, Place};
 use super::ticket::{NAME_OCTETS_MAX, Priority, Requester, SUBJECT_OCTETS_MAX, Status, Ticket};
-use agent::{agent_writes, hold, read_orders};
+use agent::{agent_writes, hold};
 use jiff::Timestamp;
 use std::borrow::Cow;
 
@@ -126,7 +126,7 @@ pub fn further(inbound: &Inbound, context: &Context, policy: &Policy, now: Times
         };
     let (mut tickets, mut messages) = (Vec::new(), Vec::new());
     if let Place::Agent { ticket, agent, .. } = place
-        && let Some(Ok(orders)) = read_orders(inbound, ticket, agent, policy, now)
+        && let Ok(orders) = read_orders(&inbound.body, &ticket.team, agent, policy, now)
     {
         (tickets, messages) = arrange::needs(&orders.commands, ticket);
     }
@@ -543,7 +543,7 @@ fn customer_writes(
             lines.extend(history);
         }
     }
-    let reopens = route::is_at_rest(&ticket);
+    let reopens = !ticket.status.is_active();
     lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
     lines.extend(copies(inbound, &mut ticket, policy, now));
     expect(inbound, &ticket, context, change);
@@ -750,8 +750,8 @@ fn finish(change: &mut Change, mut ticket: Ticket, message: Message, lines: Vec<
     change.messages.push(message);
     change.messages.extend(voice.messages);
     change.outbox.extend(voice.said);
-    change.acked = change.acked.take().or(voice.acked);
-    change.acked_unproven = change.acked_unproven.take().or(voice.acked_unproven);
+    change.acked = voice.acked;
+    change.acked_unproven = voice.acked_unproven;
     change.session = session;
     change.tickets.push(ticket);
 }
@@ -760,8 +760,4 @@ fn finish(change: &mut Change, mut ticket: Ticket, message: Message, lines: Vec<
 pub fn record(change: &mut Change, ticket: &mut Ticket, lines: Vec<History>) {
     ticket.history += u32::try_from(lines.len()).unwrap_or(u32::MAX);
     change.history.extend(lines.into_iter().map(|l| (ticket.number, l)));
-}
-
-fn line(at: Timestamp, by: Actor, what: &str, why: &str) -> History {
-    History { at, by, what: what.to_owned(), why: why.to_owned() }
 }

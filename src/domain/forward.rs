@@ -4,11 +4,10 @@
 //! is authenticated. For the rest the customer is one whose sender nobody vouches for: his acknowledgement repeats nothing of the mail and counts against
 //! all caps, so that even a forwarded forgery writes to few and tells nothing (P6).
 
-use super::address::Contact;
 use super::change::{Actor, Change, Context, History};
-use super::command::{self, Orders};
+use super::command::Orders;
 use super::decide;
-use super::message::{Author, Defect, Forwarded, HELD, Inbound, Message, Seq, Visibility};
+use super::message::{Author, Defect, Forwarded, HELD, Inbound, Message, Seq, TicketNumber, Visibility};
 use super::notice::Voice;
 use super::policy::{Agent, Policy};
 use super::verdict::{Basis, Judgement, Verdict};
@@ -90,10 +89,9 @@ pub(super) fn opens(
     if let Some((_, first)) = change.history.first_mut() {
         *first = History { at: now, by: by(), what: format!("opened by agent {}, who forwarded it", agent.handle), why: why.to_owned() };
     }
-    let calendar = policy.calendar(&super::policy::Sla::fallback(), &ticket.team).into_owned();
     let without = || Orders { commands: Vec::new(), body: forwarded.above.clone() };
     let (orders, faults) = if inbound.judgement.is_authenticated() {
-        match command::read(&forwarded.above, &agent.handle, policy, agent.zone.as_ref().unwrap_or(&calendar.zone), now) {
+        match decide::read_orders(&forwarded.above, &ticket.team, agent, policy, now) {
             Ok(orders) => (orders, Vec::new()),
             Err(faults) => (without(), faults),
         }
@@ -110,7 +108,7 @@ pub(super) fn opens(
         change.message_ids.push((id.clone(), ticket.number));
     }
     if !orders.body.text.trim().is_empty() {
-        let note = note(inbound, agent, &orders, &faults, place_for_note(change), change);
+        let note = note(inbound, agent, &orders, &faults, (ticket.number, place_for_note(change)));
         ticket.take_seq();
         if faults.is_empty() {
             lines.push(History { at: now, by: by(), what: "noted".to_owned(), why: "stands above what was forwarded".to_owned() });
@@ -140,13 +138,12 @@ fn place_for_note(change: &mut Change) -> Seq {
     place + 1
 }
 
-fn note(inbound: &Inbound, agent: &Agent, orders: &Orders, faults: &[String], seq: Seq, change: &Change) -> Message {
-    let ticket = change.messages.first().map_or(super::message::TicketNumber::DESK, |message| message.ticket);
+fn note(inbound: &Inbound, agent: &Agent, orders: &Orders, faults: &[String], (ticket, seq): (TicketNumber, Seq)) -> Message {
     let held = (!faults.is_empty()).then(|| Defect { name: HELD, detail: "its commands were not carried out".to_owned() });
     Message {
         ticket,
         seq,
-        author: Author::Agent(Contact { name: agent.name.clone(), address: agent.address.clone() }),
+        author: Author::Agent(agent.contact()),
         visibility: Visibility::Internal,
         channel: inbound.channel,
         at: inbound.received_at,
@@ -167,6 +164,7 @@ fn note(inbound: &Inbound, agent: &Agent, orders: &Orders, faults: &[String], se
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::address::Contact;
     use crate::domain::message::Body;
     use crate::domain::outbound::Purpose;
     use crate::domain::testing::{World, address, authenticated, judged, mail};

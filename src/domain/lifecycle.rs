@@ -3,9 +3,9 @@
 //! Each deed is a line in the log of the ticket's clocks (`domain::sla`), from which they follow. After every event [`keep_watch`] sees
 //! to it that an active or solved ticket has a next time (P4).
 
-use super::change::{Actor, History};
+use super::change::{Actor, History, line};
 use super::policy::{Agent, Policy, Sla};
-use super::sla::{self, Aim, Clock, ClockEvent, ClockKind, ClockState, Entry, Event};
+use super::sla::{self, Aim, Clock, ClockEvent, ClockKind, ClockState, Entry, Event, later};
 use super::ticket::{Priority, Status, Ticket};
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,7 +27,7 @@ pub fn opened(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<Histo
 
 /// The customer was told by when he hears from a person: should that fail, he is told before the time is over.
 pub fn promised_an_answer(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
-    let (sla, _) = policy_of(ticket, policy);
+    let sla = policy.sla_of(ticket);
     let (Some(part), Some(target)) = (sla.delay_notice_at, sla.first_response) else { return };
     let Some(calendar) = clock(ticket, ClockKind::FirstResponse).map(|c| c.calendar.clone()) else { return };
     let until = add(policy, &calendar, now, target.mul_f64(part));
@@ -143,7 +143,7 @@ pub fn reopen(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor, w
 /// Waits for the customer: the resolution's time stands still if the policy says so. A response that is owed stays owed.
 pub fn pend(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor) -> History {
     silence(ticket, &[ClockKind::AutoClose, ClockKind::Snooze, ClockKind::Nudge]);
-    if policy_of(ticket, policy).0.pauses_pending {
+    if policy.sla_of(ticket).pauses_pending {
         pause(ticket, policy, now, stands_still);
     } else {
         resume(ticket, policy, now, |_| true);
@@ -162,7 +162,7 @@ pub fn pend(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor) -> 
 /// Waits for a time.
 pub fn snooze(ticket: &mut Ticket, policy: &Policy, until: Timestamp, now: Timestamp, by: Actor) -> History {
     silence(ticket, &[ClockKind::AutoClose, ClockKind::Snooze, ClockKind::Review, ClockKind::Nudge]);
-    if policy_of(ticket, policy).0.pauses_snoozed {
+    if policy.sla_of(ticket).pauses_snoozed {
         pause(ticket, policy, now, stands_still);
     } else {
         resume(ticket, policy, now, |_| true);
@@ -174,7 +174,7 @@ pub fn snooze(ticket: &mut Ticket, policy: &Policy, until: Timestamp, now: Times
 
 /// A date that the customer was given is a clock as any other; its agent is reminded before it.
 pub fn promise(ticket: &mut Ticket, policy: &Policy, due: Timestamp, now: Timestamp, by: Actor) -> History {
-    let aim = Aim::At { until: due, calendar: team_calendar(ticket, policy) };
+    let aim = Aim::At { until: due, calendar: policy.team_calendar(&ticket.team).to_owned() };
     log(ticket, policy, now, ClockKind::Promise, Event::Armed { aim, warn: 750, step: 0 });
     remind(ticket, policy, due, 0, now);
     keep_watch(ticket, policy, now);
@@ -193,7 +193,7 @@ fn remind(ticket: &mut Ticket, policy: &Policy, due: Timestamp, from: usize, now
 
 /// The next question whether all is well.
 fn check_in(ticket: &mut Ticket, policy: &Policy, step: usize, now: Timestamp) {
-    let ladder = policy.tiers.iter().find(|t| t.name == ticket.tier).map(|t| t.checkin_after.as_slice()).unwrap_or_default();
+    let ladder = policy.tier_named(&ticket.tier).map(|t| t.checkin_after.as_slice()).unwrap_or_default();
     let Some(after) = ladder.get(step).filter(|_| ticket.requester.address.is_some()) else { return };
     let since = step.checked_sub(1).and_then(|before| ladder.get(before)).copied().unwrap_or(SignedDuration::ZERO);
     alarm(ticket, policy, ClockKind::Checkin, later(now, after.saturating_sub(since)), step, now);
@@ -272,7 +272,7 @@ pub fn retarget(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<His
             lines.push(line(now, Actor::Desk, &format!("{} cancelled", kind.word()), &why));
             continue;
         };
-        let aim = Aim::Within { seconds: target.as_secs(), calendar: calendar_of(ticket, &sla, policy) };
+        let aim = Aim::Within { seconds: target.as_secs(), calendar: policy.calendar_name(&sla, &ticket.team).to_owned() };
         log(ticket, policy, open.armed.max(last_word(ticket, kind)), kind, Event::Retargeted { aim, warn: per_mille(sla.warn_at) });
         if let Some(set) = clock(ticket, kind) {
             lines.push(line(now, Actor::Desk, &format!("{} due {}", kind.word(), set.due), &format!("{why}, calendar {}", set.calendar)));
@@ -410,7 +410,7 @@ fn elapsed(ticket: &mut Ticket, kind: ClockKind, due: Timestamp, step: usize, po
 
 /// The next step of the ladder after a breach. `from` is the breach for the first, the step before for the others.
 fn escalate(ticket: &mut Ticket, policy: &Policy, from: Timestamp, step: usize, now: Timestamp) {
-    let ladder = policy_of(ticket, policy).0.escalate;
+    let ladder = policy.sla_of(ticket).escalate;
     let Some(next) = ladder.get(step) else { return };
     let before = step.checked_sub(1).and_then(|before| ladder.get(before)).map_or(SignedDuration::ZERO, |s| s.after);
     alarm(ticket, policy, ClockKind::Escalation, later(from, next.after.saturating_sub(before)), step, now);
@@ -418,7 +418,7 @@ fn escalate(ticket: &mut Ticket, policy: &Policy, from: Timestamp, step: usize, 
 
 /// A late answer is promised anew to the customer, who hears of it: when. `None` if nothing is owed, or a promise stands already.
 pub fn delay(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Option<(Timestamp, History)> {
-    let (sla, _) = policy_of(ticket, policy);
+    let sla = policy.sla_of(ticket);
     let owed = clock(ticket, ClockKind::FirstResponse).filter(|c| c.is_open())?.clone();
     if clock(ticket, ClockKind::Promise).is_some_and(Clock::is_open) {
         return None;
@@ -450,7 +450,7 @@ pub fn keep_watch(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
 
 /// The targets of a ticket and the words for the history.
 fn policy_of(ticket: &Ticket, policy: &Policy) -> (Sla, String) {
-    let sla = policy.sla(&ticket.tier, ticket.priority, ticket.channel, ticket.policy.as_deref());
+    let sla = policy.sla_of(ticket);
     let why = match &sla.name {
         Some(name) => format!("targets of policy '{name}' for tier {}, priority {}", ticket.tier, ticket.priority.word()),
         None => format!("targets of tier {}, priority {}", ticket.tier, ticket.priority.word()),
@@ -459,15 +459,11 @@ fn policy_of(ticket: &Ticket, policy: &Policy) -> (Sla, String) {
 }
 
 fn arm(ticket: &mut Ticket, kind: ClockKind, target: SignedDuration, sla: &Sla, policy: &Policy, from: Timestamp, why: &str) -> History {
-    let calendar = calendar_of(ticket, sla, policy);
+    let calendar = policy.calendar_name(sla, &ticket.team).to_owned();
     let aim = Aim::Within { seconds: target.as_secs(), calendar: calendar.clone() };
     log(ticket, policy, from, kind, Event::Armed { aim, warn: per_mille(sla.warn_at), step: 0 });
     let due = clock(ticket, kind).map_or(from, |c| c.due);
     line(from, Actor::Desk, &format!("{} due {due}", kind.word()), &format!("{why}, calendar {calendar}"))
-}
-
-fn calendar_of(ticket: &Ticket, sla: &Sla, policy: &Policy) -> String {
-    sla.calendar.clone().unwrap_or_else(|| team_calendar(ticket, policy))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part is above 0 and below 1")]
@@ -477,7 +473,7 @@ fn per_mille(part: f64) -> u16 {
 
 /// An alarm at a moment.
 fn alarm(ticket: &mut Ticket, policy: &Policy, kind: ClockKind, until: Timestamp, step: usize, now: Timestamp) {
-    let aim = Aim::At { until, calendar: team_calendar(ticket, policy) };
+    let aim = Aim::At { until, calendar: policy.team_calendar(&ticket.team).to_owned() };
     log(ticket, policy, now, kind, Event::Armed { aim, warn: 0, step: u8::try_from(step).unwrap_or(u8::MAX) });
 }
 
@@ -572,16 +568,4 @@ fn resume(ticket: &mut Ticket, policy: &Policy, now: Timestamp, which: impl Fn(C
 
 fn add(policy: &Policy, calendar: &str, from: Timestamp, work: SignedDuration) -> Timestamp {
     policy.calendars.get(calendar).map_or_else(|| later(from, work), |c| c.add(from, work))
-}
-
-fn team_calendar(ticket: &Ticket, policy: &Policy) -> String {
-    policy.teams.get(&ticket.team).map(|t| t.calendar.clone()).unwrap_or_default()
-}
-
-fn later(from: Timestamp, by: SignedDuration) -> Timestamp {
-    from.checked_add(by).unwrap_or(Timestamp::MAX)
-}
-
-fn line(at: Timestamp, by: Actor, what: &str, why: &str) -> History {
-    History { at, by, what: what.to_owned(), why: why.to_owned() }
 }

@@ -357,7 +357,7 @@ impl<'a> Voice<'a> {
             purpose: Purpose::Notification,
             audience: Audience::Agent(assignee.address.clone()),
             from_name: one_line(&format!("{} ({})", agent.name, self.policy.desk.name), 200),
-            to: contact_of(assignee),
+            to: assignee.contact(),
             subject: tagged(ticket, "#note "),
             body: vec![Piece::NewTextOf(message.seq), Piece::Text(format!("\n\n{brief}"))],
             attachments: Vec::new(),
@@ -428,7 +428,7 @@ impl<'a> Voice<'a> {
             purpose,
             audience: Audience::Agent(agent.address.clone()),
             from_name: self.policy.desk.name.clone(),
-            to: contact_of(agent),
+            to: agent.contact(),
             subject,
             body,
             attachments: Vec::new(),
@@ -440,15 +440,12 @@ impl<'a> Voice<'a> {
     /// Who looks after a ticket: its assignee, else its team, else its team's manager. A team that the configuration no longer
     /// has leaves its tickets to the team of their mailbox: nobody's word may reach nobody (P4).
     fn watchers(&self, ticket: &Ticket, except: Option<&Agent>) -> Vec<(Contact, Audience, Language)> {
-        let seat = |agent: &Agent| {
-            (contact_of(agent), Audience::Agent(agent.address.clone()), self.policy.language(agent.languages.iter().copied()))
-        };
         let others = |agent: &&Agent| except.is_none_or(|e| e.handle != agent.handle);
         if let Some(assignee) = ticket.assignee.as_deref().and_then(|h| self.policy.agent_by_handle(h)) {
-            return Some(assignee).filter(others).map(seat).into_iter().collect();
+            return Some(assignee).filter(others).map(|agent| self.seat(agent)).into_iter().collect();
         }
         let team = self.team(ticket);
-        let members: Vec<_> = self.policy.members(team).filter(others).map(seat).collect();
+        let members: Vec<_> = self.policy.members(team).filter(others).map(|agent| self.seat(agent)).collect();
         if !members.is_empty() {
             return members;
         }
@@ -459,15 +456,20 @@ impl<'a> Voice<'a> {
             .collect()
     }
 
-    /// Whom a rule has told besides: an agent may answer, anybody else only reads.
+    /// Whom a rule has told besides.
     fn also(&self) -> Vec<(Contact, Audience, Language)> {
-        let seat = |address: &EmailAddress| match self.policy.agent(address) {
-            Some(agent) => {
-                (contact_of(agent), Audience::Agent(agent.address.clone()), self.policy.language(agent.languages.iter().copied()))
-            }
-            None => (Contact { name: String::new(), address: address.clone() }, Audience::Informed, self.policy.language([])),
-        };
-        self.also.iter().map(seat).collect()
+        self.also.iter().map(|address| self.seat_of(address)).collect()
+    }
+
+    /// An agent, whose answer is his own.
+    fn seat(&self, agent: &Agent) -> (Contact, Audience, Language) {
+        (agent.contact(), Audience::Agent(agent.address.clone()), self.policy.language(agent.languages.iter().copied()))
+    }
+
+    /// Somebody whom the configuration names: an agent may answer, anybody else only reads.
+    fn seat_of(&self, address: &EmailAddress) -> (Contact, Audience, Language) {
+        let reader = || (Contact { name: String::new(), address: address.clone() }, Audience::Informed, self.policy.language([]));
+        self.policy.agent(address).map_or_else(reader, |agent| self.seat(agent))
     }
 
     /// The ticket's team, or that of its mailbox.
@@ -527,7 +529,7 @@ impl<'a> Voice<'a> {
             assignee: ticket.assignee.clone().unwrap_or_default(),
             priority: ticket.priority.word().to_owned(),
             status: ticket.status.word().to_owned(),
-            opened_text: self.when(ticket.opened, &self.team_calendar(ticket), language),
+            opened_text: self.when(ticket.opened, self.policy.team_calendar(&ticket.team), language),
             in_hours: true,
             ..NoticeFacts::default()
         }
@@ -548,7 +550,7 @@ impl<'a> Voice<'a> {
             number: e.number.to_string(),
             subject: one_line(&e.subject, 80),
             status: e.status.to_owned(),
-            opened_text: self.when(e.opened, &self.team_calendar(ticket), language),
+            opened_text: self.when(e.opened, self.policy.team_calendar(&ticket.team), language),
         });
         NoticeFacts {
             suppressed: ticket.requester.address.as_ref().and_then(|a| self.mark(a)).map(Mark::sentence).unwrap_or_default(),
@@ -561,10 +563,6 @@ impl<'a> Voice<'a> {
             earlier: earlier.collect(),
             ..self.facts(ticket, language)
         }
-    }
-
-    fn team_calendar(&self, ticket: &Ticket) -> String {
-        self.policy.teams.get(&ticket.team).map(|t| t.calendar.clone()).unwrap_or_default()
     }
 
     fn when(&self, at: Timestamp, calendar: &str, language: Language) -> String {
@@ -597,26 +595,21 @@ pub fn to_be_copied(inbound: &Inbound, ticket: &Ticket, policy: &Policy) -> Vec<
 pub fn expected_in_chat(policy: &Policy, address: Option<&EmailAddress>, language: Option<Language>, now: Timestamp) -> String {
     let Some(chat) = &policy.chat else { return String::new() };
     let known = policy.know_at(address, now);
-    let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(Priority::Medium, |t| t.priority);
+    let priority = policy.tier_named(&known.tier).map_or(Priority::Medium, |t| t.priority);
     let sla = policy.sla(&known.tier, priority, Channel::Chat, None);
-    let team_calendar = policy.teams.get(&chat.team).map(|t| t.calendar.clone()).unwrap_or_default();
-    let calendar = sla.calendar.clone().unwrap_or(team_calendar);
+    let calendar = policy.calendar_name(&sla, &chat.team);
     let language = policy.language(known.language.into_iter().chain(language));
     let voice = Voice::new(policy, now);
-    let due = sla.first_response.and_then(|target| Some(policy.calendars.get(&calendar)?.add(now, target)));
+    let due = sla.first_response.and_then(|target| Some(policy.calendars.get(calendar)?.add(now, target)));
     let facts = NoticeFacts {
         desk: policy.desk.name.clone(),
         team: chat.team.clone(),
         tier: known.tier.clone(),
-        due_text: due.map_or_else(String::new, |due| voice.when(due, &calendar, language)),
-        in_hours: policy.calendars.get(&calendar).is_none_or(|c| c.is_open(now)),
+        due_text: due.map_or_else(String::new, |due| voice.when(due, calendar, language)),
+        in_hours: policy.calendars.get(calendar).is_none_or(|c| c.is_open(now)),
         ..NoticeFacts::default()
     };
     voice.render(language, "chat_expected", &facts).text.trim().to_owned()
-}
-
-fn contact_of(agent: &Agent) -> Contact {
-    Contact { name: agent.name.clone(), address: agent.address.clone() }
 }
 
 /// Whether a text shows a part of the desk's own brief, unquoted.

@@ -2,14 +2,14 @@
 //!
 //! `config/` builds it; nothing in it names a host, a port or a file.
 
-use super::address::EmailAddress;
+use super::address::{Contact, EmailAddress};
 use super::bounce::Mark;
 use super::calendar::Calendar;
 use super::customer::Directory;
 use super::message::{Channel, Language};
 use super::rule::Rules;
 use super::template::Templates;
-use super::ticket::Priority;
+use super::ticket::{Priority, Ticket};
 use super::verdict::{Judgement, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use std::borrow::Cow;
@@ -246,7 +246,7 @@ impl Sla {
     /// Whether it holds without being asked for.
     #[must_use]
     pub const fn is_for_all(&self) -> bool {
-        self.name.is_none() || self.tier.is_some() || self.priority.is_some()
+        self.name.is_none() || self.tier.is_some() || self.priority.is_some() || self.channel.is_some()
     }
 
     /// What holds where no policy does, in the team's calendar.
@@ -272,13 +272,22 @@ impl Sla {
     }
 }
 
+impl Agent {
+    /// As who he writes and is written to.
+    #[must_use]
+    pub fn contact(&self) -> Contact {
+        Contact { name: self.name.clone(), address: self.address.clone() }
+    }
+}
+
 impl Policy {
     /// The targets of a ticket: the policy that a rule chose by its name; else, of those that hold, the one that says most (of two that
     /// say as much the one that names the tier, then the one that names the priority), and of such again the earlier in the file.
     /// None is ever missing (P4).
     #[must_use]
     pub fn sla(&self, tier: &str, priority: Priority, channel: Channel, chosen: Option<&str>) -> Sla {
-        if let Some(sla) = chosen.and_then(|name| self.slas.iter().find(|sla| sla.name.as_deref() == Some(name))) {
+        let named = |name: &str| self.slas.iter().find(|sla| sla.name.as_deref() == Some(name));
+        if let Some(sla) = chosen.and_then(named) {
             return sla.clone();
         }
         let mut best: Option<((u8, u8), &Sla)> = None;
@@ -295,17 +304,34 @@ impl Policy {
         best.map_or_else(Sla::fallback, |(_, sla)| sla.clone())
     }
 
-    /// The targets of this name, if there are such.
+    /// The targets of a ticket as it stands.
     #[must_use]
-    pub fn sla_named(&self, name: &str) -> Option<&Sla> {
-        self.slas.iter().find(|sla| sla.name.as_deref() == Some(name))
+    pub fn sla_of(&self, ticket: &Ticket) -> Sla {
+        self.sla(&ticket.tier, ticket.priority, ticket.channel, ticket.policy.as_deref())
     }
 
     /// The calendar that a policy's time runs in: its own, else that of the team; day and night if neither is there.
     #[must_use]
     pub fn calendar<'a>(&'a self, sla: &Sla, team: &str) -> Cow<'a, Calendar> {
-        let name = sla.calendar.as_deref().or_else(|| self.teams.get(team).map(|t| t.calendar.as_str()));
-        name.and_then(|name| self.calendars.get(name)).map_or_else(|| Cow::Owned(Calendar::always()), Cow::Borrowed)
+        self.calendars.get(self.calendar_name(sla, team)).map_or_else(|| Cow::Owned(Calendar::always()), Cow::Borrowed)
+    }
+
+    /// The name of the calendar that a team works by; empty if there is no such team.
+    #[must_use]
+    pub fn team_calendar(&self, team: &str) -> &str {
+        self.teams.get(team).map_or("", |t| t.calendar.as_str())
+    }
+
+    /// The name of the calendar that a policy's time runs in: its own, else that of the team.
+    #[must_use]
+    pub fn calendar_name<'a>(&'a self, sla: &'a Sla, team: &str) -> &'a str {
+        sla.calendar.as_deref().unwrap_or_else(|| self.team_calendar(team))
+    }
+
+    /// The tier of a name.
+    #[must_use]
+    pub fn tier_named(&self, name: &str) -> Option<&Tier> {
+        self.tiers.iter().find(|t| t.name == name)
     }
 
     /// The agent of an address, if there is one.
@@ -321,7 +347,7 @@ impl Policy {
     }
 
     /// Who works in a team, in the order of the file.
-    pub fn members<'a>(&'a self, team: &'a str) -> impl Iterator<Item = &'a Agent> {
+    pub fn members<'a, 't>(&'a self, team: &'t str) -> impl Iterator<Item = &'a Agent> + use<'a, 't> {
         self.agents.iter().filter(move |a| a.teams.iter().any(|t| t == team))
     }
 

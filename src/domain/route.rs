@@ -16,7 +16,7 @@ use super::policy::Policy;
 use super::rule::{Authenticity, Condition, Glob, HeaderIs, Hours, Occasion, PriorityChange, Rule, Said};
 use super::rule_index::Keys;
 use super::threading::{self, Place};
-use super::ticket::{HELD_TAG, Priority, SPAM_TAG, Status, TAGS_MAX, Ticket};
+use super::ticket::{HELD_TAG, Priority, SPAM_TAG, TAGS_MAX, Ticket};
 use super::verdict::Verdict;
 use super::words::Searched;
 use jiff::Timestamp;
@@ -115,7 +115,7 @@ pub fn explain_message(inbound: &Inbound, context: &Context, policy: &Policy, no
             let original = forward::original(inbound, forwarded, agent);
             explain(Start::of(&original, policy, now).matter(&original, context, now), policy)
         }
-        Place::Customer { ticket, .. } if inbound.machine.is_none() && is_at_rest(ticket) => {
+        Place::Customer { ticket, .. } if inbound.machine.is_none() && !ticket.status.is_active() => {
             let known = policy.know_at(ticket.requester.address.as_ref(), now);
             explain(Matter::reopened(inbound, &known, ticket, now), policy)
         }
@@ -128,12 +128,6 @@ pub fn explain_message(inbound: &Inbound, context: &Context, policy: &Policy, no
         | Place::Report { .. }
         | Place::DeskReport { .. } => Vec::new(),
     }
-}
-
-/// Whether a customer's message would open it again.
-#[must_use]
-pub const fn is_at_rest(ticket: &Ticket) -> bool {
-    matches!(ticket.status, Status::Solved { .. } | Status::Closed { .. })
 }
 
 /// What holds of a new matter before the first rule.
@@ -149,7 +143,7 @@ impl Start {
         let known =
             policy.know_sender(inbound.from.as_ref().map(|from| &from.address), &inbound.judgement, inbound.looked_up.as_deref(), now);
         let (team, mailbox) = home(inbound, policy);
-        let priority = policy.tiers.iter().find(|t| t.name == known.tier).map_or(Priority::Medium, |t| t.priority);
+        let priority = policy.tier_named(&known.tier).map_or(Priority::Medium, |t| t.priority);
         Self { known, team, mailbox, priority }
     }
 

@@ -444,7 +444,7 @@ fn carry(log: &mut Vec<Entry>, kind: ClockKind, calendars: &BTreeMap<String, Cal
     log.insert(behind, Entry { at, kind, event: Event::Carried { used } });
 }
 
-fn later(from: Timestamp, by: SignedDuration) -> Timestamp {
+pub(super) fn later(from: Timestamp, by: SignedDuration) -> Timestamp {
     from.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 

@@ -1,16 +1,17 @@
 //! An agent writes: his orders, all or none; then his answer, his question to somebody else, or his note.
 
-use super::{file, finish, line, marks, quiet_note, window_of};
+use super::{file, finish, marks, quiet_note, window_of};
 use crate::domain::address::{Contact, EmailAddress, one_line};
 use crate::domain::arrange;
-use crate::domain::change::{Actor, Change, Context, History};
+use crate::domain::change::{Actor, Change, Context, History, line};
 use crate::domain::command::{self, Command, Orders};
 use crate::domain::leak;
 use crate::domain::lifecycle;
-use crate::domain::message::{Attachment, Author, Defect, HELD, Inbound, Visibility};
+use crate::domain::message::{Attachment, Author, Body, Defect, HELD, Inbound, Visibility};
 use crate::domain::notice::{self, Voice};
 use crate::domain::policy::{Agent, Policy};
 use crate::domain::ticket::{SPAM_TAG, TAGS_MAX, Ticket};
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 /// An agent with proof: his commands first, all or none; then his answer, or his note.
@@ -29,10 +30,9 @@ pub(super) fn agent_writes(
         // An agent's out-of-office never reaches a customer.
         return quiet_note(inbound, &mut ticket.clone(), why, now, change);
     }
-    let orders = match read_orders(inbound, ticket, agent, policy, now) {
-        Some(Ok(orders)) => orders,
-        Some(Err(faults)) => return hold(inbound, ticket, agent, why, faults, policy, now, change),
-        None => return,
+    let orders = match read_orders(&inbound.body, &ticket.team, agent, policy, now) {
+        Ok(orders) => orders,
+        Err(faults) => return hold(inbound, ticket, agent, why, faults, policy, now, change),
     };
     let answer = orders.body.new_text();
     let internal = orders.commands.contains(&Command::Note);
@@ -71,7 +71,7 @@ pub(super) fn agent_writes(
     let inbound = &Inbound { body: orders.body, ..inbound.clone() };
     let mut session = window_of(context, ticket.session).filter(|_| answers);
     let visibility = if answers { Visibility::Public } else { Visibility::Internal };
-    let author = Author::Agent(Contact { name: agent.name.clone(), address: agent.address.clone() });
+    let author = Author::Agent(agent.contact());
     let mut message = file(inbound, &mut ticket, author, visibility, &mut session, change);
     if answers {
         lines.push(line(now, by(), "answered", why));
@@ -105,16 +105,17 @@ pub(super) fn agent_writes(
     finish(change, ticket, message, lines, voice, session);
 }
 
-/// The commands of an agent's mail, or what is wrong with them; `None` if there is no calendar to read times by.
-pub(super) fn read_orders(
-    inbound: &Inbound,
-    ticket: &Ticket,
+/// The commands of an agent's mail about a team's ticket, or what is wrong with them. Times are those of his zone, else of the team's.
+pub(in crate::domain) fn read_orders(
+    body: &Body,
+    team: &str,
     agent: &Agent,
     policy: &Policy,
     now: Timestamp,
-) -> Option<Result<Orders, Vec<String>>> {
-    let calendar = policy.teams.get(&ticket.team).and_then(|t| policy.calendars.get(&t.calendar)).or(policy.calendars.values().next())?;
-    Some(command::read(&inbound.body, &agent.handle, policy, agent.zone.as_ref().unwrap_or(&calendar.zone), now))
+) -> Result<Orders, Vec<String>> {
+    let calendar = policy.calendars.get(policy.team_calendar(team)).or(policy.calendars.values().next());
+    let zone = agent.zone.as_ref().or(calendar.map(|c| &c.zone)).cloned().unwrap_or(TimeZone::UTC);
+    command::read(body, &agent.handle, policy, &zone, now)
 }
 
 /// Whether there is anybody whom a public answer could go to.
@@ -230,7 +231,7 @@ pub(super) fn hold(
     let mut ticket = ticket.clone();
     let by = Actor::Agent(agent.handle.clone());
     let lines = vec![line(now, by, "held", &format!("{why}; {}", one_line(&faults.join("; "), 400)))];
-    let author = Author::Agent(Contact { name: agent.name.clone(), address: agent.address.clone() });
+    let author = Author::Agent(agent.contact());
     let mut message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
     message.defects.push(Defect { name: HELD, detail: "it was not carried out; the history says why".to_owned() });
     let mut voice = Voice::new(policy, now);

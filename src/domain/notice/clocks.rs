@@ -1,7 +1,7 @@
 //! What is said because time has passed.
 
-use super::{Voice, contact_of};
-use crate::domain::address::{Contact, EmailAddress};
+use super::Voice;
+use crate::domain::address::Contact;
 use crate::domain::change::{Actor, History};
 use crate::domain::message::Language;
 use crate::domain::outbound::{Audience, Automatic, Piece, Purpose};
@@ -28,10 +28,7 @@ impl Voice<'_> {
         let Some(address) = self.policy.teams.get(self.team(ticket)).and_then(|t| t.manager.clone()) else {
             return self.tell_watchers(ticket, Purpose::Breach, "breach", Some((kind, due)));
         };
-        let (to, audience, language) = match self.policy.agent(&address) {
-            Some(agent) => (contact_of(agent), Audience::Agent(address), self.policy.language(agent.languages.iter().copied())),
-            None => (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([])),
-        };
+        let (to, audience, language) = self.seat_of(&address);
         self.tell(ticket, Purpose::Breach, "breach", Some((kind, due)), to, audience, language);
     }
 
@@ -67,11 +64,7 @@ impl Voice<'_> {
         let mut all = self.watchers(ticket, None);
         for agent in self.policy.members(self.team(ticket)) {
             if !all.iter().any(|(to, _, _)| to.address == agent.address) {
-                all.push((
-                    contact_of(agent),
-                    Audience::Agent(agent.address.clone()),
-                    self.policy.language(agent.languages.iter().copied()),
-                ));
+                all.push(self.seat(agent));
             }
         }
         all
@@ -79,20 +72,12 @@ impl Voice<'_> {
 
     /// Nobody has answered since a target was missed: the next one of the ladder hears of it.
     pub fn escalate(&mut self, ticket: &mut Ticket, step: usize) {
-        let ladder = self.policy.sla(&ticket.tier, ticket.priority, ticket.channel, ticket.policy.as_deref()).escalate;
+        let ladder = self.policy.sla_of(ticket).escalate;
         let Some(address) = ladder.get(step).map(|step| step.to.clone()) else { return };
         let missed = |c: &&Clock| c.kind.is_target() && matches!(c.state, ClockState::Breached { .. });
         let clock = ticket.clocks.iter().find(missed).map(|c| (c.kind, c.due));
-        let (to, audience, language) = self.seat_of(address);
+        let (to, audience, language) = self.seat_of(&address);
         self.tell(ticket, Purpose::Escalation, "escalation", clock, to, audience, language);
-    }
-
-    /// Somebody whom the configuration names: an agent, or a person without a token.
-    fn seat_of(&self, address: EmailAddress) -> (Contact, Audience, Language) {
-        match self.policy.agent(&address) {
-            Some(agent) => (contact_of(agent), Audience::Agent(address), self.policy.language(agent.languages.iter().copied())),
-            None => (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([])),
-        }
     }
 
     /// A promise is due before long.
@@ -131,9 +116,9 @@ impl Voice<'_> {
         let told = line(format!("{} in {}", purpose.word(), ticket.language), &format!("template {template}"));
         let language = ticket.language;
         let mut facts = self.facts(ticket, language);
-        let calendar = self.team_calendar(ticket);
-        facts.due_text = due.map_or_else(String::new, |due| self.when(due, &calendar, language));
-        facts.in_hours = self.policy.calendars.get(&calendar).is_none_or(|c| c.is_open(self.now));
+        let calendar = self.policy.team_calendar(&ticket.team);
+        facts.due_text = due.map_or_else(String::new, |due| self.when(due, calendar, language));
+        facts.in_hours = self.policy.calendars.get(calendar).is_none_or(|c| c.is_open(self.now));
         let Rendered { subject, text } = self.render(language, template, &facts);
         let draft = super::Draft {
             purpose,

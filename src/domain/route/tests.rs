@@ -6,6 +6,7 @@ use super::super::rule::{Action, Rules};
 use super::super::testing::{World, address, authenticated, chat, judged, mail, policy, proven};
 use super::*;
 use crate::domain::outbound::Purpose;
+use crate::domain::ticket::Status;
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -238,7 +239,7 @@ fn rules_for_reopened_tickets_are_run_then_and_only_then() {
     world.hears(proven(mail(2, "joao@padaria.example", "Re: Bill", "more"), 1, false));
     assert_eq!(world.ticket(1).priority, before, "it was not at rest");
     world.hears(proven(mail(3, "ana@acme.example", "Re: Bill", "#solve"), 1, true));
-    assert!(is_at_rest(world.ticket(1)));
+    assert!(!world.ticket(1).status.is_active());
     let reply = proven(mail(4, "joao@padaria.example", "Re: Bill", "still wrong"), 1, false);
     let explained = explain_message(&reply, &world.context(&reply), &world.policy, world.now);
     assert_eq!(explained[0], ("again".to_owned(), Ok("reopened".to_owned())));
