@@ -535,14 +535,7 @@ fn customer_writes(
         record(change, &mut other, there);
         change.tickets.push(other);
     }
-    if assign::is_nobodys(&ticket, policy) {
-        let wanted = (ticket.team.as_str(), ticket.priority, ticket.language);
-        let Assigned { team, agent, turn, history } = given(wanted, &[], Some(ticket.number), inbound, context, policy, now);
-        if !history.is_empty() {
-            (ticket.team, ticket.assignee, change.turn) = (team, agent, turn);
-            lines.extend(history);
-        }
-    }
+    let nobodys = assign::is_nobodys(&ticket, policy);
     let reopens = !ticket.status.is_active();
     lines.extend(lifecycle::customer_wrote(&mut ticket, policy, now));
     lines.extend(copies(inbound, &mut ticket, policy, now));
@@ -561,6 +554,15 @@ fn customer_writes(
         let routing = route::reopen(&mut ticket, inbound, &known, policy, now);
         lines.extend(routing.history);
         (is_spam, voice.also) = (routing.spam.is_some(), routing.notify);
+        if nobodys && routing.assignee.is_none() && !is_spam {
+            let wanted = (ticket.team.as_str(), ticket.priority, ticket.language);
+            let skills: Vec<String> = routing.skills.into_iter().collect();
+            let Assigned { team, agent, turn, history } = given(wanted, &skills, Some(ticket.number), inbound, context, policy, now);
+            if !history.is_empty() {
+                (ticket.team, ticket.assignee, change.turn) = (team, agent, turn);
+                lines.extend(history);
+            }
+        }
     }
     let mut session = window_of(context, inbound.session().or(ticket.session));
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);

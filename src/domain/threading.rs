@@ -185,11 +185,10 @@ pub fn place_released<'a>(inbound: &Inbound, context: &'a Context, policy: &Poli
     let ticket = |number: TicketNumber| living(&context.tickets, number);
     let from = inbound.from.as_ref().filter(|from| !policy.is_ours(&from.address));
     let proven = inbound.claims.iter().filter(|c| c.bound_to == Bound::Customer).map(|c| c.ticket);
-    let ids = inbound.in_reply_to.iter().chain(inbound.references.iter().rev());
-    let known = ids.flat_map(|id| context.known_ids.iter().filter(move |(known, _)| known == id).map(|(_, number)| *number));
-    let own = proven.chain(known).filter_map(ticket).find(|t| from.is_some_and(|from| t.is_participant(&from.address)));
-    match own {
-        Some(ticket) if ticket.is_closed() => {
+    let mut proven = proven.filter_map(ticket).filter(|t| from.is_some_and(|from| t.is_participant(&from.address)));
+    let by_ids = || by_ids(inbound, context, from?).into_iter().map(|(ticket, _)| ticket).next();
+    match proven.next().or_else(by_ids) {
+        Some(ticket) if closed_for_good(ticket, inbound.received_at, policy) => {
             Place::Opens { continues: Some(ticket.number), why: format!("answers {}, which is closed", ticket.number) }
         }
         Some(ticket) => Place::Customer { ticket, also: Vec::new(), why: format!("answers {} by one of its participants", ticket.number) },

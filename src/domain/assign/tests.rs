@@ -175,6 +175,16 @@ fn the_desk_gives_what_it_opens_and_takes_up() {
     assert_eq!(having(&world, 6), "cora", "a rule's word is the last");
     assert_eq!(world.turns().iter().map(|turn| turn.n).max(), Some(5), "and no turn");
     world.policy.rules = Rules::default();
+    world.hears(proven(mail(20, "ana@acme.example", "Re: Oven", "#assign none\n#solve\n\nDone."), 6, true));
+    world.policy.rules = Rules::from(vec![Rule {
+        name: "again".to_owned(),
+        when: Condition { reopened: true, ..Condition::default() },
+        then: Action { team: Some("billing".to_owned()), ..Action::default() },
+        ..Rule::default()
+    }]);
+    world.hears(proven(mail(21, "eve@x.example", "Re: Oven", "Still cold."), 6, false));
+    assert_eq!((world.ticket(6).team.as_str(), having(&world, 6).as_str()), ("billing", "ana"), "the rules first, then one of that team");
+    world.policy.rules = Rules::default();
 
     let agents = |world: &World| world.policy.agents.iter().map(|a| a.address.clone()).collect::<Vec<_>>();
     let ana = agents(&world)[0].to_string();

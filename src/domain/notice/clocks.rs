@@ -7,7 +7,7 @@ use crate::domain::message::Language;
 use crate::domain::outbound::{Audience, Automatic, Piece, Purpose};
 use crate::domain::sla::{Clock, ClockKind, ClockState};
 use crate::domain::template::Rendered;
-use crate::domain::ticket::Ticket;
+use crate::domain::ticket::{HELD_TAG, Ticket};
 use jiff::Timestamp;
 
 impl Voice<'_> {
@@ -110,6 +110,9 @@ impl Voice<'_> {
         let Some(address) = ticket.requester.address.clone() else {
             return line(format!("no {}", purpose.word()), "the customer gave no address");
         };
+        if ticket.tags.contains(HELD_TAG) {
+            return line(format!("no {}", purpose.word()), "a rule holds it until #untag held");
+        }
         if let Some(mark) = self.mark(&address) {
             return line(format!("no {}", purpose.word()), &format!("mail to it came back: {}", mark.sentence()));
         }

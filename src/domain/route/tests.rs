@@ -225,6 +225,10 @@ fn p6_a_held_ticket_is_shown_to_agents_and_not_acknowledged() {
     let mut told = world.told(Purpose::Notification);
     told.sort_unstable();
     assert_eq!(told, ["ana@acme.example", "ben@acme.example", "carla@acme.example"], "its team once, and whom the rule names");
+    world.policy.desk.nudge_after = Some(jiff::SignedDuration::from_hours(1));
+    world.hears(proven(mail(2, "ana@acme.example", "Re: x", "#pending\nWhich paper?"), 1, true));
+    world.waits(jiff::SignedDuration::from_hours(3));
+    assert!(world.told(Purpose::Nudge).is_empty() && tells(&world, "no nudge"), "nor asked again, until it is released");
 }
 
 #[test]
