@@ -370,7 +370,7 @@ impl Desk {
         mut parsed: Parsed,
         cut: Option<u64>,
         judged: (Judgement, &Policy),
-    ) -> Result<Inbound, HandoverFault> {
+    ) -> Result<Inbound, StoreFault> {
         let parts = parts(raw, &mut parsed);
         let kept = self.0.store.keep(parts).await?;
         Ok(self.assemble(source, parsed, kept, cut, judged))

@@ -15,6 +15,7 @@ use crate::config::settings::LookUpSettings;
 use crate::domain::address::EmailAddress;
 use crate::domain::customer::{Customer, LookedUp};
 use crate::domain::message::Language;
+use crate::http::client::percent_encoded;
 use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -24,7 +25,6 @@ use jiff::civil::Date;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
@@ -239,7 +239,7 @@ async fn carried(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -
 }
 
 fn request(settings: &LookUpSettings, address: &EmailAddress, token: Option<&SecretString>) -> Result<Request<Empty<Bytes>>, Failure> {
-    let mut request = Request::get(settings.endpoint.path.replace("{address}", &encoded(address.as_str())))
+    let mut request = Request::get(settings.endpoint.path.replace("{address}", &percent_encoded(address.as_str())))
         .header(header::HOST, settings.endpoint.authority())
         .header(header::USER_AGENT, "guichet")
         .header(header::ACCEPT, "application/json");
@@ -250,19 +250,6 @@ fn request(settings: &LookUpSettings, address: &EmailAddress, token: Option<&Sec
         request = request.header(header::AUTHORIZATION, value);
     }
     request.body(Empty::new()).map_err(|fault| Failure::OutOfOrder(format!("could not be asked: {fault}")))
-}
-
-/// RFC 3986 section 2.1: all but what stands for itself everywhere.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len() + 8), |mut encoded, octet| {
-        match octet {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(octet)),
-            _ => {
-                let _ = write!(encoded, "%{octet:02X}");
-            }
-        }
-        encoded
-    })
 }
 
 /// What a system tells of somebody; what else it tells is passed over.

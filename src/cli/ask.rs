@@ -7,17 +7,15 @@ use crate::intake::Desk;
 use crate::mail::token::Signer;
 use anyhow::{Context as _, anyhow};
 use serde::de::DeserializeOwned;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Asks at `path`; where no daemon runs, `offline` answers from the opened store. `None`: there is no such thing.
 pub(super) fn ask<T: DeserializeOwned>(
     settings: &Settings,
     path: &str,
-    body: Option<Vec<u8>>,
     offline: impl FnOnce(&Desk, &Signer) -> anyhow::Result<Option<T>>,
 ) -> Result<Option<T>, Ended> {
-    of_either(settings, path, body, |body| json(&body), async |desk, signer| offline(desk, signer))
+    of_either(settings, path, None, |body| json(&body), async |desk, signer| offline(desk, signer))
 }
 
 /// Asks at `path`, as [`ask`] does, where the offline answer has to be waited for.
@@ -35,7 +33,7 @@ pub(super) fn order<T: DeserializeOwned>(
     path: &str,
     offline: impl AsyncFnOnce(&Desk) -> anyhow::Result<Option<T>>,
 ) -> Result<Option<T>, Ended> {
-    of_either(settings, path, Some(Vec::new()), |body| json(&body), async |desk, _| offline(desk).await)
+    hand_over(settings, path, Vec::new(), offline)
 }
 
 /// Hands octets over at `path`; where no daemon runs, `offline` does with them what it would. `None`: there is no such thing.
@@ -90,17 +88,4 @@ fn of_either<T>(
         }),
         Err(fault) => Err(Ended::Failed(anyhow!(fault).context("failed to ask the daemon"))),
     }
-}
-
-/// RFC 3986 section 2.1.
-pub(super) fn encoded(value: &str) -> String {
-    let mut out = String::new();
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

@@ -23,8 +23,7 @@ pub(super) fn fetch(config: &Path, message: (u64, u32), output: Option<&Path>, j
     let (number, seq) = message;
     let base = format!("/api/v1/tickets/{number}/messages/{seq}");
     let none = || Ended::Failed(anyhow!("there is no message {seq} in #{number}"));
-    let origin: Option<OriginView> =
-        ask::ask(&settings, &format!("{base}/origin"), None, |desk, _| Ok(api::origin_of(desk, number, seq)?))?;
+    let origin: Option<OriginView> = ask::ask(&settings, &format!("{base}/origin"), |desk, _| Ok(api::origin_of(desk, number, seq)?))?;
     let origin = origin.ok_or_else(none)?;
     if !origin.is_cut && output.is_none() {
         return Err(Ended::Failed(anyhow!("all of message {seq} of #{number} is here already; `--output FILE` saves it")));

@@ -1,6 +1,6 @@
 //! `guichet import PATH…`.
 
-use super::{Ended, ask, complain, say};
+use super::{Ended, complain, say};
 use crate::RunFault;
 use crate::channel::import::{self, Import, MailFile, Progress};
 use crate::channel::lane::Budget;
@@ -10,6 +10,7 @@ use crate::domain::change::Landing;
 use crate::domain::message::Source;
 use crate::http::api::ImportedView;
 use crate::http::client;
+use crate::http::client::percent_encoded;
 use crate::intake::{Desk, ImportReceipt, Imported, Notices, Prepared};
 use anyhow::anyhow;
 use futures_util::FutureExt as _;
@@ -230,9 +231,9 @@ async fn hand_over(socket: &Path, received: Received, notices: Notices) -> anyho
     let cut = received.cut.map_or_else(String::new, |whole| format!("&cut={whole}"));
     let path = format!(
         "/api/v1/import?mailbox={}&notices={}&file={}{cut}",
-        ask::encoded(received.source.mailbox()),
+        percent_encoded(received.source.mailbox()),
         notices == Notices::Sent,
-        ask::encoded(file)
+        percent_encoded(file)
     );
     let (status, body) = client::post(socket, &path, received.raw).await?;
     anyhow::ensure!(status == 200, "the daemon answered {status}: {}", String::from_utf8_lossy(&body).trim());

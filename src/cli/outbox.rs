@@ -45,7 +45,7 @@ pub(super) fn outbox(config: &Path, verb: &Verb) -> Result<(), Ended> {
     let (id, json, entry, done): (_, _, Option<OutboxView>, _) = match *verb {
         Verb::List { all, json } => {
             let path = format!("/api/v1/outbox?all={all}");
-            let found = ask::ask(&settings, &path, None, |desk, _| Ok(Some(api::outgoing(desk, Also { all })?)))?;
+            let found = ask::ask(&settings, &path, |desk, _| Ok(Some(api::outgoing(desk, Also { all })?)))?;
             return list(&found.unwrap_or_default(), json);
         }
         Verb::Retry { id, json } => {

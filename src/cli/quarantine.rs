@@ -52,7 +52,7 @@ pub(super) fn quarantine(config: &Path, verb: &Verb) -> Result<(), Ended> {
 fn list(config: &Path, all: bool, json: bool) -> Result<(), Ended> {
     let settings = super::settings(config)?;
     let path = format!("/api/v1/quarantine?all={all}");
-    let found: Option<Vec<QuarantinedView>> = ask::ask(&settings, &path, None, |desk, _| Ok(Some(api::set_aside(desk, Also { all })?)))?;
+    let found: Option<Vec<QuarantinedView>> = ask::ask(&settings, &path, |desk, _| Ok(Some(api::set_aside(desk, Also { all })?)))?;
     let found = found.unwrap_or_default();
     if found.is_empty() && !json {
         say("nothing is in quarantine");
@@ -66,7 +66,7 @@ fn list(config: &Path, all: bool, json: bool) -> Result<(), Ended> {
 fn show(config: &Path, id: u64, json: bool) -> Result<(), Ended> {
     let settings = super::settings(config)?;
     let found: Option<QuarantinedView> =
-        ask::ask(&settings, &format!("/api/v1/quarantine/{id}"), None, |desk, _| Ok(api::one_set_aside(desk, id)?))?;
+        ask::ask(&settings, &format!("/api/v1/quarantine/{id}"), |desk, _| Ok(api::one_set_aside(desk, id)?))?;
     let found = found.ok_or_else(|| none(id))?;
     if json {
         say(&serde_json::to_string(&found)?);

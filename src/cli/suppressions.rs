@@ -3,6 +3,7 @@
 use super::{Ended, ask, say};
 use crate::domain::address::EmailAddress;
 use crate::http::api;
+use crate::http::client::percent_encoded;
 use crate::intake::LiftFault;
 use crate::view::{self, SuppressionView};
 use anyhow::anyhow;
@@ -31,11 +32,11 @@ pub(super) fn suppressions(config: &Path, verb: &Verb) -> Result<(), Ended> {
     let settings = super::settings(config)?;
     match verb {
         Verb::List { json } => {
-            let found = ask::ask(&settings, api::SUPPRESSIONS, None, |desk, _| Ok(Some(api::suppressed(desk)?)))?;
+            let found = ask::ask(&settings, api::SUPPRESSIONS, |desk, _| Ok(Some(api::suppressed(desk)?)))?;
             list(&found.unwrap_or_default(), *json)
         }
         Verb::Lift { address, json } => {
-            let path = format!("{}/{}/lift", api::SUPPRESSIONS, ask::encoded(address.as_str()));
+            let path = format!("{}/{}/lift", api::SUPPRESSIONS, percent_encoded(address.as_str()));
             let lifted: Option<SuppressionView> = ask::order(&settings, &path, async |desk| match desk.lift(address).await {
                 Ok(mark) => Ok(Some(view::of_mark(&mark, &desk.policy()))),
                 Err(LiftFault::NoSuch) => Ok(None),

@@ -9,7 +9,7 @@ use std::path::Path;
 pub(super) fn ticket(config: &Path, number: u64, json: bool) -> Result<(), Ended> {
     let settings = super::settings(config)?;
     let path = format!("/api/v1/tickets/{number}");
-    let found: Option<WholeTicketView> = ask::ask(&settings, &path, None, |desk, signer| Ok(api::one(desk, signer, number)?))?;
+    let found: Option<WholeTicketView> = ask::ask(&settings, &path, |desk, signer| Ok(api::one(desk, signer, number)?))?;
     let Some(found) = found else { return Err(Ended::Failed(anyhow!("there is no ticket #{number}"))) };
     say(&if json { serde_json::to_string(&found)? } else { found.text() });
     Ok(())

@@ -3,6 +3,7 @@
 use super::{Ended, ask, say};
 use crate::domain::ticket::Status;
 use crate::http::api::{self, Filter};
+use crate::http::client::percent_encoded;
 use crate::view::TicketView;
 use std::path::Path;
 
@@ -11,10 +12,10 @@ pub(super) fn tickets(config: &Path, status: Option<String>, team: Option<String
     let filter = Filter { status, team, tier };
     let query: Vec<String> = [("status", &filter.status), ("team", &filter.team), ("tier", &filter.tier)]
         .into_iter()
-        .filter_map(|(key, value)| value.as_ref().map(|v| format!("{key}={}", ask::encoded(v))))
+        .filter_map(|(key, value)| value.as_ref().map(|v| format!("{key}={}", percent_encoded(v))))
         .collect();
     let path = format!("/api/v1/tickets?{}", query.join("&"));
-    let found: Option<Vec<TicketView>> = ask::ask(&settings, &path, None, |desk, _| Ok(Some(api::list(desk, &filter)?)))?;
+    let found: Option<Vec<TicketView>> = ask::ask(&settings, &path, |desk, _| Ok(Some(api::list(desk, &filter)?)))?;
     let found = found.unwrap_or_default();
     if !json {
         if found.is_empty() {

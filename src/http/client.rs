@@ -5,6 +5,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
+use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -104,4 +105,17 @@ where
             answer.await
         }
     }
+}
+/// A value for a path or a query: all but what stands for itself everywhere is escaped (RFC 3986 section 2.1).
+#[must_use]
+pub fn percent_encoded(value: &str) -> String {
+    let mut encoded = String::with_capacity(value.len() + 8);
+    for octet in value.bytes() {
+        if octet.is_ascii_alphanumeric() || b"-_.~".contains(&octet) {
+            encoded.push(char::from(octet));
+        } else {
+            let _ = write!(encoded, "%{octet:02X}");
+        }
+    }
+    encoded
 }

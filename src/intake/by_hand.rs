@@ -122,12 +122,10 @@ impl Desk {
     async fn read_again(&self, id: u64, source: Source, raw: BlobRef, cut: Option<u64>) -> Result<Inbound, ReleaseFault> {
         let octets = self.0.store.blob(raw.id).await?.ok_or(ReleaseFault::NothingKept(id))?;
         let unread = fingerprint_of(&[b"unreadable", &octets]);
-        let Ok((octets, Some(mut parsed))) = self.parse(octets, cut).await else { return Err(ReleaseFault::Unreadable(id)) };
+        let Ok((octets, Some(parsed))) = self.parse(octets, cut).await else { return Err(ReleaseFault::Unreadable(id)) };
         let policy = self.policy();
         let (octets, judgement) = self.judge(&source, octets, &parsed, cut, &policy).await;
-        let parts = super::parts(octets, &mut parsed);
-        let kept = self.0.store.keep(parts).await?;
-        let mut inbound = self.assemble(source, parsed, kept, cut, (judgement, &policy));
+        let mut inbound = self.keep(source, octets, parsed, cut, (judgement, &policy)).await?;
         // Whoever releases it says that its sender is good, not that he is an agent (P8).
         inbound.forwarded = None;
         // Under the name by which it was set aside: that of its octets where the parser had given up on it.

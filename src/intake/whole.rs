@@ -57,13 +57,12 @@ impl Desk {
             return Err(another());
         }
         let octets = raw.len() as u64;
-        let Ok((raw, Some(mut parsed))) = self.parse(raw, None).await else {
+        let Ok((raw, Some(parsed))) = self.parse(raw, None).await else {
             return Err(WholeFault::Unreadable { ticket: number, seq });
         };
-        let kept = self.0.store.keep(super::parts(raw, &mut parsed)).await?;
         let source = origin.arrivals.into_iter().next().map(|arrival| arrival.source);
         let source = source.unwrap_or(Source::Maildir { mailbox: String::new(), file: String::new() });
-        let inbound = self.assemble(source, parsed, kept, None, (message.judgement.clone(), &self.policy()));
+        let inbound = self.keep(source, raw, parsed, None, (message.judgement.clone(), &self.policy())).await?;
         let note = Defect { name: "fetched_later", detail: format!("only its beginning had come; all {octets} octets were fetched later") };
         let whole = Message {
             // An agent's words went out as they were read then: they stay what they were.

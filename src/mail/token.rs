@@ -89,11 +89,7 @@ impl Signer {
             Bound::Asked => ('t', ""),
         };
         let mac = self.mac(Use::Reply, &[&ticket.0.to_string(), &side.to_string(), agent]);
-        let local = format!("{}+{}{side}{mac}", mailbox.local(), ticket.0);
-        if local.len() > LOCAL_OCTETS_MAX {
-            return mailbox.clone();
-        }
-        EmailAddress::parse(&format!("{local}@{}", mailbox.domain())).unwrap_or_else(|_| mailbox.clone())
+        tagged(mailbox, &format!("{}{side}{mac}", ticket.0))
     }
 
     /// Where the bounces of an outbox entry's mail go: a report that returns nothing of the mail is known by it. The mailbox's own
@@ -101,11 +97,7 @@ impl Signer {
     #[must_use]
     pub fn return_path(&self, mailbox: &EmailAddress, id: OutboxId) -> EmailAddress {
         let mac = self.mac(Use::ReturnPath, &[&id.ticket.0.to_string(), &id.n.to_string()]);
-        let local = format!("{}+{}b{}{mac}", mailbox.local(), id.ticket.0, id.n);
-        if local.len() > LOCAL_OCTETS_MAX {
-            return mailbox.clone();
-        }
-        EmailAddress::parse(&format!("{local}@{}", mailbox.domain())).unwrap_or_else(|_| mailbox.clone())
+        tagged(mailbox, &format!("{}b{}{mac}", id.ticket.0, id.n))
     }
 
     /// Which outbox entry this return path was made for, if it is one of this desk's.
@@ -279,6 +271,15 @@ fn letters() -> Encoding {
 fn number(text: &str) -> Option<u64> {
     let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if is_plain { text.parse().ok() } else { None }
+}
+
+/// A mailbox with a token behind a `+` (RFC 5233); as it is, where its name leaves no room.
+fn tagged(mailbox: &EmailAddress, token: &str) -> EmailAddress {
+    let local = format!("{}+{token}", mailbox.local());
+    if local.len() > LOCAL_OCTETS_MAX {
+        return mailbox.clone();
+    }
+    EmailAddress::parse(&format!("{local}@{}", mailbox.domain())).unwrap_or_else(|_| mailbox.clone())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use super::Fault;
 use super::answer::{Answer, Item};
-use super::commands::{Reply, Wire};
+use super::commands::Wire;
 use crate::channel::spool;
 use jiff::Timestamp;
 use std::fs::File;
@@ -94,17 +94,19 @@ impl Pieces {
 
 /// One piece with what the server says of the mail; `None`: it does not list it.
 async fn piece(wire: &mut Wire, uid: u32, offset: u32) -> Result<Option<Item>, Fault> {
-    let tag = wire.send(&format!("UID FETCH {uid} (UID RFC822.SIZE INTERNALDATE BODY.PEEK[]<{offset}.{PIECE_OCTETS}>)")).await?;
     let mut found: Option<Item> = None;
-    loop {
-        match wire.next(&tag).await? {
-            Reply::Continue(_) => return Err(Fault::Protocol("the server waits for more than there is".into())),
-            Reply::Done => return Ok(found),
-            // A second answer about it may be one about its flags.
-            Reply::Data(Answer::Fetch(item)) if item.uid == uid && (item.body.is_some() || found.is_none()) => found = Some(item),
-            Reply::Data(_) => {}
+    let command = format!("UID FETCH {uid} (UID RFC822.SIZE INTERNALDATE BODY.PEEK[]<{offset}.{PIECE_OCTETS}>)");
+    wire.run(&command, |answer| {
+        // A second answer about it may be one about its flags.
+        if let Answer::Fetch(item) = answer
+            && item.uid == uid
+            && (item.body.is_some() || found.is_none())
+        {
+            found = Some(item);
         }
-    }
+    })
+    .await?;
+    Ok(found)
 }
 
 /// The Message-ID in the header of a mail, with its angle brackets.

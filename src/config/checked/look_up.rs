@@ -1,7 +1,7 @@
 //! `[customers]`: another system that is asked who a sender is.
 
 use super::Check;
-use super::sign_in::token_url;
+use super::sign_in::{UrlFault, absolute_url};
 use crate::config::settings::{LookUpSettings, TokenUrl};
 use crate::config::written::Customers;
 use jiff::SignedDuration;
@@ -52,13 +52,9 @@ impl Check<'_> {
 fn look_up_url(text: &str) -> Result<TokenUrl, String> {
     const RIGHT: &str = "write one such as https://crm.example/lookup?address={address}";
     let wrong = |why: &str| format!("'{}' {why}; {RIGHT}", text.chars().take(100).collect::<String>());
-    let url = token_url(&text.replace(ADDRESS, STANDS_FOR_IT)).map_err(|why| {
-        let is_plain = why.contains("is http");
-        if is_plain {
-            "is http to another machine, and addresses of customers go there; write https".to_owned()
-        } else {
-            wrong("is no URL")
-        }
+    let url = absolute_url(&text.replace(ADDRESS, STANDS_FOR_IT)).map_err(|fault| match fault {
+        UrlFault::Plain(_) => "is http to another machine, and addresses of customers go there; write https".to_owned(),
+        UrlFault::Form | UrlFault::Extra => wrong("is no URL"),
     })?;
     let TokenUrl { host, path, .. } = &url;
     if host.contains(STANDS_FOR_IT) || !path.contains(STANDS_FOR_IT) {

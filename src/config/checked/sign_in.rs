@@ -166,24 +166,41 @@ impl Check<'_> {
     }
 }
 
+/// What is wrong with the URL of another system.
+pub(super) enum UrlFault {
+    Form,
+    /// A fragment or a user, which a request does not carry.
+    Extra,
+    /// Clear text to this other machine.
+    Plain(String),
+}
+
 /// RFC 6749 section 3.2: an absolute URI, perhaps with a query, without a fragment; TLS is a must.
-pub(super) fn token_url(text: &str) -> Result<TokenUrl, String> {
-    let wrong = || format!("'{text}' is no URL; write one such as https://login.example/oauth2/token");
-    let uri: Uri = text.parse().map_err(|_| wrong())?;
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
+fn token_url(text: &str) -> Result<TokenUrl, String> {
+    absolute_url(text).map_err(|fault| match fault {
+        UrlFault::Form => format!("'{text}' is no URL; write one such as https://login.example/oauth2/token"),
+        UrlFault::Extra => "has a fragment or a user in it, which a token endpoint has not".to_owned(),
+        UrlFault::Plain(host) => format!("is http, but '{host}' is another machine, and secrets go there; write https"),
+    })
+}
+
+/// An absolute URL to which secrets may go: with TLS, or on this machine.
+pub(super) fn absolute_url(text: &str) -> Result<TokenUrl, UrlFault> {
+    let uri: Uri = text.parse().map_err(|_| UrlFault::Form)?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(UrlFault::Form) };
     if text.contains('#') || authority.as_str().contains('@') {
-        return Err("has a fragment or a user in it, which a token endpoint has not".to_owned());
+        return Err(UrlFault::Extra);
     }
     let https = match scheme {
         "https" => true,
         "http" if is_loopback(authority.host()) => false,
-        "http" => return Err(format!("is http, but '{}' is another machine, and secrets go there; write https", authority.host())),
-        _ => return Err(wrong()),
+        "http" => return Err(UrlFault::Plain(authority.host().to_owned())),
+        _ => return Err(UrlFault::Form),
     };
     let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
     if host.is_empty() || port == 0 || (authority.port().is_none() && authority.as_str().ends_with(':')) {
-        return Err(wrong());
+        return Err(UrlFault::Form);
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     Ok(TokenUrl { https, host, port, path })

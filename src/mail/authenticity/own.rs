@@ -130,8 +130,7 @@ pub fn survey(raw: &[u8], from: Option<&EmailAddress>, check: &SenderCheck) -> R
         return Err(unknown(&format!("{} stands in it more than once", String::from_utf8_lossy(name))));
     }
     let domain = from.domain();
-    let mut questions = vec![Question::Text(format!("_dmarc.{domain}"))];
-    questions.extend(organisation(domain).filter(|above| *above != domain).map(|above| Question::Text(format!("_dmarc.{above}"))));
+    let mut questions: Vec<Question> = policies_of(domain).map(|(question, _)| question).collect();
     for header in mail.dkim_headers.iter().filter(|header| counts(&header.header.d, domain)).take(SIGNATURES_MAX) {
         questions.push(key(&header.header));
     }
@@ -286,12 +285,17 @@ enum Policy {
     Trouble,
 }
 
+/// Where the policy of a domain is looked for, and whether that is above it (RFC 7489 section 6.6.3).
+fn policies_of(from: &str) -> impl Iterator<Item = (Question, bool)> {
+    let above = organisation(from).filter(|above| *above != from);
+    let places = std::iter::once((from, false)).chain(above.map(|above| (above, true)));
+    places.map(|(domain, below)| (Question::Text(format!("_dmarc.{domain}")), below))
+}
+
 /// RFC 7489 section 6.6.3.
 fn policy(from: &str, facts: &Facts) -> Policy {
-    let above = organisation(from).filter(|above| *above != from);
-    for (domain, below) in [(Some(from), false), (above, true)] {
-        let Some(domain) = domain else { continue };
-        match facts.get(&Question::Text(format!("_dmarc.{domain}"))) {
+    for (question, below) in policies_of(from) {
+        match facts.get(&question) {
             Some(Answer::Texts(texts)) => {
                 if let Some(record) = Record::of(texts) {
                     return Policy::Known { record, below };
@@ -339,8 +343,9 @@ fn seen_by_sealer(value: &[u8], from: &str) -> Option<Verdict> {
     Some(AuthenticationResults::parse(results).ok()?.verdict(from).0)
 }
 
-/// From the start to behind the empty line.
+/// From the start to behind the empty line; of a head that is too long one octet more than it may have.
 fn head(raw: &[u8]) -> &[u8] {
+    let raw = raw.get(..=HEAD_OCTETS_MAX).unwrap_or(raw);
     let crlf = memchr::memmem::find(raw, b"\r\n\r\n").map(|at| at + 4);
     let lf = memchr::memmem::find(raw, b"\n\n").map(|at| at + 2);
     let end = match (crlf, lf) {

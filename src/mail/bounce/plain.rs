@@ -31,7 +31,7 @@ pub(in crate::mail) struct Facts<'a> {
 pub(in crate::mail) fn read(facts: Facts<'_>) -> Option<Report> {
     let writer = writer(&facts)?;
     let said = said(facts.text);
-    let lower = format!("{}\n{}", facts.subject, start(said, OPENING_OCTETS_MAX)).to_lowercase();
+    let lower = format!("{}\n{}", facts.subject, &said[..said.floor_char_boundary(OPENING_OCTETS_MAX)]).to_lowercase();
     let opening = PROGRAMS.iter().find(|(words, _)| lower.contains(words)).map(|(_, shape)| *shape);
     let fails = opening.is_some() || FAILED.iter().any(|words| lower.contains(words));
     let waits = DELAYED.iter().any(|words| lower.contains(words));
@@ -242,10 +242,10 @@ fn said(text: &str) -> &str {
         "returned message follows",
     ];
     const FIELDS: [&str; 6] = ["received:", "return-path:", "message-id:", "dkim-signature:", "mime-version:", "x-received:"];
-    let text = start(text, SAID_OCTETS_MAX);
+    let text = &text[..text.floor_char_boundary(SAID_OCTETS_MAX)];
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        let lower = start(line, 200).trim().to_lowercase();
+        let lower = line[..line.floor_char_boundary(200)].trim().to_lowercase();
         let is_rule = lower.starts_with('-') || lower.ends_with(':') || lower.ends_with('.') || lower.ends_with("follows");
         let is_below = is_rule && BELOW.iter().any(|words| lower.contains(words));
         if at > 0 && (is_below || FIELDS.iter().any(|name| lower.starts_with(name))) {
@@ -268,7 +268,7 @@ fn diagnosis(said: &str) -> (String, String) {
         return (format!("{}.0.0", &code[..1]), line(text));
     }
     let lower = said.lines().find(|l| {
-        let l = start(l, 400).to_lowercase();
+        let l = l[..l.floor_char_boundary(400)].to_lowercase();
         FAILED.iter().chain(&DELAYED).any(|words| l.contains(words))
     });
     (String::new(), line(lower.unwrap_or_default()))
@@ -343,19 +343,10 @@ fn bare(word: &str) -> Option<EmailAddress> {
 
 /// What stands behind each `Message-ID:` of a text, be it quoted or not.
 fn message_ids(text: &str) -> impl Iterator<Item = MessageId> + '_ {
-    let lines = start(text, TEXT_OCTETS_MAX).lines().map(|line| line.trim_start_matches(['>', ' ', '\t', '|']));
+    let lines = text[..text.floor_char_boundary(TEXT_OCTETS_MAX)].lines().map(|line| line.trim_start_matches(['>', ' ', '\t', '|']));
     lines.filter_map(|line| {
         let (name, rest) = line.split_at_checked("message-id:".len())?;
         let id = rest.split_whitespace().next().filter(|_| name.eq_ignore_ascii_case("message-id:"))?;
         MessageId::parse(id)
     })
-}
-
-/// The first octets of a text, up to a character's end.
-fn start(text: &str, octets_max: usize) -> &str {
-    let mut end = text.len().min(octets_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

@@ -9,11 +9,7 @@ const LOOK_OCTETS_MAX: usize = 2048;
 
 /// The language that a text is written in.
 pub(in crate::mail) fn of(text: &str) -> Option<Language> {
-    let mut end = text.len().min(LOOK_OCTETS_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let text = &text[..end];
+    let text = &text[..text.floor_char_boundary(LOOK_OCTETS_MAX)];
     // Letter statistics cost twenty times as much as counting words, and most mails do not need them.
     let words = SmallWords::of(text);
     if let Some(sure) = words.sure() {

@@ -8,7 +8,7 @@
 //! | `M` | ticket, seq | a message |
 //! | `h` | ticket, n | a line of history |
 //! | `f` | fingerprint | where that message landed |
-//! | `i` | hash of a Message-ID, ticket | – |
+//! | `i` | hash of a Message-ID, ticket | –; 1 while the message itself has not come |
 //! | `p` | hash of the requester's address, ticket | – |
 //! | `d` | next due time, ticket | – |
 //! | `O` | ticket, n | what is to be sent |

@@ -52,7 +52,7 @@ impl Engine {
                 Visibility::Internal => &mut left[1],
             };
             let new = message.body.new_text();
-            let text = start(&new, *octets);
+            let text = &new[..new.floor_char_boundary(*octets)];
             // What machines say beside the thread is no secret of anybody's.
             let is_machines = message.visibility == Visibility::Internal && message.machine.is_some();
             if *messages == 0 || text.is_empty() || is_machines {
@@ -69,15 +69,6 @@ impl Engine {
 
 /// Adds a text below another, as far as there is room.
 fn append(all: &mut String, text: &str) {
-    all.push_str(start(text, TEXT_OCTETS_MAX.saturating_sub(all.len() + 1)));
+    all.push_str(&text[..text.floor_char_boundary(TEXT_OCTETS_MAX.saturating_sub(all.len() + 1))]);
     all.push('\n');
-}
-
-/// The beginning of a text.
-fn start(text: &str, octets_max: usize) -> &str {
-    let mut end = text.len().min(octets_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
