@@ -9,36 +9,34 @@
 
 mod by_hand;
 mod customer;
+pub(crate) mod inbound;
 mod sender;
 mod whole;
 
 pub use by_hand::{DropFault, LiftFault, ReleaseFault, RetryFault};
 pub use whole::{WholeFault, is_cut};
 
+use self::inbound::Read;
+
 use crate::channel::chat::hub::Hub;
 use crate::channel::dns::Resolver;
 use crate::channel::look_up::LookUp;
 use crate::channel::{Handover, HandoverFault, Receipt, Received};
 use crate::clock::Clock;
-use crate::domain::change::{Change, Context, Landing, Need, Quarantined};
+use crate::domain::change::{Change, Context, Landing, Quarantined};
 use crate::domain::decide::{self, Further};
-use crate::domain::message::{
-    Arrival, Attachment, BlobId, BlobRef, Body, Bound, Channel, Defect, Fingerprint, Forwarded, Inbound, Machine, SessionId, Source,
-    TOO_LARGE,
-};
+use crate::domain::message::{Arrival, BlobId, BlobRef, Body, Bound, Channel, Fingerprint, Inbound, SessionId, Source};
 use crate::domain::ops::{self, DESK_REPORT, DeskState, OpsFacts};
 use crate::domain::outbound::{OutboxEntry, Route};
 use crate::domain::policy::Policy;
-use crate::domain::subject;
 use crate::domain::ticket::Ticket;
 use crate::domain::verdict::Judgement;
 use crate::fault_plan::Place;
 use crate::mail::forwarded;
-use crate::mail::list;
-use crate::mail::normalise::{NormaliseLimits, Parsed, ParsedAttachment, normalise, normalise_start};
+use crate::mail::normalise::{NormaliseLimits, Parsed, normalise, normalise_start};
 use crate::mail::token::Signer;
 use crate::mail::visible;
-use crate::store::{self, Outcome, Store, StoreFault, TEXT_OCTETS_MAX, TicketFilter};
+use crate::store::{self, Outcome, Store, StoreFault, TicketFilter};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::borrow::Cow;
@@ -307,24 +305,12 @@ impl Desk {
 
     /// All that the decision may see. What shows only from what was read is read in a second step.
     fn facts(&self, inbound: &Inbound, further: impl FnOnce(&Context) -> Further) -> Result<Context, StoreFault> {
-        let mut need = need(inbound);
+        let mut need = inbound::need(inbound);
         let is_compared = inbound.channel == Channel::Mail && inbound.body.text.len() >= visible::COMPARED_OCTETS_MIN;
         let mut ids = inbound.in_reply_to.iter().chain(inbound.references.iter().rev()).filter(|_| is_compared);
         need.answered = ids.find_map(|id| self.0.signer.is_ours(id));
-        let context = self.0.store.context(&need)?;
-        let Further { session, tickets, messages, workload } = further(&context);
-        let mut context = context;
-        if session.is_some() || !tickets.is_empty() || !messages.is_empty() {
-            need.session = need.session.or(session);
-            need.tickets.extend(tickets);
-            need.messages = messages;
-            context = self.0.store.context(&need)?;
-        }
-        if workload {
-            // Changed by turns alone, of which this is one.
-            context.workload = self.0.store.workload()?;
-        }
-        Ok(context)
+        let store = &self.0.store;
+        inbound::facts(need, further, |need| store.context(need), || store.workload())
     }
 
     async fn set_aside(
@@ -371,7 +357,7 @@ impl Desk {
         cut: Option<u64>,
         judged: (Judgement, &Policy),
     ) -> Result<Inbound, StoreFault> {
-        let parts = parts(raw, &mut parsed);
+        let parts = inbound::parts(raw, &mut parsed);
         let kept = self.0.store.keep(parts).await?;
         Ok(self.assemble(source, parsed, kept, cut, judged))
     }
@@ -384,7 +370,7 @@ impl Desk {
         let policy = self.policy();
         let mut parsed = self.read(&received.raw, received.cut);
         let (raw, judgement) = self.judge(&received.source, received.raw, &parsed, received.cut, &policy).await;
-        let named = parts(raw, &mut parsed)
+        let named = inbound::parts(raw, &mut parsed)
             .iter()
             .map(|part| BlobRef { id: BlobId(*blake3::hash(part).as_bytes()), size: part.len() as u64 })
             .collect();
@@ -398,68 +384,13 @@ impl Desk {
     fn assemble(
         &self,
         source: Source,
-        mut parsed: Parsed,
+        parsed: Parsed,
         kept: Vec<BlobRef>,
         cut: Option<u64>,
         (judgement, policy): (Judgement, &Policy),
     ) -> Inbound {
-        let mailbox = policy.mailboxes.iter().find(|m| m.name == source.mailbox());
-        let lists = mailbox.map(|m| m.lists.as_slice()).unwrap_or_default();
-        let judgement = list::through(&mut parsed, judgement, lists, |address| policy.is_ours(address));
-        let mut kept = kept.into_iter();
-        let raw = kept.next();
-        let text = if parsed.body.text.len() > TEXT_OCTETS_MAX { kept.next() } else { None };
-        let attachments = attachments(parsed.attachments, &mut kept);
-        let found = parsed.forwarded.map(|found| forwarded(*found, &attachments, &mut kept));
-        let ids: Vec<_> = parsed.in_reply_to.iter().chain(parsed.references.iter().rev()).cloned().collect();
-        let mut claims = self.0.signer.claims(parsed.from.as_ref().map(|f| &f.address), &parsed.addressed, &ids);
-        // An agent's mail goes on to a customer: what is in doubt is cut, where a customer's is kept.
-        let by_agent = claims.iter().any(|c| matches!(c.bound_to, Bound::Agent(_)));
-        let spans = if by_agent { visible::agent_spans(&parsed.body.text) } else { parsed.body.spans };
-        if claims.is_empty() {
-            claims.extend(self.0.signer.claim_of_another(policy.agents.iter().map(|a| &a.address), &parsed.addressed));
-        }
-        // A claim says more than what stands in the text.
-        let forwarded = found.filter(|_| claims.is_empty()).map(Box::new);
-        let mut defects = parsed.defects;
-        if let Some(whole) = cut {
-            defects.push(Defect { name: TOO_LARGE, detail: format!("{whole} octets: only its beginning was fetched") });
-        }
-        // Our own id on a mail that comes in: it was sent by us and has come back (RFC 3834 section 3).
-        let signer = &self.0.signer;
-        let bounce = parsed.report.as_ref().and_then(|report| report.tie(signer, &parsed.addressed));
-        let own_id = parsed.message_id.as_ref().is_some_and(|id| signer.is_ours(id).is_some());
-        let own = own_id || parsed.loop_marks.contains(&signer.loop_mark());
-        let headers = policy.rules.headers(parsed.headers.iter().map(|field| (field.name.as_str(), field.value.as_str())));
-        let machine = if own { Some((Machine::Ourselves, "it bears a mark of ours".to_owned())) } else { parsed.machine };
-        Inbound {
-            source,
-            landed_to: None,
-            channel: Channel::Mail,
-            fingerprint: parsed.fingerprint,
-            raw,
-            cut,
-            received_at: self.0.clock.now(),
-            sent_at: parsed.sent_at,
-            message_id: parsed.message_id,
-            in_reply_to: parsed.in_reply_to,
-            references: parsed.references,
-            from: parsed.from,
-            reply_to: parsed.reply_to,
-            recipients: parsed.recipients,
-            claims,
-            subject: parsed.subject,
-            body: Body { text: parsed.body.text, spans, kept: text },
-            attachments,
-            machine,
-            bounce,
-            language: parsed.language,
-            defects,
-            judgement,
-            headers,
-            looked_up: None,
-            forwarded,
-        }
+        let read = Read { source, received_at: self.0.clock.now(), parsed, kept, cut, judgement };
+        inbound::assemble(read, &self.0.signer, policy)
     }
 
     /// Takes in what a chat window said. See [`crate::window`].
@@ -652,70 +583,6 @@ const fn unfit(fault: &StoreFault) -> Option<&'static str> {
         | StoreFault::NewerRecord { .. }
         | StoreFault::MissingBlob(_)
         | StoreFault::NoSuchEntry(_) => None,
-    }
-}
-
-/// What is kept of a mail, in the order in which [`Desk::assemble`] names it again: the raw octets, a long text, the
-/// attachments; the same of a mail that it forwards.
-fn parts(raw: Vec<u8>, parsed: &mut Parsed) -> Vec<Vec<u8>> {
-    let mut parts = vec![raw];
-    if parsed.body.text.len() > TEXT_OCTETS_MAX {
-        parts.push(parsed.body.text.clone().into_bytes());
-    }
-    parts.extend(parsed.attachments.iter_mut().map(|a| std::mem::take(&mut a.content)));
-    if let Some(found) = &mut parsed.forwarded {
-        if found.body.text.len() > TEXT_OCTETS_MAX {
-            parts.push(found.body.text.clone().into_bytes());
-        }
-        parts.extend(found.attachments.iter_mut().flatten().map(|a| std::mem::take(&mut a.content)));
-    }
-    parts
-}
-
-/// Files with the names by which they are kept.
-fn attachments(parsed: Vec<ParsedAttachment>, kept: &mut impl Iterator<Item = BlobRef>) -> Vec<Attachment> {
-    let named =
-        |(a, blob): (ParsedAttachment, BlobRef)| Attachment { name: a.name, media_type: a.media_type, blob, content_id: a.content_id };
-    parsed.into_iter().zip(kept).map(named).collect()
-}
-
-/// A mail that is forwarded, with its kept parts; `all` are the files of the one that forwards it.
-fn forwarded(found: forwarded::Found, all: &[Attachment], kept: &mut impl Iterator<Item = BlobRef>) -> Forwarded {
-    let text = if found.body.text.len() > TEXT_OCTETS_MAX { kept.next() } else { None };
-    Forwarded {
-        from: found.from,
-        subject: found.subject,
-        sent_at: found.sent_at,
-        message_id: found.message_id,
-        body: Body { kept: text, ..found.body },
-        above: found.above,
-        attached: found.attachments.is_some(),
-        attachments: found.attachments.map_or_else(|| all.to_vec(), |files| attachments(files, kept)),
-        machine: found.machine,
-        language: found.language,
-    }
-}
-
-/// What the decision about a message asks of the store.
-#[must_use]
-pub fn need(inbound: &Inbound) -> Need {
-    Need {
-        fingerprint: Some(inbound.fingerprint),
-        tickets: inbound.claims.iter().map(|c| c.ticket).chain(subject::tags(&inbound.subject)).collect(),
-        own_id: inbound.message_id.clone(),
-        messages: Vec::new(),
-        message_ids: inbound.in_reply_to.iter().chain(&inbound.references).cloned().collect(),
-        session: inbound.session(),
-        // Who forwards is written to as an agent: the acks are the writer's.
-        sender: inbound.forwarded.as_ref().map(|f| &f.from).or(inbound.from.as_ref()).map(|f| f.address.clone()),
-        report: inbound.bounce.as_ref().map(|b| b.about),
-        // What nobody is acknowledged for, or is without a count, needs none.
-        acks_through: (inbound.channel == Channel::Mail
-            && inbound.machine.is_none()
-            && (inbound.forwarded.is_some() || !inbound.judgement.is_authenticated()))
-        .then(|| inbound.source.mailbox().to_owned()),
-        answered: None,
-        said_in: inbound.claims.iter().filter(|c| matches!(c.bound_to, Bound::Agent(_))).map(|c| c.ticket).collect(),
     }
 }
 

@@ -43,6 +43,7 @@ pub mod health;
 pub mod ops_watch;
 pub mod window;
 pub mod explain;
+pub mod replay;
 pub mod view;
 pub mod http;
 #[cfg(any(test, fuzzing))]

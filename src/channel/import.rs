@@ -116,6 +116,95 @@ fn members(path: &Path) -> io::Result<Option<Vec<PathBuf>>> {
     Ok(Some(mails))
 }
 
+impl MailFile {
+    /// Gives each mail of it, with where in the file it stands: its start and its length in octets. Blocks.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn each(&self, message_octets_max: u64, mut mail: impl FnMut(Stretch, Part)) -> io::Result<()> {
+        let mut file = io::BufReader::with_capacity(PIECE_OCTETS_MAX, std::fs::File::open(&self.path)?);
+        match self.kind {
+            Kind::Mail => {
+                let mut raw = Vec::new();
+                io::Read::read_to_end(&mut io::Read::take(file, message_octets_max), &mut raw)?;
+                let cut = (self.octets > message_octets_max).then_some(self.octets);
+                mail(Stretch { start: 0, octets: self.octets }, Part { raw, cut });
+            }
+            Kind::Mbox => {
+                let mut splitter = Splitter::new(message_octets_max, CUT_OCTETS);
+                let (mut piece, mut at, mut start) = (Vec::new(), 0, 0);
+                loop {
+                    piece.clear();
+                    let limit = &mut io::Read::take(&mut file, PIECE_OCTETS_MAX as u64);
+                    let read = io::BufRead::read_until(limit, b'\n', &mut piece)? as u64;
+                    let part = if read == 0 { splitter.finish() } else { splitter.take(&piece) };
+                    if let Some(part) = part {
+                        mail(Stretch { start, octets: at - start }, part);
+                    }
+                    if splitter.has_just_begun() {
+                        start = at;
+                    }
+                    if read == 0 {
+                        return Ok(());
+                    }
+                    at += read;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one mail that [`MailFile::each`] gave, again. Blocks.
+    ///
+    /// # Errors
+    /// The disk's; the file has changed since.
+    pub fn read(&self, stretch: Stretch, message_octets_max: u64) -> io::Result<Part> {
+        let mut file = std::fs::File::open(&self.path)?;
+        io::Seek::seek(&mut file, io::SeekFrom::Start(stretch.start))?;
+        let octets = match self.kind {
+            Kind::Mail => stretch.octets.min(message_octets_max),
+            Kind::Mbox => stretch.octets,
+        };
+        let mut raw = Vec::new();
+        io::Read::read_to_end(&mut io::Read::take(file, octets), &mut raw)?;
+        match self.kind {
+            Kind::Mail => Ok(Part { raw, cut: (stretch.octets > octets).then_some(stretch.octets) }),
+            Kind::Mbox => {
+                let mut splitter = Splitter::new(message_octets_max, CUT_OCTETS);
+                for line in raw.split_inclusive(|&octet| octet == b'\n') {
+                    splitter.take(line);
+                }
+                splitter.finish().ok_or_else(|| io::Error::other("it was changed while it was read"))
+            }
+        }
+    }
+
+    /// When it was written, in seconds since 1970: by its name where it is a Maildir's, else by the disk.
+    #[must_use]
+    pub fn written_at(&self) -> Option<u64> {
+        let name = self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let by_name = Some(maildir::time_in(&name)).filter(|seconds| *seconds != u64::MAX);
+        let by_disk = || {
+            let modified = std::fs::metadata(&self.path).and_then(|about| about.modified()).ok()?;
+            modified.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_secs())
+        };
+        by_name.or_else(by_disk)
+    }
+
+    /// Whether it holds many mails.
+    #[must_use]
+    pub const fn is_mbox(&self) -> bool {
+        matches!(self.kind, Kind::Mbox)
+    }
+}
+
+/// Where a mail stands in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    pub start: u64,
+    pub octets: u64,
+}
+
 fn look(path: &Path, in_folder: bool) -> io::Result<MailFile> {
     let file = std::fs::File::open(path)?;
     let about = file.metadata()?;

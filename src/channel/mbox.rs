@@ -58,6 +58,12 @@ impl Splitter {
         None
     }
 
+    /// Whether what was taken last is the separator that a mail begins with.
+    #[must_use]
+    pub fn has_just_begun(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| part.raw.is_empty()) && self.octets == 0 && self.held.is_empty()
+    }
+
     /// The last mail.
     pub fn finish(&mut self) -> Option<Part> {
         self.held.clear();

@@ -13,6 +13,7 @@ mod fetch;
 mod outbox;
 mod quarantine;
 mod import;
+mod replay;
 mod run;
 mod status;
 mod suppressions;
@@ -120,6 +121,9 @@ enum Verb {
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
+    /// What would have been: messages and answers of the past through the configuration that --config names, on a simulated clock,
+    /// beside the one in force. Prints what differs: routing, targets met per tier, notices sent. Changes and sends nothing.
+    Replay(replay::Order),
     /// How the running daemon fares: each mailbox, what is in quarantine, what waits to be sent. Exit 1 if mail is not taken in.
     Status {
         /// One JSON object.
@@ -191,6 +195,7 @@ impl Arguments {
             Verb::Outbox(verb) => outbox::outbox(&config, &verb),
             Verb::Suppressions(verb) => suppressions::suppressions(&config, &verb),
             Verb::Import { no_notices, mailbox, paths } => import::import(&config, mailbox.as_deref(), &paths, no_notices),
+            Verb::Replay(order) => replay::replay(&config, &order),
             Verb::Status { json } => status::status(&config, json),
             Verb::Doctor => doctor::doctor(&config),
             Verb::Verify { json } => verify::verify(&config, json),

@@ -5,7 +5,8 @@
 //! itself, from `decide` down: where a message belongs (`threading`), what an agent forwards (`forward`), who answers (`route` by `rule`,
 //! `assign`), what
 //! becomes of status and clocks (`lifecycle`), how two tickets become one and one two (`merge`), what an agent orders (`command`,
-//! `arrange`) and must not tell (`leak`), what is said to whom (`notice`), and what those who run it hear (`ops`).
+//! `arrange`) and must not tell (`leak`), what is said to whom (`notice`), and what those who run it hear (`ops`). `model` answers for the
+//! store where the past is replayed.
 
 pub mod address;
 pub mod message;
@@ -41,6 +42,7 @@ pub mod template;
 pub mod dates;
 pub mod words;
 pub mod overlap;
+pub mod model;
 
 #[cfg(test)]
 mod scenarios;

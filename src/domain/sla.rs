@@ -259,6 +259,23 @@ pub fn account<'a>(log: &'a [Entry], kind: ClockKind, calendars: &BTreeMap<Strin
     told
 }
 
+/// Every target that the log tells of, in its order, as it ended or stands; `true`: it was cancelled.
+#[must_use]
+pub fn targets(log: &[Entry], calendars: &BTreeMap<String, Calendar>) -> Vec<(Clock, bool)> {
+    let begins = |(_, entry): &(usize, &Entry)| entry.kind.is_target() && matches!(entry.event, Event::Armed { .. });
+    let ended = |(at, begin): (usize, &Entry)| {
+        let mut run = Run::begin(begin, calendars)?;
+        let mut cancelled = false;
+        let rest = log.get(at + 1..)?.iter().filter(|entry| entry.kind == begin.kind);
+        for entry in rest.take_while(|entry| !matches!(entry.event, Event::Armed { .. })) {
+            run.goes_on(entry);
+            cancelled |= matches!(entry.event, Event::Cancelled);
+        }
+        Some((run.clock(), cancelled))
+    };
+    log.iter().enumerate().filter(begins).filter_map(ended).collect()
+}
+
 /// A clock while its log is read.
 struct Run<'a> {
     kind: ClockKind,

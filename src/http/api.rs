@@ -12,6 +12,8 @@ use crate::explain;
 use crate::health::Board;
 use crate::intake::{Desk, DropFault, Imported, LiftFault, Notices, ReleaseFault, RetryFault, WholeFault};
 use crate::mail::token::Signer;
+use crate::replay::archive::Span;
+use crate::replay::stored;
 use crate::store::{DumpOptions, OutboxFilter, StoreFault, TicketFilter};
 use crate::view;
 use axum::Router;
@@ -21,6 +23,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 
@@ -44,6 +47,8 @@ pub struct Filter {
 pub const DUMP: &str = "/api/v1/dump";
 /// The route of `guichet suppressions list`.
 pub const SUPPRESSIONS: &str = "/api/v1/suppressions";
+/// The route of `guichet replay`.
+pub const PAST: &str = "/api/v1/past";
 /// Octets of a dump that are written at once, and how many such pieces wait for a slow reader.
 const DUMP_PIECE_OCTETS: usize = 64 * 1024;
 const DUMP_PIECES_MAX: usize = 4;
@@ -75,6 +80,7 @@ pub fn router(desk: Desk, signer: Signer, mail_octets_max: usize, large: Large) 
         .route("/api/v1/tickets/{number}/messages/{seq}/whole", post(whole).layer(DefaultBodyLimit::disable()))
         .route("/api/v1/verify", get(verify))
         .route(DUMP, get(dump))
+        .route(PAST, get(past))
         .route("/api/v1/quarantine", get(quarantine))
         .route("/api/v1/quarantine/{id}", get(quarantined))
         .route("/api/v1/quarantine/{id}/raw", get(raw))
@@ -223,6 +229,29 @@ async fn dump(State(api): State<Api>, Query(query): Query<DumpQuery>) -> Respons
     });
     let body = Body::from_stream(futures_util::stream::poll_fn(move |context| waiting.poll_recv(context)));
     ([(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+/// From when until when.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct SpanQuery {
+    since: Timestamp,
+    until: Timestamp,
+}
+
+async fn past(State(api): State<Api>, Query(SpanQuery { since, until }): Query<SpanQuery>) -> Response {
+    let (pieces, mut waiting) = tokio::sync::mpsc::channel::<Result<Bytes, StoreFault>>(DUMP_PIECES_MAX);
+    let store = api.desk.store().clone();
+    tokio::task::spawn_blocking(move || {
+        let told = stored::each(&store, Span { since, until }, |told| {
+            stored::frame(&told).is_ok_and(|frame| pieces.blocking_send(Ok(Bytes::from(frame))).is_ok())
+        });
+        if let Err(fault) = told {
+            tracing::error!(%fault, "failed to tell of the past");
+            let _ = pieces.blocking_send(Err(fault));
+        }
+    });
+    let body = Body::from_stream(futures_util::stream::poll_fn(move |context| waiting.poll_recv(context)));
+    ([(CONTENT_TYPE, "application/octet-stream")], body).into_response()
 }
 
 async fn explain(State(api): State<Api>, raw: Bytes) -> Response {

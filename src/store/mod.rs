@@ -235,8 +235,14 @@ impl Store {
 
     /// Reads a content, checked against its hash; `None` if it was never kept.
     pub async fn blob(&self, id: BlobId) -> Result<Option<Vec<u8>>, StoreFault> {
-        let engine = Arc::clone(&self.0.engine);
-        blocking(move || engine.locate(id)?.map(|location| engine.blobs.read(id, location)).transpose()).await
+        let store = self.clone();
+        blocking(move || store.blob_now(id)).await
+    }
+
+    /// The same, here and now: blocks.
+    pub fn blob_now(&self, id: BlobId) -> Result<Option<Vec<u8>>, StoreFault> {
+        let engine = &self.0.engine;
+        engine.locate(id)?.map(|location| engine.blobs.read(id, location)).transpose()
     }
 
     /// Tickets with a clock event due by `now`, earliest first, and the time of the next that is not among them.
