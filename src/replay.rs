@@ -92,3 +92,6 @@ impl Feed<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
