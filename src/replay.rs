@@ -50,11 +50,11 @@ impl Replay {
         Self { policies: [in_force, other], limits: NormaliseLimits::default() }
     }
 
-    /// Both simulations run beside the one who feeds them; `feed` gives the items.
+    /// Both simulations run beside the one who feeds them; `tell` gives the items.
     ///
     /// # Errors
-    /// What `feed` met.
-    pub fn run<F>(&self, feed: impl FnOnce(&mut Feed<'_>) -> Result<(), F>) -> Result<[Outcome; 2], F> {
+    /// What `tell` met.
+    pub fn run<F>(&self, tell: impl FnOnce(&mut Feed<'_>) -> Result<(), F>) -> Result<[Outcome; 2], F> {
         std::thread::scope(|scope| {
             let mut ways = Vec::new();
             let running = self.policies.each_ref().map(|policy| {
@@ -62,12 +62,12 @@ impl Replay {
                 ways.push(way);
                 scope.spawn(move || simulate(policy, &heard))
             });
-            let mut feeding = Feed { replay: self, ways, count: 0 };
-            let fed = feed(&mut feeding);
+            let mut feed = Feed { replay: self, ways, count: 0 };
+            let told = tell(&mut feed);
             // The simulations end when nobody can say anything any more.
-            drop(feeding);
+            drop(feed);
             let outcomes = running.map(|simulation| simulation.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            fed.map(|()| outcomes)
+            told.map(|()| outcomes)
         })
     }
 }

@@ -61,8 +61,8 @@ impl Model {
 
     /// The ticket that holds the first of these messages that any holds or expects.
     pub fn ticket_of<'m, 'i>(&'m self, ids: impl IntoIterator<Item = &'i MessageId>) -> Option<&'m Ticket> {
-        let numbers = ids.into_iter().filter_map(|id| self.ids.get(id)).flatten();
-        numbers.filter_map(|(number, _)| self.tickets.get(number)).next()
+        let mut numbers = ids.into_iter().filter_map(|id| self.ids.get(id)).flatten();
+        numbers.find_map(|(number, _)| self.tickets.get(number))
     }
 
     /// The ticket that is due first, and when.

@@ -233,7 +233,7 @@ impl Comparison {
         Self {
             messages: now.fates.len() as u64,
             fates,
-            quarantined: side_by_side(now.quarantined.iter(), new.quarantined.iter(), |reason| reason.clone()),
+            quarantined: side_by_side(now.quarantined.iter(), new.quarantined.iter(), String::clone),
             tickets,
             differing,
             routing,

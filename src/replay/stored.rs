@@ -68,7 +68,7 @@ fn places(store: &Store, span: Span) -> Result<Vec<Place>, StoreFault> {
         // What was split off stands in the ticket that it came to, too.
         let copies = ticket.split_off.as_ref().map_or(0, |split| split.messages.len());
         for message in store.messages(ticket.number)?.into_iter().skip(copies) {
-            places.extend(place(store, &ticket, message)?.filter(|place| span.holds(place.at)));
+            places.extend(place(store, &ticket, &message)?.filter(|place| span.holds(place.at)));
         }
     }
     for (id, quarantined) in store.quarantine()? {
@@ -87,7 +87,7 @@ fn places(store: &Store, span: Span) -> Result<Vec<Place>, StoreFault> {
     Ok(places)
 }
 
-fn place(store: &Store, ticket: &Ticket, message: Message) -> Result<Option<Place>, StoreFault> {
+fn place(store: &Store, ticket: &Ticket, message: &Message) -> Result<Option<Place>, StoreFault> {
     let speaker = match &message.author {
         Author::Desk => return Ok(None),
         Author::Agent(contact) => {
@@ -150,6 +150,9 @@ pub fn frame(told: &Told) -> serde_json::Result<Vec<u8>> {
     Ok(frame)
 }
 
+/// The header and the octets of a frame, and where the next begins.
+type Frame<'o> = (&'o [u8], &'o [u8], usize);
+
 /// Takes frames apart as their octets come.
 pub struct Frames<F> {
     waiting: Vec<u8>,
@@ -171,7 +174,7 @@ impl<F: FnMut(Told)> Frames<F> {
     }
 
     /// The header and the octets of the first frame, with where the next begins; `None` until all of it is here.
-    fn first(octets: &[u8], octets_max: usize) -> io::Result<Option<(&[u8], &[u8], usize)>> {
+    fn first(octets: &[u8], octets_max: usize) -> io::Result<Option<Frame<'_>>> {
         let part = |from: usize, max: usize| {
             let Some(length) = octets.get(from..from + 8).and_then(|length| length.try_into().ok()) else { return Ok(None) };
             let length = usize::try_from(u64::from_be_bytes(length)).unwrap_or(usize::MAX);

@@ -65,7 +65,9 @@ fn archived(minutes: i64, last: bool, raw: Vec<u8>) -> Item {
 fn compare(now: &Arc<Policy>, new: &Arc<Policy>, items: Vec<Item>) -> Comparison {
     let replay = Replay::new(Arc::clone(now), Arc::clone(new));
     let outcomes = replay.run(|feed| {
-        items.into_iter().for_each(|item| feed.take(item));
+        for item in items {
+            feed.take(item);
+        }
         Ok::<_, ()>(())
     });
     Comparison::of(&outcomes.unwrap())
@@ -218,7 +220,10 @@ fn an_archive_is_heard_by_time_and_each_thread_whole() {
         dated(None, "Thu, 1 Jan 2026 10:00:00 +0000", "4", ""),
         dated(None, "no date", "6", ""),
     ];
-    let mbox: String = mails.iter().map(|mail| format!("From x@y Thu Jan  1 00:00:00 2026\r\n{mail}\r\n")).collect();
+    let mut mbox = String::new();
+    for mail in mails {
+        let _ = write!(mbox, "From x@y Thu Jan  1 00:00:00 2026\r\n{mail}\r\n");
+    }
     let path = dir.path().join("a.mbox");
     std::fs::write(&path, mbox).unwrap();
     let (names, archive) = found(&[path], "2026-02-01T00:00:00Z");
