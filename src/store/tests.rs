@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod durability;
 mod measure;
+mod model;
 mod own;
 mod packs;
 pub(crate) mod support;
