@@ -43,6 +43,23 @@ fn clock(wall: &Zoned) -> String {
     format!("{:02}:{:02}", wall.hour(), wall.minute())
 }
 
+/// A time that is put into words when somebody asks for them: see [`when_text`].
+#[derive(Clone, Debug)]
+pub struct Moment {
+    pub at: Timestamp,
+    pub zone: TimeZone,
+    pub language: Language,
+    pub now: Timestamp,
+}
+
+impl Moment {
+    /// In words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        when_text(self.at, &self.zone, self.language, self.now)
+    }
+}
+
 /// The same minute if no second of it has passed, else the next.
 fn minute_from(at: Timestamp) -> Timestamp {
     let into_minute = at.as_second().rem_euclid(60);
