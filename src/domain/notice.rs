@@ -260,17 +260,16 @@ impl<'a> Voice<'a> {
         };
         // Each brief once, however many read it.
         let mut briefs: BTreeMap<Language, String> = BTreeMap::new();
+        let said = if message.body.says_something_new() { Piece::NewTextOf(message.seq) } else { Piece::QuotedTextOf(message.seq) };
         for (contact, audience, language) in told {
             let brief = briefs.entry(language).or_insert_with(|| brief_in(self, ticket, language));
-            let body =
-                if message.body.new_text().trim().is_empty() { Piece::QuotedTextOf(message.seq) } else { Piece::NewTextOf(message.seq) };
             let draft = Draft {
                 purpose: Purpose::Notification,
                 audience,
                 from_name: one_line(&format!("{writer} ({})", self.policy.desk.name), 200),
                 to: contact,
                 subject: tagged(ticket, ""),
-                body: vec![body, Piece::Text(format!("\n\n{brief}"))],
+                body: vec![said.clone(), Piece::Text(format!("\n\n{brief}"))],
                 attachments: attachments.clone(),
                 automatic: Some(Automatic::Generated),
             };
@@ -378,8 +377,7 @@ impl<'a> Voice<'a> {
     pub fn undelivered(&mut self, ticket: &mut Ticket, purpose: Purpose, why: &str, hint: Hint) {
         let fault = format!("{}: {}", purpose.word(), one_line(why, 300));
         for (to, audience, language) in self.watchers(ticket, None) {
-            let hint = hint.word().to_owned();
-            let facts = NoticeFacts { faults: vec![fault.clone()], hint, ..self.facts(ticket, language) };
+            let facts = NoticeFacts { faults: vec![fault.clone()], hint: hint.word(), ..self.facts(ticket, language) };
             self.of_its_own(ticket, Purpose::Held, self.render(language, "undelivered", facts), to, audience);
         }
     }
@@ -528,8 +526,8 @@ impl<'a> Voice<'a> {
             tier: ticket.tier.clone(),
             team: ticket.team.clone(),
             assignee: ticket.assignee.clone().unwrap_or_default(),
-            priority: ticket.priority.word().to_owned(),
-            status: ticket.status.word().to_owned(),
+            priority: ticket.priority.word(),
+            status: ticket.status.word(),
             opened_text: Some(self.moment(ticket.opened, self.policy.team_calendar(&ticket.team), language)),
             in_hours: true,
             ..NoticeFacts::default()
@@ -538,8 +536,8 @@ impl<'a> Voice<'a> {
 
     fn brief_facts(&self, ticket: &Ticket, known: &Known, earlier: &[EarlierTicket], language: Language) -> NoticeFacts {
         let clocks = ticket.clocks.iter().filter(|c| c.kind.is_target()).map(|c| ClockFacts {
-            clock: c.kind.word().to_owned(),
-            state: c.state.word().to_owned(),
+            clock: c.kind.word(),
+            state: c.state.word(),
             due_text: match c.state {
                 ClockState::Met { at } => self.when(at, &c.calendar, language),
                 ClockState::Running { .. } | ClockState::Warned { .. } | ClockState::Paused { .. } | ClockState::Breached { .. } => {
@@ -550,7 +548,7 @@ impl<'a> Voice<'a> {
         let earlier = earlier.iter().filter(|e| e.number != ticket.number).take(5).map(|e| EarlierFacts {
             number: e.number.to_string(),
             subject: one_line(&e.subject, 80),
-            status: e.status.to_owned(),
+            status: e.status,
             opened_text: self.when(e.opened, self.policy.team_calendar(&ticket.team), language),
         });
         NoticeFacts {
@@ -559,7 +557,7 @@ impl<'a> Voice<'a> {
             organisation: ticket.organisation.clone(),
             plan: known.plan.clone(),
             tags: ticket.tags.iter().cloned().collect(),
-            channel: ticket.channel.word().to_owned(),
+            channel: ticket.channel.word(),
             clocks: clocks.collect(),
             earlier: earlier.collect(),
             ..self.facts(ticket, language)

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Enumerator, Object, Serde};
-use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, Value, escape_formatter};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -103,15 +103,15 @@ pub struct NoticeFacts {
     /// Handle of the agent that has it; empty if nobody has.
     pub assignee: String,
     /// `low`, `medium`, `high`, `critical`; to be shown through `word`.
-    pub priority: String,
+    pub priority: &'static str,
     /// `new`, `open`, …; to be shown through `word`.
-    pub status: String,
+    pub status: &'static str,
     /// `mail`, `chat`, `phone`; to be shown through `word`.
-    pub channel: String,
+    pub channel: &'static str,
     /// Tags of the ticket.
     pub tags: Vec<String>,
     /// The clock that this is about: `first_response`, …; to be shown through `word`.
-    pub clock: String,
+    pub clock: &'static str,
     /// When that clock runs out, in words ([`super::dates::when_text`]); empty if there is no target.
     pub due_text: String,
     /// When the ticket was opened; shown in words, and nothing where it is `None`.
@@ -148,7 +148,7 @@ pub struct NoticeFacts {
     pub whole: String,
     pub fetch: String,
     /// What can be done about a mail that did not arrive; to be shown through `word`. Empty where nothing is known.
-    pub hint: String,
+    pub hint: &'static str,
     /// Why nothing automatic goes to the customer's address; empty if it does.
     pub suppressed: String,
     /// To ops: the mailboxes that this is about.
@@ -191,9 +191,9 @@ pub struct ReasonFacts {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ClockFacts {
     /// `first_response`, …; to be shown through `word`.
-    pub clock: String,
+    pub clock: &'static str,
     /// `running`, `paused`, …; to be shown through `word`.
-    pub state: String,
+    pub state: &'static str,
     /// When it runs out, in words.
     pub due_text: String,
 }
@@ -204,7 +204,7 @@ pub struct EarlierFacts {
     pub number: String,
     pub subject: String,
     /// To be shown through `word`.
-    pub status: String,
+    pub status: &'static str,
     pub opened_text: String,
 }
 
@@ -251,6 +251,11 @@ impl Templates {
             environment.set_syntax(syntax);
         }
         environment.set_fuel(Some(FUEL));
+        // As minijinja's own, but that a text goes out as it is: most values are texts.
+        environment.set_formatter(|out, state, value| match value.as_str() {
+            Some(text) => Ok(out.write_str(text)?),
+            None => escape_formatter(out, state, value),
+        });
         environment.add_filter("quote", |text: &str| quoted(text));
         let words = words_of(sources, &mut faults);
         environment.add_filter("word", move |state: &State, word: &str| {
@@ -416,11 +421,11 @@ impl NoticeFacts {
             tier: "advanced".to_owned(),
             team: "billing".to_owned(),
             assignee: "ana".to_owned(),
-            priority: "high".to_owned(),
-            status: "open".to_owned(),
-            channel: "mail".to_owned(),
+            priority: "high",
+            status: "open",
+            channel: "mail",
             tags: vec!["billing".to_owned()],
-            clock: "first_response".to_owned(),
+            clock: "first_response",
             due_text: "today, 15:20 (UTC)".to_owned(),
             opened_text: Some(Moment {
                 at: Timestamp::constant(14 * 3600 + 20 * 60, 0),
@@ -432,15 +437,11 @@ impl NoticeFacts {
             agent: "Carla".to_owned(),
             text: "Hello\nthere".to_owned(),
             faults: vec!["a fault".to_owned()],
-            clocks: vec![ClockFacts {
-                clock: "resolution".to_owned(),
-                state: "running".to_owned(),
-                due_text: "today, 18:00 (UTC)".to_owned(),
-            }],
+            clocks: vec![ClockFacts { clock: "resolution", state: "running", due_text: "today, 18:00 (UTC)".to_owned() }],
             earlier: vec![EarlierFacts {
                 number: "#1041".to_owned(),
                 subject: "Another question".to_owned(),
-                status: "solved".to_owned(),
+                status: "solved",
                 opened_text: "yesterday, 9:00 (UTC)".to_owned(),
             }],
             closed_number: "#1041".to_owned(),
@@ -466,7 +467,7 @@ impl NoticeFacts {
             undeliverable: 1,
             whole: "60 MB".to_owned(),
             fetch: "guichet fetch 1042 1".to_owned(),
-            hint: "undelivered_full".to_owned(),
+            hint: "undelivered_full",
             suppressed: "mail to it came back on 2026-11-23 (5.2.2)".to_owned(),
         };
         [full.clone(), Self { in_hours: false, ..full }, Self { number: "#1".to_owned(), desk: "Acme".to_owned(), ..Self::default() }]
@@ -532,11 +533,11 @@ impl NoticeFacts {
             "tier" => one_line(tier),
             "team" => one_line(team),
             "assignee" => one_line(assignee),
-            "priority" => priority.into(),
-            "status" => status.into(),
-            "channel" => channel.into(),
+            "priority" => (*priority).into(),
+            "status" => (*status).into(),
+            "channel" => (*channel).into(),
             "tags" => tags.iter().map(|tag| one_line(tag)).collect(),
-            "clock" => clock.into(),
+            "clock" => (*clock).into(),
             "due_text" => due_text.into(),
             "opened_text" => opened_text.as_ref().map_or_else(String::new, Moment::text).into(),
             "in_hours" => (*in_hours).into(),
@@ -559,7 +560,7 @@ impl NoticeFacts {
             "left_out" => left_out.iter().collect(),
             "whole" => whole.into(),
             "fetch" => fetch.into(),
-            "hint" => hint.into(),
+            "hint" => (*hint).into(),
             "suppressed" => suppressed.into(),
             "mailboxes" => Value::from(Serde(mailboxes)),
             "reasons" => Value::from(Serde(reasons)),

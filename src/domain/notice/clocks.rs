@@ -52,7 +52,7 @@ impl Voice<'_> {
         let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
         let mut facts = self.brief_facts(ticket, &known, &[], language);
         if let Some((kind, due)) = clock {
-            kind.word().clone_into(&mut facts.clock);
+            facts.clock = kind.word();
             let calendar = ticket.clocks.iter().find(|c| c.kind == kind).map_or("", |c| c.calendar.as_str());
             facts.due_text = self.when(due, calendar, language);
         }
