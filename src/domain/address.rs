@@ -188,33 +188,49 @@ impl Contact {
 /// become one, and no more than `octets_max` octets stay.
 #[must_use]
 pub fn one_line(text: &str, octets_max: usize) -> String {
-    if text.len() <= octets_max && is_one_line(text.as_bytes()) {
-        return text.to_owned();
+    on_one_line(text, octets_max).into_owned()
+}
+
+/// [`one_line`], borrowed where nothing has to be changed: most names and subjects are one already.
+#[must_use]
+pub fn on_one_line(text: &str, octets_max: usize) -> Cow<'_, str> {
+    if text.len() <= octets_max && is_one_line(text) {
+        return Cow::Borrowed(text);
     }
     let mut line = String::with_capacity(text.len().min(octets_max));
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')) {
+    for word in text.split(separates) {
         // Before the first character of a word that is not the line's first.
         let mut gap = if line.is_empty() { "" } else { " " };
-        for c in word.chars().filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
+        for c in word.chars().filter(|c| !turns(*c)) {
             if line.len() + gap.len() + c.len_utf8() > octets_max {
-                return line;
+                return Cow::Owned(line);
             }
             line.push_str(gap);
             line.push(c);
             gap = "";
         }
     }
-    line
+    Cow::Owned(line)
 }
 
-/// Whether it is words of ASCII with one space between two: most names and subjects are.
-fn is_one_line(text: &[u8]) -> bool {
-    let mut before = b' ';
-    let is_plain = text.iter().all(|&octet| {
-        let before = std::mem::replace(&mut before, octet);
-        matches!(octet, b'!'..=b'~') || (octet == b' ' && before != b' ')
+/// Whether it is words with one space between two, and nothing that a line must not have.
+fn is_one_line(text: &str) -> bool {
+    let mut before = ' ';
+    let is_plain = text.chars().all(|c| match (std::mem::replace(&mut before, c), c) {
+        (_, '!'..='~') => true,
+        (before, ' ') => before != ' ',
+        (_, c) => !c.is_ascii() && !separates(c) && !turns(c),
     });
-    is_plain && (before != b' ' || text.is_empty())
+    is_plain && (before != ' ' || text.is_empty())
+}
+
+fn separates(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Changes the direction in which what follows is shown.
+const fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -141,7 +141,8 @@ impl Calendar {
     /// Stretches of opening time from `from` on, in order, none empty; the first is cut at `from`.
     fn openings(&self, from: Timestamp) -> Openings<'_> {
         let stretch = Stretch::around(&self.zone, from);
-        Openings { calendar: self, from, date: stretch.offset.to_datetime(from).date(), stretch, shift: 0, days_left: HORIZON_DAYS }
+        let date = stretch.offset.to_datetime(from).date();
+        Openings { calendar: self, from, date, midnight: stretch.midnight(date), stretch, shift: 0, days_left: HORIZON_DAYS }
     }
 }
 
@@ -168,6 +169,10 @@ impl Stretch {
     fn around(zone: &TimeZone, at: Timestamp) -> Self {
         Self { offset: zone.to_offset(at), ends: zone.following(at).next().map(|change| change.timestamp()) }
     }
+
+    fn midnight(&self, date: Date) -> Option<Timestamp> {
+        self.offset.to_timestamp(date.at(0, 0, 0, 0)).ok()
+    }
 }
 
 /// Walks day by day, and over each change of the zone.
@@ -177,6 +182,8 @@ struct Openings<'a> {
     from: Timestamp,
     stretch: Stretch,
     date: Date,
+    /// Midnight of `date` by the offset of the stretch, reckoned once; `None` past the last day that there is.
+    midnight: Option<Timestamp>,
     /// Next shift of `date`.
     shift: usize,
     days_left: u32,
@@ -195,8 +202,7 @@ impl Iterator for Openings<'_> {
                 if self.is_past_change(self.instant(DAY_MIN)?) {
                     self.enter_next_stretch();
                 } else {
-                    self.date = self.date.tomorrow().ok()?;
-                    self.shift = 0;
+                    self.goes_to(self.date.tomorrow().ok()?);
                 }
                 self.days_left -= 1;
                 continue;
@@ -216,8 +222,13 @@ impl Iterator for Openings<'_> {
 impl Openings<'_> {
     /// When the wall shows this minute of the day, by the offset of the stretch.
     fn instant(&self, minute: u16) -> Option<Timestamp> {
-        let midnight = self.stretch.offset.to_timestamp(self.date.at(0, 0, 0, 0)).ok()?;
-        midnight.checked_add(SignedDuration::from_mins(i64::from(minute))).ok()
+        self.midnight?.checked_add(SignedDuration::from_mins(i64::from(minute))).ok()
+    }
+
+    fn goes_to(&mut self, date: Date) {
+        self.date = date;
+        self.midnight = self.stretch.midnight(date);
+        self.shift = 0;
     }
 
     fn is_past_change(&self, at: Timestamp) -> bool {
@@ -230,8 +241,7 @@ impl Openings<'_> {
         if let Some(change) = self.stretch.ends {
             self.from = self.from.max(change);
             self.stretch = Stretch::around(&self.calendar.zone, change);
-            self.date = self.stretch.offset.to_datetime(change).date();
-            self.shift = 0;
+            self.goes_to(self.stretch.offset.to_datetime(change).date());
         }
     }
 }

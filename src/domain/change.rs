@@ -150,8 +150,8 @@ pub struct History {
 }
 
 /// A line of history in words.
-pub(super) fn line(at: Timestamp, by: Actor, what: &str, why: &str) -> History {
-    History { at, by, what: what.to_owned(), why: why.to_owned() }
+pub(super) fn line(at: Timestamp, by: Actor, what: impl Into<String>, why: impl Into<String>) -> History {
+    History { at, by, what: what.into(), why: why.into() }
 }
 
 /// A message that could not be made part of a ticket, kept whole.

@@ -2,8 +2,9 @@
 
 use super::message::Language;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, Zoned};
+use std::borrow::Cow;
 
 /// A time in the words of a language and on the wall of a zone: `Monday 23 November, 10:30 (São Paulo time, UTC-03:00)`,
 /// `today, 15:20 (…)`. The year stands there if it is not the one of `now`.
@@ -15,32 +16,97 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 pub fn when_text(at: Timestamp, zone: &TimeZone, language: Language, now: Timestamp) -> String {
     let shown = if at > now { minute_from(at) } else { at };
     let wall = shown.to_zoned(zone.clone());
-    let today = now.to_zoned(zone.clone()).date();
-    let place = place(&wall, language);
+    let (date, today) = (wall.date(), now.to_zoned(zone.clone()).date());
+    let mut text = Text(String::with_capacity(96));
     match language.as_str() {
-        "en" => format!("{}, {} ({place})", day_en(wall.date(), today), clock(&wall)),
+        "en" => {
+            day_en(&mut text, date, today);
+            text.words(", ").two_digits(wall.hour()).words(":").two_digits(wall.minute());
+        }
         "pt" => {
-            let article = if wall.hour() == 1 { "à" } else { "às" };
-            format!("{}, {article} {} ({place})", day_pt(wall.date(), today), clock(&wall))
+            day_pt(&mut text, date, today);
+            text.words(if wall.hour() == 1 { ", à " } else { ", às " }).two_digits(wall.hour()).words(":").two_digits(wall.minute());
         }
-        "et" => format!("{} kell {}.{:02} ({place})", day_et(wall.date(), today), wall.hour(), wall.minute()),
+        "et" => {
+            day_et(&mut text, date, today);
+            text.words(" kell ").number(wall.hour()).words(".").two_digits(wall.minute());
+        }
         "es" => {
-            let article = if wall.hour() == 1 { "la" } else { "las" };
-            format!("{} a {article} {}:{:02} ({place})", day_es(wall.date(), today), wall.hour(), wall.minute())
+            day_es(&mut text, date, today);
+            text.words(if wall.hour() == 1 { " a la " } else { " a las " }).number(wall.hour()).words(":").two_digits(wall.minute());
         }
-        "de" => format!("{} um {}:{:02} Uhr ({place})", day_de(wall.date(), today), wall.hour(), wall.minute()),
+        "de" => {
+            day_de(&mut text, date, today);
+            text.words(" um ").number(wall.hour()).words(":").two_digits(wall.minute()).words(" Uhr");
+        }
         "fr" => {
+            day_fr(&mut text, date, today);
             // No line may end between a number and its h.
-            let minute = if wall.minute() == 0 { String::new() } else { format!("\u{a0}{:02}", wall.minute()) };
-            format!("{} à {}\u{a0}h{minute} ({place})", day_fr(wall.date(), today), wall.hour())
+            text.words(" à ").number(wall.hour()).words("\u{a0}h");
+            if wall.minute() != 0 {
+                text.words("\u{a0}").two_digits(wall.minute());
+            }
         }
-        _ => format!("{} ({place})", wall.strftime("%Y-%m-%d %H:%M")),
+        _ => {
+            text.words(&wall.strftime("%Y-%m-%d %H:%M").to_string());
+        }
+    }
+    text.words(" (");
+    place(&mut text, &wall, language);
+    text.words(")");
+    text.0
+}
+
+/// A text that is written from its beginning to its end: each mail has several times in it.
+struct Text(String);
+
+impl Text {
+    fn words(&mut self, words: &str) -> &mut Self {
+        self.0.push_str(words);
+        self
+    }
+
+    fn number(&mut self, number: i8) -> &mut Self {
+        if number >= 10 {
+            return self.two_digits(number);
+        }
+        self.digit(number)
+    }
+
+    /// Such as `09`.
+    fn two_digits(&mut self, number: i8) -> &mut Self {
+        self.digit(number / 10).digit(number % 10)
+    }
+
+    fn digit(&mut self, digit: i8) -> &mut Self {
+        self.0.push(u8::try_from(digit).map_or('?', |digit| char::from(b'0' + digit)));
+        self
+    }
+
+    /// The year of a date with what stands before it, unless it is this year.
+    fn year(&mut self, before: &str, date: Date, today: Date) -> &mut Self {
+        if date.year() != today.year() {
+            self.words(before).words(&date.year().to_string());
+        }
+        self
     }
 }
 
-/// Such as `09:05`.
-fn clock(wall: &Zoned) -> String {
-    format!("{:02}:{:02}", wall.hour(), wall.minute())
+/// A time that is put into words when somebody asks for them: see [`when_text`].
+#[derive(Clone, Debug)]
+pub struct Moment {
+    pub at: Timestamp,
+    pub zone: TimeZone,
+    pub language: Language,
+    pub now: Timestamp,
+}
+
+impl Moment {
+    /// In words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        when_text(self.at, &self.zone, self.language, self.now)
+    }
 }
 
 /// The same minute if no second of it has passed, else the next.
@@ -64,107 +130,101 @@ fn word<const N: usize>(words: [&'static str; N], from_one: i8) -> &'static str 
     usize::try_from(from_one - 1).ok().and_then(|at| words.get(at).copied()).unwrap_or_default()
 }
 
-fn day_en(date: Date, today: Date) -> String {
+fn day_en(text: &mut Text, date: Date, today: Date) {
     const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
     const MONTHS: [&str; 12] =
         ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
     match days_away(date, today) {
-        Some(-1) => "yesterday".to_owned(),
-        Some(0) => "today".to_owned(),
-        Some(_) => "tomorrow".to_owned(),
+        Some(-1) => text.words("yesterday"),
+        Some(0) => text.words("today"),
+        Some(_) => text.words("tomorrow"),
         None => {
             let (day, month) = (word(DAYS, date.weekday().to_monday_one_offset()), word(MONTHS, date.month()));
-            let year = if date.year() == today.year() { String::new() } else { format!(" {}", date.year()) };
-            format!("{day} {} {month}{year}", date.day())
+            text.words(day).words(" ").number(date.day()).words(" ").words(month).year(" ", date, today)
         }
-    }
+    };
 }
 
-fn day_pt(date: Date, today: Date) -> String {
+fn day_pt(text: &mut Text, date: Date, today: Date) {
     const DAYS: [&str; 7] = ["segunda-feira", "terça-feira", "quarta-feira", "quinta-feira", "sexta-feira", "sábado", "domingo"];
     const MONTHS: [&str; 12] =
         ["janeiro", "fevereiro", "março", "abril", "maio", "junho", "julho", "agosto", "setembro", "outubro", "novembro", "dezembro"];
     match days_away(date, today) {
-        Some(-1) => "ontem".to_owned(),
-        Some(0) => "hoje".to_owned(),
-        Some(_) => "amanhã".to_owned(),
+        Some(-1) => text.words("ontem"),
+        Some(0) => text.words("hoje"),
+        Some(_) => text.words("amanhã"),
         None => {
             let (day, month) = (word(DAYS, date.weekday().to_monday_one_offset()), word(MONTHS, date.month()));
-            let year = if date.year() == today.year() { String::new() } else { format!(" de {}", date.year()) };
             let ordinal = if date.day() == 1 { "º" } else { "" };
-            format!("{day}, {}{ordinal} de {month}{year}", date.day())
+            text.words(day).words(", ").number(date.day()).words(ordinal).words(" de ").words(month).year(" de ", date, today)
         }
-    }
+    };
 }
 
-fn day_et(date: Date, today: Date) -> String {
+fn day_et(text: &mut Text, date: Date, today: Date) {
     const DAYS: [&str; 7] = ["esmaspäeval", "teisipäeval", "kolmapäeval", "neljapäeval", "reedel", "laupäeval", "pühapäeval"];
     #[rustfmt::skip]
     const MONTHS: [&str; 12] = ["jaanuaril", "veebruaril", "märtsil", "aprillil", "mail", "juunil", "juulil", "augustil", "septembril",
         "oktoobril", "novembril", "detsembril"];
     match days_away(date, today) {
-        Some(-1) => "eile".to_owned(),
-        Some(0) => "täna".to_owned(),
-        Some(_) => "homme".to_owned(),
+        Some(-1) => text.words("eile"),
+        Some(0) => text.words("täna"),
+        Some(_) => text.words("homme"),
         None => {
             let (day, month) = (word(DAYS, date.weekday().to_monday_one_offset()), word(MONTHS, date.month()));
-            let year = if date.year() == today.year() { String::new() } else { format!(" {}", date.year()) };
-            format!("{day}, {}. {month}{year}", date.day())
+            text.words(day).words(", ").number(date.day()).words(". ").words(month).year(" ", date, today)
         }
-    }
+    };
 }
 
 /// With the article, as it stands behind "at the latest": `el lunes 23 de noviembre`.
-fn day_es(date: Date, today: Date) -> String {
+fn day_es(text: &mut Text, date: Date, today: Date) {
     const DAYS: [&str; 7] = ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"];
     #[rustfmt::skip]
     const MONTHS: [&str; 12] = ["enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre",
         "noviembre", "diciembre"];
     match days_away(date, today) {
-        Some(-1) => "ayer".to_owned(),
-        Some(0) => "hoy".to_owned(),
-        Some(_) => "mañana".to_owned(),
+        Some(-1) => text.words("ayer"),
+        Some(0) => text.words("hoy"),
+        Some(_) => text.words("mañana"),
         None => {
             let (day, month) = (word(DAYS, date.weekday().to_monday_one_offset()), word(MONTHS, date.month()));
-            let year = if date.year() == today.year() { String::new() } else { format!(" de {}", date.year()) };
-            format!("el {day} {} de {month}{year}", date.day())
+            text.words("el ").words(day).words(" ").number(date.day()).words(" de ").words(month).year(" de ", date, today)
         }
-    }
+    };
 }
 
 /// In the dative, as it stands behind "at the latest": `am Montag, dem 23. November,`.
-fn day_de(date: Date, today: Date) -> String {
+fn day_de(text: &mut Text, date: Date, today: Date) {
     const DAYS: [&str; 7] = ["Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"];
     #[rustfmt::skip]
     const MONTHS: [&str; 12] = ["Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober",
         "November", "Dezember"];
     match days_away(date, today) {
-        Some(-1) => "gestern".to_owned(),
-        Some(0) => "heute".to_owned(),
-        Some(_) => "morgen".to_owned(),
+        Some(-1) => text.words("gestern"),
+        Some(0) => text.words("heute"),
+        Some(_) => text.words("morgen"),
         None => {
             let (day, month) = (word(DAYS, date.weekday().to_monday_one_offset()), word(MONTHS, date.month()));
-            let year = if date.year() == today.year() { String::new() } else { format!(" {}", date.year()) };
-            format!("am {day}, dem {}. {month}{year},", date.day())
+            text.words("am ").words(day).words(", dem ").number(date.day()).words(". ").words(month).year(" ", date, today).words(",")
         }
-    }
+    };
 }
 
-fn day_fr(date: Date, today: Date) -> String {
+fn day_fr(text: &mut Text, date: Date, today: Date) {
     const DAYS: [&str; 7] = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
     const MONTHS: [&str; 12] =
         ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"];
     match days_away(date, today) {
-        Some(-1) => "hier".to_owned(),
-        Some(0) => "aujourd’hui".to_owned(),
-        Some(_) => "demain".to_owned(),
+        Some(-1) => text.words("hier"),
+        Some(0) => text.words("aujourd’hui"),
+        Some(_) => text.words("demain"),
         None => {
             let (day, month) = (word(DAYS, date.weekday().to_monday_one_offset()), word(MONTHS, date.month()));
-            let year = if date.year() == today.year() { String::new() } else { format!(" {}", date.year()) };
             let ordinal = if date.day() == 1 { "er" } else { "" };
-            format!("{day} {}{ordinal} {month}{year}", date.day())
+            text.words(day).words(" ").number(date.day()).words(ordinal).words(" ").words(month).year(" ", date, today)
         }
-    }
+    };
 }
 
 /// What the city of a zone is called.
@@ -218,33 +278,42 @@ const CITIES: [City; 22] = [
 ];
 
 /// `São Paulo time, UTC-03:00`: by which wall the time is told. The offset is the one of that day.
-fn place(wall: &Zoned, language: Language) -> String {
-    let seconds = wall.offset().seconds();
-    let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.abs() / 60);
-    let offset = if seconds == 0 { "UTC".to_owned() } else { format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60) };
+fn place(text: &mut Text, wall: &Zoned, language: Language) {
     // Names without a city (`UTC`, `Etc/GMT+3`) say nothing that the offset does not.
-    let Some((name, city)) =
-        wall.time_zone().iana_name().filter(|name| !name.starts_with("Etc/")).and_then(|name| Some((name, name.rsplit_once('/')?.1)))
-    else {
-        return offset;
-    };
-    let known = CITIES.iter().find(|city| city.zone == name);
-    let plain = city.replace('_', " ");
-    let clock = match language.as_str() {
-        "en" => format!("{} time", known.map_or(plain.as_str(), |k| k.en)),
-        "pt" => format!("horário de {}", known.map_or(plain.as_str(), |k| k.pt)),
-        "et" => known.map_or_else(|| format!("ajavöönd {plain}"), |k| k.et.to_owned()),
-        "es" => format!("hora de {}", known.map_or(plain.as_str(), |k| k.es)),
-        "de" => format!("Ortszeit {}", known.map_or(plain.as_str(), |k| k.de)),
-        "fr" => {
-            let name = known.map_or(plain.as_str(), |k| k.fr);
-            // No city of the database whose name begins so has an aspirated h.
-            let is_elided = name.starts_with(['A', 'E', 'I', 'O', 'U', 'H', 'É']);
-            format!("heure {}{name}", if is_elided { "d’" } else { "de " })
-        }
-        _ => return offset,
-    };
-    format!("{clock}, {offset}")
+    let name = wall.time_zone().iana_name().filter(|name| !name.starts_with("Etc/"));
+    if let Some((name, city)) = name.and_then(|name| Some((name, name.rsplit_once('/')?.1))) {
+        let known = CITIES.iter().find(|city| city.zone == name);
+        let plain = || Cow::Owned(city.replace('_', " "));
+        let called = |name: fn(&City) -> &'static str| known.map_or_else(plain, |city| Cow::Borrowed(name(city)));
+        match language.as_str() {
+            "en" => text.words(&called(|city| city.en)).words(" time, "),
+            "pt" => text.words("horário de ").words(&called(|city| city.pt)).words(", "),
+            "et" => text.words(if known.is_some() { "" } else { "ajavöönd " }).words(&called(|city| city.et)).words(", "),
+            "es" => text.words("hora de ").words(&called(|city| city.es)).words(", "),
+            "de" => text.words("Ortszeit ").words(&called(|city| city.de)).words(", "),
+            "fr" => {
+                let name = called(|city| city.fr);
+                // No city of the database whose name begins so has an aspirated h.
+                let is_elided = name.starts_with(['A', 'E', 'I', 'O', 'U', 'H', 'É']);
+                text.words(if is_elided { "heure d’" } else { "heure de " }).words(&name).words(", ")
+            }
+            // Where the words are missing the offset has to do.
+            _ => text,
+        };
+    }
+    offset(text, wall.offset());
+}
+
+/// `UTC`, `UTC-03:00`.
+fn offset(text: &mut Text, offset: Offset) {
+    let seconds = offset.seconds();
+    text.words("UTC");
+    if seconds != 0 {
+        let minutes = seconds.abs() / 60;
+        // Less than 26 hours, by what jiff takes for an offset.
+        let [hours, minutes] = [minutes / 60, minutes % 60].map(|number| i8::try_from(number).unwrap_or(0));
+        text.words(if seconds < 0 { "-" } else { "+" }).two_digits(hours).words(":").two_digits(minutes);
+    }
 }
 
 #[cfg(test)]

@@ -173,7 +173,7 @@ pub fn on_whole(ticket: &Ticket, whole: Message, fingerprint: Option<Fingerprint
     let landing = Some(Landing::Ticket { number: ticket.number, seq: whole.seq });
     let why = format!("asked for by hand: only the start of message {} had come", whole.seq);
     let mut change = Change { fingerprint, landing, whole: Some(Box::new(whole)), ..Change::default() };
-    record(&mut change, &mut ticket, vec![line(now, Actor::Desk, &format!("whole message fetched, {octets} octets"), &why)]);
+    record(&mut change, &mut ticket, vec![line(now, Actor::Desk, format!("whole message fetched, {octets} octets"), &why)]);
     change.tickets.push(ticket);
     change
 }
@@ -268,7 +268,7 @@ pub fn on_undelivered(ticket: &Ticket, purpose: Purpose, why: &str, policy: &Pol
     if matches!(purpose, Purpose::Answer | Purpose::Ack | Purpose::Question) {
         voice.undelivered(&mut ticket, purpose, why, Hint::of(News::Failed, "", why));
     }
-    let lines = vec![line(now, Actor::Desk, &format!("{} could not be delivered", purpose.word()), &one_line(why, 300))];
+    let lines = vec![line(now, Actor::Desk, format!("{} could not be delivered", purpose.word()), &one_line(why, 300))];
     change.outbox.extend(voice.said);
     record(&mut change, &mut ticket, lines);
     change.tickets.push(ticket);
@@ -379,11 +379,11 @@ pub(super) fn opens(
         policy: routing.policy.clone(),
     };
 
-    let mut lines = vec![line(now, Actor::Customer, &format!("opened by {}", inbound.channel.word()), why)];
+    let mut lines = vec![line(now, Actor::Customer, format!("opened by {}", inbound.channel.word()), why)];
     if let Some(old) = continues {
-        lines.push(line(now, Actor::Desk, &format!("continues {old}"), "the ticket that was answered is closed"));
+        lines.push(line(now, Actor::Desk, format!("continues {old}"), "the ticket that was answered is closed"));
     }
-    lines.push(line(now, Actor::Desk, &format!("tier {}", ticket.tier), &known.why));
+    lines.push(line(now, Actor::Desk, format!("tier {}", ticket.tier), &known.why));
     lines.extend(warning);
     lines.extend(routing.history);
     lines.extend(match &routing.spam {
@@ -400,8 +400,8 @@ pub(super) fn opens(
     voice.marks = marks(context, change);
     (voice.also, voice.template) = (routing.notify, routing.template);
     lines.push(match (&routing.spam, &routing.held) {
-        (Some(rule), _) => line(now, Actor::Desk, "nobody is told", &format!("rule '{rule}' says that it is spam")),
-        (None, Some(rule)) => line(now, Actor::Desk, "no acknowledgement", &format!("rule '{rule}' holds it until a person releases it")),
+        (Some(rule), _) => line(now, Actor::Desk, "nobody is told", format!("rule '{rule}' says that it is spam")),
+        (None, Some(rule)) => line(now, Actor::Desk, "no acknowledgement", format!("rule '{rule}' holds it until a person releases it")),
         (None, None) => voice.acknowledge(&mut ticket, inbound, &known, context),
     });
     if voice.acked.is_some() {
@@ -445,10 +445,10 @@ fn copies(inbound: &Inbound, ticket: &mut Ticket, policy: &Policy, now: Timestam
     }
     if copied.len() > COPIED_MAX {
         let what = format!("{} copied addresses do not follow", copied.len());
-        return vec![line(now, Actor::Desk, &what, &format!("more than {COPIED_MAX} in one mail: an agent may say #cc"))];
+        return vec![line(now, Actor::Desk, &what, format!("more than {COPIED_MAX} in one mail: an agent may say #cc"))];
     }
     let follows =
-        |contact: &Contact| line(now, Actor::Customer, &format!("copied to {}", contact.address), "named by its authenticated requester");
+        |contact: &Contact| line(now, Actor::Customer, format!("copied to {}", contact.address), "named by its authenticated requester");
     copied.iter().filter(|contact| ticket.copy_to(contact)).map(follows).collect()
 }
 
@@ -576,7 +576,7 @@ fn customer_writes(
 /// A machine on a known thread (P6): kept and seen, but nothing follows from it.
 fn quiet_note(inbound: &Inbound, ticket: &mut Ticket, why: &str, now: Timestamp, change: &mut Change) {
     let machine = inbound.machine.as_ref().map_or("a machine", |(_, why)| why.as_str());
-    let lines = vec![line(now, Actor::Desk, "noted an automatic message", &format!("{why}; {machine}; nothing follows from it"))];
+    let lines = vec![line(now, Actor::Desk, "noted an automatic message", format!("{why}; {machine}; nothing follows from it"))];
     let author = inbound.from.clone().map_or(Author::Desk, Author::ThirdParty);
     let message = file(inbound, ticket, author, Visibility::Internal, &mut None, change);
     record(change, ticket, lines);
@@ -587,7 +587,7 @@ fn quiet_note(inbound: &Inbound, ticket: &mut Ticket, why: &str, now: Timestamp,
 /// What a customer's own program wrote on a known thread: noted, and its people read it; it answers, reopens and meets nothing.
 fn note(inbound: &Inbound, ticket: &mut Ticket, why: &str, policy: &Policy, now: Timestamp, change: &mut Change) {
     let machine = inbound.machine.as_ref().map_or("a machine", |(_, why)| why.as_str());
-    let lines = vec![line(now, Actor::Desk, "noted a program's message", &format!("{why}; {machine}"))];
+    let lines = vec![line(now, Actor::Desk, "noted a program's message", format!("{why}; {machine}"))];
     let message = file(inbound, ticket, customer(inbound), Visibility::Internal, &mut None, change);
     let known = policy.know_at(ticket.requester.address.as_ref(), now);
     let mut voice = Voice::new(policy, now);
@@ -613,7 +613,7 @@ fn report(
         News::Failed => "a mail came back",
         News::Complained => "its recipient complained about a mail",
     };
-    let mut lines = vec![line(now, Actor::Desk, what, &format!("report about {about}: {}", fate.reason))];
+    let mut lines = vec![line(now, Actor::Desk, what, format!("report about {about}: {}", fate.reason))];
     let author = inbound.from.clone().map_or(Author::Desk, Author::ThirdParty);
     let message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
     let mut voice = Voice::new(policy, now);

@@ -82,7 +82,7 @@ pub fn agent_answered(ticket: &mut Ticket, agent: &Agent, policy: &Policy, at: T
     }
     if ticket.assignee.is_none() {
         ticket.assignee = Some(agent.handle.clone());
-        lines.push(line(now, by(), &format!("assignee {}", agent.handle), "answered first"));
+        lines.push(line(now, by(), format!("assignee {}", agent.handle), "answered first"));
     }
     let (sla, why) = policy_of(ticket, policy);
     if let Some(every) = sla.update_every.filter(|_| ticket.status.is_active()) {
@@ -169,7 +169,7 @@ pub fn snooze(ticket: &mut Ticket, policy: &Policy, until: Timestamp, now: Times
     }
     ticket.status = Status::Snoozed { until };
     alarm(ticket, policy, ClockKind::Snooze, until, 0, now);
-    line(now, by, "status snoozed", &format!("until {until}"))
+    line(now, by, "status snoozed", format!("until {until}"))
 }
 
 /// A date that the customer was given is a clock as any other; its agent is reminded before it.
@@ -178,7 +178,7 @@ pub fn promise(ticket: &mut Ticket, policy: &Policy, due: Timestamp, now: Timest
     log(ticket, policy, now, ClockKind::Promise, Event::Armed { aim, warn: 750, step: 0 });
     remind(ticket, policy, due, 0, now);
     keep_watch(ticket, policy, now);
-    line(now, by, "promise", &format!("due {due}"))
+    line(now, by, "promise", format!("due {due}"))
 }
 
 /// The next reminder of a promise, from this step of the ladder on, if there is one to come.
@@ -238,7 +238,7 @@ pub fn take_over(ticket: &mut Ticket, owed: Clock, policy: &Policy, now: Timesta
     let own = response_owed(ticket).map(|c| (c.kind, c.due));
     if own.is_none_or(|(_, due)| owed.due < due) {
         let kind = own.map_or(ClockKind::NextResponse, |(kind, _)| kind);
-        lines.push(line(now, Actor::Desk, &format!("{} due {}", kind.word(), owed.due), "taken over from what was merged into it"));
+        lines.push(line(now, Actor::Desk, format!("{} due {}", kind.word(), owed.due), "taken over from what was merged into it"));
         for entry in sla::log_of(&[Clock { kind, ..owed }]) {
             log(ticket, policy, entry.at, kind, entry.event);
         }
@@ -269,13 +269,13 @@ pub fn retarget(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<His
         let Some(open) = clock(ticket, kind).filter(|c| c.is_open()).cloned() else { continue };
         let Some(target) = target else {
             log(ticket, policy, now, kind, Event::Cancelled);
-            lines.push(line(now, Actor::Desk, &format!("{} cancelled", kind.word()), &why));
+            lines.push(line(now, Actor::Desk, format!("{} cancelled", kind.word()), &why));
             continue;
         };
         let aim = Aim::Within { seconds: target.as_secs(), calendar: policy.calendar_name(&sla, &ticket.team).to_owned() };
         log(ticket, policy, open.armed.max(last_word(ticket, kind)), kind, Event::Retargeted { aim, warn: per_mille(sla.warn_at) });
         if let Some(set) = clock(ticket, kind) {
-            lines.push(line(now, Actor::Desk, &format!("{} due {}", kind.word(), set.due), &format!("{why}, calendar {}", set.calendar)));
+            lines.push(line(now, Actor::Desk, format!("{} due {}", kind.word(), set.due), format!("{why}, calendar {}", set.calendar)));
         }
     }
     keep_watch(ticket, policy, now);
@@ -290,7 +290,7 @@ fn last_word(ticket: &Ticket, kind: ClockKind) -> Timestamp {
 /// Another priority, with its targets.
 pub fn set_priority(ticket: &mut Ticket, priority: Priority, policy: &Policy, now: Timestamp, by: Actor) -> Vec<History> {
     ticket.priority = priority;
-    let mut lines = vec![line(now, by, &format!("priority {}", priority.word()), "ordered")];
+    let mut lines = vec![line(now, by, format!("priority {}", priority.word()), "ordered")];
     lines.extend(retarget(ticket, policy, now));
     lines
 }
@@ -308,7 +308,7 @@ pub fn derive_anew(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<
             && new.due != old.due
         {
             let why = format!("the calendar {} has changed; it was due {}", new.calendar, old.due);
-            lines.push(line(now, Actor::Desk, &format!("{} due {}", new.kind.word(), new.due), &why));
+            lines.push(line(now, Actor::Desk, format!("{} due {}", new.kind.word(), new.due), &why));
         }
         set(ticket, old.kind, new);
     }
@@ -346,7 +346,7 @@ pub fn time_passed(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> (Vec
             ClockEvent::Elapsed if kind.is_target() => format!("{} breached", kind.word()),
             ClockEvent::Elapsed => format!("{} elapsed", kind.word()),
         };
-        lines.push(line(now, Actor::Desk, &what, &format!("due {due}")));
+        lines.push(line(now, Actor::Desk, &what, format!("due {due}")));
         if *event == ClockEvent::Elapsed {
             lines.extend(elapsed(ticket, *kind, *due, usize::from(*step), policy, now));
         }
@@ -463,7 +463,7 @@ fn arm(ticket: &mut Ticket, kind: ClockKind, target: SignedDuration, sla: &Sla, 
     let aim = Aim::Within { seconds: target.as_secs(), calendar: calendar.clone() };
     log(ticket, policy, from, kind, Event::Armed { aim, warn: per_mille(sla.warn_at), step: 0 });
     let due = clock(ticket, kind).map_or(from, |c| c.due);
-    line(from, Actor::Desk, &format!("{} due {due}", kind.word()), &format!("{why}, calendar {calendar}"))
+    line(from, Actor::Desk, format!("{} due {due}", kind.word()), format!("{why}, calendar {calendar}"))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part is above 0 and below 1")]

@@ -7,12 +7,48 @@
 use super::address::{Contact, EmailAddress, one_line};
 use super::message::Defect;
 use super::policy::Policy;
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::sync::OnceLock;
 
 /// The defect of a message whose sender looks like another.
 pub const LOOK_ALIKE: &str = "look_alike";
 /// Letters that the first label of a domain needs before one wrong letter makes it a look-alike: `acme` and `acne` are two.
 const LETTERS_MIN: usize = 6;
+
+/// What the desk's own names and domains look like, reckoned when it is first asked for: a policy is not changed once it is in force.
+#[derive(Debug, Default)]
+pub struct OwnLooks(OnceLock<Looks>);
+
+/// A copy of a policy is made to be changed: it reckons anew.
+impl Clone for OwnLooks {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+#[derive(Debug)]
+struct Looks {
+    /// The domains of agents and mailboxes, in order, each once, with its skeleton.
+    domains: Vec<(String, String)>,
+    /// The names of the agents, in the order of the file, and that of the desk, with the skeletons of their words. A single word is
+    /// too common a name.
+    names: Vec<(String, Vec<String>)>,
+}
+
+impl Looks {
+    fn of(policy: &Policy) -> Self {
+        let addresses = policy.agents.iter().map(|a| &a.address).chain(policy.mailboxes.iter().map(|m| &m.address));
+        let mut domains: Vec<_> = addresses.map(EmailAddress::domain).collect();
+        domains.sort_unstable();
+        domains.dedup();
+        let names = policy.agents.iter().map(|agent| &agent.name).chain([&policy.desk.name]);
+        let names = names.map(|name| (name.clone(), name.split_whitespace().map(skeleton).collect::<Vec<_>>()));
+        Self {
+            domains: domains.into_iter().map(|domain| (domain.to_owned(), skeleton(domain))).collect(),
+            names: names.filter(|(_, words)| words.len() > 1).collect(),
+        }
+    }
+}
 
 /// What a sender resembles, as a defect: `acme.examp1e resembles acme.example`.
 #[must_use]
@@ -23,52 +59,51 @@ pub fn defect_of(from: Option<&Contact>, policy: &Policy) -> Option<Defect> {
         return None;
     }
     let domain = from.address.domain();
-    let own: BTreeSet<&str> =
-        policy.agents.iter().map(|a| a.address.domain()).chain(policy.mailboxes.iter().map(|m| m.address.domain())).collect();
+    let own = policy.own_looks.0.get_or_init(|| Looks::of(policy));
     // Whoever has a row of his own is who he is, however alike two customers look.
     let has_row = policy.customers.find(&from.address).is_some();
-    let resembled = if has_row { None } else { resembled_domain(domain, &own, |skeleton| policy.customers.domain_like(skeleton)) };
+    let resembled = if has_row { None } else { resembled_domain(domain, own, |skeleton| policy.customers.domain_like(skeleton)) };
     if let Some(resembled) = resembled {
         return Some(told(format!("{domain} resembles {resembled}")));
     }
-    let shown = resembled_name(&from.name, &from.address, policy)?;
+    let shown = resembled_name(&from.name, &from.address, own, policy)?;
     Some(told(format!("the name of {} shows {shown}, who has another address", from.address)))
 }
 
 /// The known domain that another looks like. `like` finds one of many by its skeleton.
-fn resembled_domain<'a>(domain: &str, own: &BTreeSet<&'a str>, like: impl Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
+fn resembled_domain<'a>(domain: &str, own: &'a Looks, like: impl Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
     // `mail.acme.example` is acme.example's own affair, and `mail.acme.examp1e` resembles it as `acme.examp1e` does.
     let labels = domain.matches('.').count();
-    let suffixes = || (0..labels.max(1)).filter_map(|skip| domain.splitn(skip + 1, '.').last());
-    let known = |suffix: &str| own.contains(suffix) || like(&skeleton(suffix)).is_some_and(|found| found == suffix);
-    if suffixes().any(known) {
+    let suffixes = (0..labels.max(1)).filter_map(|skip| domain.splitn(skip + 1, '.').last());
+    let suffixes: Vec<(&str, String)> = suffixes.map(|suffix| (suffix, skeleton(suffix))).collect();
+    let is_own = |suffix: &str| own.domains.binary_search_by(|(known, _)| known.as_str().cmp(suffix)).is_ok();
+    if suffixes.iter().any(|(suffix, skeleton)| is_own(suffix) || like(skeleton).is_some_and(|found| found == *suffix)) {
         return None;
     }
-    suffixes().find_map(|suffix| {
-        let skeleton = self::skeleton(suffix);
-        let by_look = || own.iter().copied().find(|known| self::skeleton(known) == skeleton);
-        by_look().or_else(|| like(&skeleton)).or_else(|| own.iter().copied().find(|known| one_letter_apart(suffix, known))).or_else(|| {
+    suffixes.iter().find_map(|(suffix, skeleton)| {
+        let own_one = |resembles: &dyn Fn(&str, &str) -> bool| {
+            own.domains.iter().find(|(known, look)| resembles(known, look)).map(|(known, _)| known.as_str())
+        };
+        own_one(&|_, look| look == skeleton)
+            .or_else(|| like(skeleton))
+            .or_else(|| own_one(&|known, _| one_letter_apart(suffix, known)))
             // `acme.example.evil.example` begins as the known one does.
-            own.iter().copied().find(|known| suffix.strip_prefix(*known).is_some_and(|rest| rest.starts_with('.')))
-        })
+            .or_else(|| own_one(&|known, _| suffix.strip_prefix(known).is_some_and(|rest| rest.starts_with('.'))))
     })
 }
 
-/// Whose name or address a display name shows, though the address is another's. A single word is too common a name.
-fn resembled_name(name: &str, address: &EmailAddress, policy: &Policy) -> Option<String> {
-    if name.is_empty() {
-        return None;
+/// Whose name or address a display name shows, though the address is another's.
+fn resembled_name<'a>(name: &str, address: &EmailAddress, own: &'a Looks, policy: &Policy) -> Option<Cow<'a, str>> {
+    if name.contains('@') {
+        let named = name.split(|c: char| c.is_whitespace() || "<>()\"',;:[]".contains(c)).filter(|word| word.contains('@'));
+        let mut named = named.filter_map(|word| EmailAddress::parse(word).ok());
+        if let Some(shown) = named.find(|shown| shown != address && (policy.agent(shown).is_some() || policy.is_ours(shown))) {
+            return Some(Cow::Owned(shown.to_string()));
+        }
     }
-    let named = name.split(|c: char| c.is_whitespace() || "<>()\"',;:[]".contains(c)).filter(|word| word.contains('@'));
-    let mut named = named.filter_map(|word| EmailAddress::parse(word).ok());
-    if let Some(shown) = named.find(|shown| shown != address && (policy.agent(shown).is_some() || policy.is_ours(shown))) {
-        return Some(shown.to_string());
-    }
-    let own: Vec<String> = name.split_whitespace().map(skeleton).collect();
-    let ours = policy.agents.iter().map(|agent| &agent.name).chain([&policy.desk.name]);
-    (own.len() > 1)
-        .then(|| ours.into_iter().find(|known| known.split_whitespace().map(skeleton).eq(own.iter().cloned())).cloned())
-        .flatten()
+    let first = skeleton(name.split_whitespace().next()?);
+    let mut alike = own.names.iter().filter(|(_, words)| words.first() == Some(&first));
+    alike.find(|(_, words)| name.split_whitespace().map(skeleton).eq(words.iter().cloned())).map(|(known, _)| Cow::Borrowed(known.as_str()))
 }
 
 /// One letter put in, left out, replaced, or two exchanged, in the first label; all else alike.

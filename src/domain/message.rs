@@ -273,6 +273,13 @@ impl Body {
         all.trim_matches(['\n', '\r']).trim_end().to_owned()
     }
 
+    /// Whether the writer says anything now.
+    #[must_use]
+    pub fn says_something_new(&self) -> bool {
+        let part = |span: &Span| self.text.get(span.start as usize..span.end as usize).unwrap_or_default();
+        self.spans.iter().filter(|s| s.kind == SpanKind::New).any(|span| !part(span).trim_start().is_empty())
+    }
+
     /// What the writer says now.
     #[must_use]
     pub fn new_text(&self) -> String {

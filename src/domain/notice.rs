@@ -10,7 +10,7 @@ use super::address::{Contact, EmailAddress, one_line};
 use super::bounce::{Hint, Mark};
 use super::change::{Actor, Context, EarlierTicket, History};
 use super::customer::Known;
-use super::dates;
+use super::dates::Moment;
 use super::look_alike::LOOK_ALIKE;
 use super::message::{Attachment, Author, Body, Channel, Inbound, Language, Message, TicketNumber, Visibility};
 use super::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
@@ -22,6 +22,7 @@ use super::ticket::{Priority, SUBJECT_OCTETS_MAX, Ticket};
 use super::verdict::Judgement;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What one decision says.
 pub struct Voice<'a> {
@@ -126,7 +127,7 @@ impl<'a> Voice<'a> {
         facts.customer = one_line(if from.name.is_empty() { &known.name } else { &from.name }, 100);
         facts.due_text = due.map_or_else(String::new, |due| self.when(due, &calendar, language));
         facts.in_hours = self.policy.calendars.get(&calendar).is_none_or(|c| c.is_open(self.now));
-        let Rendered { subject, text } = self.render(language, &template, &facts);
+        let Rendered { subject, text } = self.render(language, &template, facts);
 
         let id = self.send(
             ticket,
@@ -255,21 +256,20 @@ impl<'a> Voice<'a> {
                 facts.whole = format!("{} MB", whole.div_ceil(1_000_000));
                 facts.fetch = format!("guichet fetch {} {}", ticket.number.0, message.seq);
             }
-            voice.render(language, "brief", &facts).text
+            voice.render(language, "brief", facts).text
         };
         // Each brief once, however many read it.
         let mut briefs: BTreeMap<Language, String> = BTreeMap::new();
+        let said = if message.body.says_something_new() { Piece::NewTextOf(message.seq) } else { Piece::QuotedTextOf(message.seq) };
         for (contact, audience, language) in told {
             let brief = briefs.entry(language).or_insert_with(|| brief_in(self, ticket, language));
-            let body =
-                if message.body.new_text().trim().is_empty() { Piece::QuotedTextOf(message.seq) } else { Piece::NewTextOf(message.seq) };
             let draft = Draft {
                 purpose: Purpose::Notification,
                 audience,
                 from_name: one_line(&format!("{writer} ({})", self.policy.desk.name), 200),
                 to: contact,
                 subject: tagged(ticket, ""),
-                body: vec![body, Piece::Text(format!("\n\n{brief}"))],
+                body: vec![said.clone(), Piece::Text(format!("\n\n{brief}"))],
                 attachments: attachments.clone(),
                 automatic: Some(Automatic::Generated),
             };
@@ -352,7 +352,7 @@ impl<'a> Voice<'a> {
         let Some(assignee) = assignee else { return };
         let language = self.policy.language(assignee.languages.iter().copied());
         let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
-        let brief = self.render(language, "brief", &self.brief_facts(ticket, &known, &[], language)).text;
+        let brief = self.render(language, "brief", self.brief_facts(ticket, &known, &[], language)).text;
         let draft = Draft {
             purpose: Purpose::Notification,
             audience: Audience::Agent(assignee.address.clone()),
@@ -377,9 +377,8 @@ impl<'a> Voice<'a> {
     pub fn undelivered(&mut self, ticket: &mut Ticket, purpose: Purpose, why: &str, hint: Hint) {
         let fault = format!("{}: {}", purpose.word(), one_line(why, 300));
         for (to, audience, language) in self.watchers(ticket, None) {
-            let hint = hint.word().to_owned();
-            let facts = NoticeFacts { faults: vec![fault.clone()], hint, ..self.facts(ticket, language) };
-            self.of_its_own(ticket, Purpose::Held, self.render(language, "undelivered", &facts), to, audience);
+            let facts = NoticeFacts { faults: vec![fault.clone()], hint: hint.word(), ..self.facts(ticket, language) };
+            self.of_its_own(ticket, Purpose::Held, self.render(language, "undelivered", facts), to, audience);
         }
     }
 
@@ -421,7 +420,7 @@ impl<'a> Voice<'a> {
         more: Vec<Piece>,
     ) {
         let language = self.policy.language(agent.languages.iter().copied());
-        let Rendered { subject, text } = self.render(language, template, &facts(self, ticket, language));
+        let Rendered { subject, text } = self.render(language, template, facts(self, ticket, language));
         let mut body = vec![Piece::Text(text)];
         body.extend(more);
         let draft = Draft {
@@ -527,9 +526,9 @@ impl<'a> Voice<'a> {
             tier: ticket.tier.clone(),
             team: ticket.team.clone(),
             assignee: ticket.assignee.clone().unwrap_or_default(),
-            priority: ticket.priority.word().to_owned(),
-            status: ticket.status.word().to_owned(),
-            opened_text: self.when(ticket.opened, self.policy.team_calendar(&ticket.team), language),
+            priority: ticket.priority.word(),
+            status: ticket.status.word(),
+            opened_text: Some(self.moment(ticket.opened, self.policy.team_calendar(&ticket.team), language)),
             in_hours: true,
             ..NoticeFacts::default()
         }
@@ -537,8 +536,8 @@ impl<'a> Voice<'a> {
 
     fn brief_facts(&self, ticket: &Ticket, known: &Known, earlier: &[EarlierTicket], language: Language) -> NoticeFacts {
         let clocks = ticket.clocks.iter().filter(|c| c.kind.is_target()).map(|c| ClockFacts {
-            clock: c.kind.word().to_owned(),
-            state: c.state.word().to_owned(),
+            clock: c.kind.word(),
+            state: c.state.word(),
             due_text: match c.state {
                 ClockState::Met { at } => self.when(at, &c.calendar, language),
                 ClockState::Running { .. } | ClockState::Warned { .. } | ClockState::Paused { .. } | ClockState::Breached { .. } => {
@@ -549,7 +548,7 @@ impl<'a> Voice<'a> {
         let earlier = earlier.iter().filter(|e| e.number != ticket.number).take(5).map(|e| EarlierFacts {
             number: e.number.to_string(),
             subject: one_line(&e.subject, 80),
-            status: e.status.to_owned(),
+            status: e.status,
             opened_text: self.when(e.opened, self.policy.team_calendar(&ticket.team), language),
         });
         NoticeFacts {
@@ -558,24 +557,29 @@ impl<'a> Voice<'a> {
             organisation: ticket.organisation.clone(),
             plan: known.plan.clone(),
             tags: ticket.tags.iter().cloned().collect(),
-            channel: ticket.channel.word().to_owned(),
+            channel: ticket.channel.word(),
             clocks: clocks.collect(),
             earlier: earlier.collect(),
             ..self.facts(ticket, language)
         }
     }
 
-    fn when(&self, at: Timestamp, calendar: &str, language: Language) -> String {
+    fn moment(&self, at: Timestamp, calendar: &str, language: Language) -> Moment {
         let zone = self.policy.calendars.get(calendar).map_or(jiff::tz::TimeZone::UTC, |c| c.zone.clone());
-        dates::when_text(at, &zone, language, self.now)
+        Moment { at, zone, language, now: self.now }
+    }
+
+    fn when(&self, at: Timestamp, calendar: &str, language: Language) -> String {
+        self.moment(at, calendar, language).text()
     }
 
     /// Every template was rendered with sample facts when the configuration was read; should one fail all the same, the
     /// ticket's number still reaches its reader.
-    fn render(&self, language: Language, template: &str, facts: &NoticeFacts) -> Rendered {
+    fn render(&self, language: Language, template: &str, facts: NoticeFacts) -> Rendered {
+        let facts = Arc::new(facts);
         self.policy
             .templates
-            .render(language, template, facts)
+            .render(language, template, Arc::clone(&facts))
             .unwrap_or_else(|_| Rendered { subject: format!("[{}]", facts.number), text: format!("{}: {}", facts.desk, facts.number) })
     }
 }
@@ -609,7 +613,7 @@ pub fn expected_in_chat(policy: &Policy, address: Option<&EmailAddress>, languag
         in_hours: policy.calendars.get(calendar).is_none_or(|c| c.is_open(now)),
         ..NoticeFacts::default()
     };
-    voice.render(language, "chat_expected", &facts).text.trim().to_owned()
+    voice.render(language, "chat_expected", facts).text.trim().to_owned()
 }
 
 /// Whether a text shows a part of the desk's own brief, unquoted.

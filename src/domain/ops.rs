@@ -326,7 +326,7 @@ impl Look<'_> {
         let notice = NoticeFacts { desk: policy.desk.name.clone(), ..notice };
         let language = policy.language([]);
         let unwritten = |_| Rendered { subject: format!("{}: {template}", policy.desk.name), text: "`guichet status`".to_owned() };
-        let Rendered { subject, text } = policy.templates.render(language, template, &notice).unwrap_or_else(unwritten);
+        let Rendered { subject, text } = policy.templates.render(language, template, notice).unwrap_or_else(unwritten);
         let all: Vec<Contact> = policy.desk.ops.iter().map(|address| Contact { name: String::new(), address: address.clone() }).collect();
         for to in &all {
             self.said.push(Outbound {

@@ -6,6 +6,7 @@ use super::address::{Contact, EmailAddress};
 use super::bounce::Mark;
 use super::calendar::Calendar;
 use super::customer::Directory;
+use super::look_alike::OwnLooks;
 use super::message::{Channel, Language};
 use super::rule::Rules;
 use super::template::Templates;
@@ -31,6 +32,8 @@ pub struct Policy {
     pub rules: Rules,
     pub customers: Directory,
     pub templates: Templates,
+    /// See [`super::look_alike`]; follows from the others.
+    pub own_looks: OwnLooks,
 }
 
 /// `[desk]`.

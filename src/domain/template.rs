@@ -7,13 +7,16 @@
 //! minijinja's own: `word` (a word of the interface in the language of the text: `{{ priority|word }}`, from that language's
 //! `words`) and `quote` (each line behind `> `).
 
-use super::address::one_line;
+use super::address::{on_one_line, one_line};
+use super::dates::Moment;
 use super::message::Language;
 use super::ticket::SUBJECT_OCTETS_MAX;
 use super::words::nearest;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, Value};
+use minijinja::value::{Enumerator, Object, Serde};
+use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, Value, escape_formatter};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -50,21 +53,38 @@ const PARTS: [&str; 3] = ["brief", "chat_expected", "new_ticket_from_closed"];
 /// Not a text: what the filter `word` knows, as `word = text`, a line each.
 const WORDS: &str = "words";
 
+/// Names of all variables: the fields of [`NoticeFacts`].
+#[rustfmt::skip]
+const VARIABLES: [&str; 41] = [
+    "desk", "number", "subject", "customer", "address", "organisation", "plan", "tier", "team", "assignee", "priority", "status",
+    "channel", "tags", "clock", "due_text", "opened_text", "in_hours", "agent", "text", "faults", "clocks", "earlier", "closed_number",
+    "stranger", "doubted", "seq", "last_word", "copied", "look_alike", "left_out", "whole", "fetch", "hint", "suppressed", "mailboxes",
+    "reasons", "waiting", "fresh", "ids", "undeliverable",
+];
+
 /// The texts of all languages, ready to be filled.
 #[derive(Clone)]
 pub struct Templates {
     environment: Arc<Environment<'static>>,
-    present: BTreeSet<(Language, String)>,
+    present: Arc<BTreeMap<Language, BTreeMap<String, Compiled>>>,
     /// Whether any text is of one tier alone.
     has_tiers: bool,
     /// Where a language has no text, that of this one is taken, and at last the English one.
     first: Language,
 }
 
+/// Under which names the environment has what a text consists of.
+struct Compiled {
+    /// Of a part there is none.
+    subject: Option<String>,
+    body: String,
+}
+
 /// What one text may speak of. Every field is always there; one that has nothing to say is empty.
 ///
-/// What comes from outside stands on one line, but for `text` and `faults`.
-#[derive(Clone, Debug, Default, Serialize)]
+/// What comes from outside stands on one line, but for `text` and `faults`. A field has the name of its variable, and is made a value
+/// of the template only where the text asks for it: most texts ask for few.
+#[derive(Clone, Debug, Default)]
 pub struct NoticeFacts {
     /// Name of the desk: `Acme Support`.
     pub desk: String,
@@ -83,19 +103,19 @@ pub struct NoticeFacts {
     /// Handle of the agent that has it; empty if nobody has.
     pub assignee: String,
     /// `low`, `medium`, `high`, `critical`; to be shown through `word`.
-    pub priority: String,
+    pub priority: &'static str,
     /// `new`, `open`, …; to be shown through `word`.
-    pub status: String,
+    pub status: &'static str,
     /// `mail`, `chat`, `phone`; to be shown through `word`.
-    pub channel: String,
+    pub channel: &'static str,
     /// Tags of the ticket.
     pub tags: Vec<String>,
     /// The clock that this is about: `first_response`, …; to be shown through `word`.
-    pub clock: String,
+    pub clock: &'static str,
     /// When that clock runs out, in words ([`super::dates::when_text`]); empty if there is no target.
     pub due_text: String,
-    /// When the ticket was opened, in words.
-    pub opened_text: String,
+    /// When the ticket was opened; shown in words, and nothing where it is `None`.
+    pub opened_text: Option<Moment>,
     /// Whether the team is at work now.
     pub in_hours: bool,
     /// Name of the agent who is written to.
@@ -128,7 +148,7 @@ pub struct NoticeFacts {
     pub whole: String,
     pub fetch: String,
     /// What can be done about a mail that did not arrive; to be shown through `word`. Empty where nothing is known.
-    pub hint: String,
+    pub hint: &'static str,
     /// Why nothing automatic goes to the customer's address; empty if it does.
     pub suppressed: String,
     /// To ops: the mailboxes that this is about.
@@ -171,9 +191,9 @@ pub struct ReasonFacts {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ClockFacts {
     /// `first_response`, …; to be shown through `word`.
-    pub clock: String,
+    pub clock: &'static str,
     /// `running`, `paused`, …; to be shown through `word`.
-    pub state: String,
+    pub state: &'static str,
     /// When it runs out, in words.
     pub due_text: String,
 }
@@ -184,7 +204,7 @@ pub struct EarlierFacts {
     pub number: String,
     pub subject: String,
     /// To be shown through `word`.
-    pub status: String,
+    pub status: &'static str,
     pub opened_text: String,
 }
 
@@ -231,14 +251,19 @@ impl Templates {
             environment.set_syntax(syntax);
         }
         environment.set_fuel(Some(FUEL));
+        // As minijinja's own, but that a text goes out as it is: most values are texts.
+        environment.set_formatter(|out, state, value| match value.as_str() {
+            Some(text) => Ok(out.write_str(text)?),
+            None => escape_formatter(out, state, value),
+        });
         environment.add_filter("quote", |text: &str| quoted(text));
         let words = words_of(sources, &mut faults);
         environment.add_filter("word", move |state: &State, word: &str| {
             let language = state.name().split('/').next().and_then(Language::parse).unwrap_or(Language::EN);
-            words.get(&(language, word.to_owned())).cloned().unwrap_or_else(|| word.replace('_', " "))
+            words.get(&language).and_then(|words| words.get(word)).cloned().unwrap_or_else(|| word.replace('_', " ").into())
         });
 
-        let mut present = BTreeSet::new();
+        let mut present: BTreeMap<Language, BTreeMap<String, Compiled>> = BTreeMap::new();
         for ((language, name), source) in sources {
             if name == WORDS {
                 continue;
@@ -254,22 +279,30 @@ impl Templates {
                 fault(1, "its first line has to be 'Subject: …', and the second empty".to_owned());
                 continue;
             };
+            let compiled = Compiled {
+                subject: is_mail(base(name)).then(|| format!("{language}/{name}/subject")),
+                body: format!("{language}/{name}/body"),
+            };
             let mut is_whole = true;
-            for (half, text, first_line) in [("subject", subject, 1), ("body", body, body_line)] {
-                if let Err(error) = environment.add_template_owned(format!("{language}/{name}/{half}"), text.to_owned()) {
+            for (half, text, first_line) in [(compiled.subject.as_ref(), subject, 1), (Some(&compiled.body), body, body_line)] {
+                if let Some(half) = half
+                    && let Err(error) = environment.add_template_owned(half.clone(), text.to_owned())
+                {
                     fault(first_line + line_of(&error) - 1, sentence(&error));
                     is_whole = false;
                 }
             }
             if is_whole {
-                present.insert((*language, name.clone()));
+                present.entry(*language).or_default().insert(name.clone(), compiled);
             }
         }
-        let has_tiers = present.iter().any(|(_, name)| tier_of(name).is_some());
-        let templates = Self { environment: Arc::new(environment), present, has_tiers, first };
-        for (language, name) in &templates.present {
-            if let Some(source) = sources.get(&(*language, name.clone())) {
-                templates.try_out(*language, name, source, &mut faults);
+        let has_tiers = present.values().flat_map(BTreeMap::keys).any(|name| tier_of(name).is_some());
+        let templates = Self { environment: Arc::new(environment), present: Arc::new(present), has_tiers, first };
+        for (language, texts) in templates.present.iter() {
+            for (name, compiled) in texts {
+                if let Some(source) = sources.get(&(*language, name.clone())) {
+                    templates.try_out(*language, name, compiled, source, &mut faults);
+                }
             }
         }
         if faults.is_empty() { Ok(templates) } else { Err(faults) }
@@ -279,14 +312,15 @@ impl Templates {
     ///
     /// # Errors
     /// If no language has it, or if it ran out of fuel.
-    pub fn render(&self, language: Language, name: &str, facts: &NoticeFacts) -> Result<Rendered, RenderFault> {
+    pub fn render(&self, language: Language, name: &str, facts: impl Into<Arc<NoticeFacts>>) -> Result<Rendered, RenderFault> {
+        let facts: Arc<NoticeFacts> = facts.into();
         let of_tier = (self.has_tiers && !facts.tier.is_empty()).then(|| format!("{name}.{}", facts.tier));
-        let (language, name) = [language, self.first, Language::EN]
+        let (language, name, compiled) = [language, self.first, Language::EN]
             .into_iter()
             .flat_map(|language| of_tier.as_deref().into_iter().chain([name]).map(move |name| (language, name)))
-            .find(|(language, name)| self.present.contains(&(*language, (*name).to_owned())))
+            .find_map(|(language, name)| Some((language, name, self.text(language, name)?)))
             .ok_or_else(|| RenderFault { language, name: name.to_owned(), message: "no language has it".to_owned() })?;
-        self.fill(language, name, &Value::from(Serde(facts.cleaned()))).map_err(|error| RenderFault {
+        self.fill(compiled, &Value::from_dyn_object(facts)).map_err(|error| RenderFault {
             language,
             name: name.to_owned(),
             message: sentence(&error),
@@ -295,13 +329,13 @@ impl Templates {
 
     /// Names of the texts that a language lacks.
     pub fn missing(&self, language: Language) -> impl Iterator<Item = &'static str> {
-        Self::names().filter(move |name| !self.present.contains(&(language, (*name).to_owned())))
+        Self::names().filter(move |name| self.text(language, name).is_none())
     }
 
     /// Whether there is a text of this name for every language, be it that of the desk's first one or the English one.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        [self.first, Language::EN].into_iter().any(|language| self.present.contains(&(language, name.to_owned())))
+        [self.first, Language::EN].into_iter().any(|language| self.text(language, name).is_some())
     }
 
     /// Names of all texts that there have to be, without `words`.
@@ -309,22 +343,25 @@ impl Templates {
         MAILS.into_iter().chain(PARTS)
     }
 
-    fn fill(&self, language: Language, name: &str, facts: &Value) -> Result<Rendered, Error> {
-        let half = |half: &str| self.environment.get_template(&format!("{language}/{name}/{half}"))?.render(facts.clone());
-        // Of a part there is none.
-        let subject = if is_mail(base(name)) { half("subject")? } else { String::new() };
-        let text = half("body")?;
+    fn text(&self, language: Language, name: &str) -> Option<&Compiled> {
+        self.present.get(&language)?.get(name)
+    }
+
+    fn fill(&self, compiled: &Compiled, facts: &Value) -> Result<Rendered, Error> {
+        let half = |name: &str| self.environment.get_template(name)?.render(facts);
+        let subject = compiled.subject.as_deref().map(half).transpose()?.unwrap_or_default();
+        let text = half(&compiled.body)?;
         Ok(Rendered { subject: one_line(&subject, SUBJECT_OCTETS_MAX), text: text.trim_matches('\n').trim_end().to_owned() })
     }
 
     /// Looks for what would fail in use: variables that do not exist, in branches that are not taken as well, and whatever
     /// fails as it is filled.
-    fn try_out(&self, language: Language, name: &str, source: &str, faults: &mut Vec<TemplateFault>) {
+    fn try_out(&self, language: Language, name: &str, compiled: &Compiled, source: &str, faults: &mut Vec<TemplateFault>) {
         let mut fault = |line: u32, message: String| faults.push(TemplateFault { language, name: name.to_owned(), line, message });
         let known = NoticeFacts::variables();
         let mut strange = BTreeSet::new();
-        for half in ["subject", "body"] {
-            if let Ok(template) = self.environment.get_template(&format!("{language}/{name}/{half}")) {
+        for half in compiled.subject.iter().chain([&compiled.body]) {
+            if let Ok(template) = self.environment.get_template(half) {
                 strange.extend(template.undeclared_variables(false).into_iter().filter(|v| !known.contains(v)));
             }
         }
@@ -345,7 +382,7 @@ impl Templates {
             if let Some(tier) = tier_of(name) {
                 tier.clone_into(&mut facts.tier);
             }
-            match self.fill(language, name, &Value::from(Serde(&facts))) {
+            match self.fill(compiled, &Value::from_object(facts.clone())) {
                 Ok(filled) if is_mail(base(name)) && filled.subject.is_empty() => fault(1, "its subject comes out empty".to_owned()),
                 Ok(filled) if filled.text.is_empty() => fault(1, "it comes out empty".to_owned()),
                 Ok(filled) if base(name) == "brief" && !filled.text.starts_with(&format!("{BRIEF_MARK}{}", facts.number)) => {
@@ -368,8 +405,7 @@ impl NoticeFacts {
     /// Names of all variables.
     #[must_use]
     pub fn variables() -> BTreeSet<String> {
-        let facts = Value::from(Serde(Self::default()));
-        facts.try_iter().map(|names| names.map(|name| name.to_string()).collect()).unwrap_or_default()
+        VARIABLES.map(str::to_owned).into()
     }
 
     /// Facts to try a text with: all there, in and out of hours; and all empty.
@@ -385,26 +421,27 @@ impl NoticeFacts {
             tier: "advanced".to_owned(),
             team: "billing".to_owned(),
             assignee: "ana".to_owned(),
-            priority: "high".to_owned(),
-            status: "open".to_owned(),
-            channel: "mail".to_owned(),
+            priority: "high",
+            status: "open",
+            channel: "mail",
             tags: vec!["billing".to_owned()],
-            clock: "first_response".to_owned(),
+            clock: "first_response",
             due_text: "today, 15:20 (UTC)".to_owned(),
-            opened_text: "today, 14:20 (UTC)".to_owned(),
+            opened_text: Some(Moment {
+                at: Timestamp::constant(14 * 3600 + 20 * 60, 0),
+                zone: TimeZone::UTC,
+                language: Language::EN,
+                now: Timestamp::constant(15 * 3600, 0),
+            }),
             in_hours: true,
             agent: "Carla".to_owned(),
             text: "Hello\nthere".to_owned(),
             faults: vec!["a fault".to_owned()],
-            clocks: vec![ClockFacts {
-                clock: "resolution".to_owned(),
-                state: "running".to_owned(),
-                due_text: "today, 18:00 (UTC)".to_owned(),
-            }],
+            clocks: vec![ClockFacts { clock: "resolution", state: "running", due_text: "today, 18:00 (UTC)".to_owned() }],
             earlier: vec![EarlierFacts {
                 number: "#1041".to_owned(),
                 subject: "Another question".to_owned(),
-                status: "solved".to_owned(),
+                status: "solved",
                 opened_text: "yesterday, 9:00 (UTC)".to_owned(),
             }],
             closed_number: "#1041".to_owned(),
@@ -430,38 +467,138 @@ impl NoticeFacts {
             undeliverable: 1,
             whole: "60 MB".to_owned(),
             fetch: "guichet fetch 1042 1".to_owned(),
-            hint: "undelivered_full".to_owned(),
+            hint: "undelivered_full",
             suppressed: "mail to it came back on 2026-11-23 (5.2.2)".to_owned(),
         };
         [full.clone(), Self { in_hours: false, ..full }, Self { number: "#1".to_owned(), desk: "Acme".to_owned(), ..Self::default() }]
     }
 
-    /// With all that must stand on one line on one line: a line break in a name could end a sentence of ours and begin
-    /// another.
-    fn cleaned(&self) -> Self {
-        let mut facts = self.clone();
-        let single = [
-            &mut facts.desk,
-            &mut facts.subject,
-            &mut facts.customer,
-            &mut facts.organisation,
-            &mut facts.plan,
-            &mut facts.tier,
-            &mut facts.team,
-            &mut facts.assignee,
-            &mut facts.agent,
-        ];
-        for text in single.into_iter().chain(&mut facts.tags).chain(facts.earlier.iter_mut().map(|e| &mut e.subject)) {
-            *text = one_line(text, SUBJECT_OCTETS_MAX);
-        }
-        facts
+    /// One of them as a text sees it, by the name of its field; `None` if there is none of that name.
+    ///
+    /// All that must stand on one line is put on one line: a line break in a name could end a sentence of ours and begin another.
+    fn value(&self, name: &str) -> Option<Value> {
+        let one_line = |text: &str| Value::from(on_one_line(text, SUBJECT_OCTETS_MAX));
+        // By name, so that a new field is not forgotten below.
+        let Self {
+            desk,
+            number,
+            subject,
+            customer,
+            address,
+            organisation,
+            plan,
+            tier,
+            team,
+            assignee,
+            priority,
+            status,
+            channel,
+            tags,
+            clock,
+            due_text,
+            opened_text,
+            in_hours,
+            agent,
+            text,
+            faults,
+            clocks,
+            earlier,
+            closed_number,
+            stranger,
+            doubted,
+            seq,
+            last_word,
+            copied,
+            look_alike,
+            left_out,
+            whole,
+            fetch,
+            hint,
+            suppressed,
+            mailboxes,
+            reasons,
+            waiting,
+            fresh,
+            ids,
+            undeliverable,
+        } = self;
+        Some(match name {
+            "desk" => one_line(desk),
+            "number" => number.into(),
+            "subject" => one_line(subject),
+            "customer" => one_line(customer),
+            "address" => address.into(),
+            "organisation" => one_line(organisation),
+            "plan" => one_line(plan),
+            "tier" => one_line(tier),
+            "team" => one_line(team),
+            "assignee" => one_line(assignee),
+            "priority" => (*priority).into(),
+            "status" => (*status).into(),
+            "channel" => (*channel).into(),
+            "tags" => tags.iter().map(|tag| one_line(tag)).collect(),
+            "clock" => (*clock).into(),
+            "due_text" => due_text.into(),
+            "opened_text" => opened_text.as_ref().map_or_else(String::new, Moment::text).into(),
+            "in_hours" => (*in_hours).into(),
+            "agent" => one_line(agent),
+            "text" => text.into(),
+            "faults" => faults.iter().collect(),
+            "clocks" => Value::from(Serde(clocks)),
+            "earlier" => {
+                let on_one_line =
+                    |e: &EarlierFacts| EarlierFacts { subject: on_one_line(&e.subject, SUBJECT_OCTETS_MAX).into_owned(), ..e.clone() };
+                Value::from(Serde(earlier.iter().map(on_one_line).collect::<Vec<_>>()))
+            }
+            "closed_number" => closed_number.into(),
+            "stranger" => stranger.into(),
+            "doubted" => doubted.into(),
+            "seq" => (*seq).into(),
+            "last_word" => (*last_word).into(),
+            "copied" => copied.iter().collect(),
+            "look_alike" => look_alike.into(),
+            "left_out" => left_out.iter().collect(),
+            "whole" => whole.into(),
+            "fetch" => fetch.into(),
+            "hint" => (*hint).into(),
+            "suppressed" => suppressed.into(),
+            "mailboxes" => Value::from(Serde(mailboxes)),
+            "reasons" => Value::from(Serde(reasons)),
+            "waiting" => (*waiting).into(),
+            "fresh" => (*fresh).into(),
+            "ids" => ids.iter().collect(),
+            "undeliverable" => (*undeliverable).into(),
+            _ => return None,
+        })
+    }
+}
+
+/// What a text is filled with: it asks for each variable by its name.
+impl Object for NoticeFacts {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.value(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.value(key)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Str(&VARIABLES)
+    }
+}
+
+/// For whoever fills several texts with the same facts.
+impl From<&NoticeFacts> for Arc<NoticeFacts> {
+    fn from(facts: &NoticeFacts) -> Self {
+        Self::new(facts.clone())
     }
 }
 
 impl Default for Templates {
     /// No text at all.
     fn default() -> Self {
-        Self { environment: Arc::new(Environment::empty()), present: BTreeSet::new(), has_tiers: false, first: Language::EN }
+        Self { environment: Arc::new(Environment::empty()), present: Arc::default(), has_tiers: false, first: Language::EN }
     }
 }
 
@@ -476,7 +613,7 @@ fn is_mail(name: &str) -> bool {
 
 impl fmt::Debug for Templates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} templates", self.present.len())
+        write!(f, "{} templates", self.present.values().map(BTreeMap::len).sum::<usize>())
     }
 }
 
@@ -502,8 +639,11 @@ fn halves<'a>(name: &str, source: &'a str) -> Option<(&'a str, &'a str, u32)> {
 }
 
 /// Reads the `words` of each language: `high = alta`, a line each; empty lines and those that begin with `#` are comments.
-fn words_of(sources: &BTreeMap<(Language, String), String>, faults: &mut Vec<TemplateFault>) -> BTreeMap<(Language, String), String> {
-    let mut words = BTreeMap::new();
+fn words_of(
+    sources: &BTreeMap<(Language, String), String>,
+    faults: &mut Vec<TemplateFault>,
+) -> BTreeMap<Language, BTreeMap<String, Value>> {
+    let mut words: BTreeMap<Language, BTreeMap<String, Value>> = BTreeMap::new();
     for ((language, name), source) in sources.iter().filter(|((_, name), _)| name == WORDS) {
         for (line, text) in (1..).zip(source.lines()) {
             if text.trim().is_empty() || text.starts_with('#') {
@@ -514,7 +654,7 @@ fn words_of(sources: &BTreeMap<(Language, String), String>, faults: &mut Vec<Tem
                 let message = "is no 'word = text'".to_owned();
                 faults.push(TemplateFault { language: *language, name: name.clone(), line, message });
             } else {
-                words.insert((*language, word.to_owned()), shown.to_owned());
+                words.entry(*language).or_default().insert(word.to_owned(), shown.into());
             }
         }
     }
@@ -623,5 +763,11 @@ mod tests {
     fn every_text_can_speak_of_every_fact() {
         let variables = NoticeFacts::variables();
         assert!(variables.len() > 20 && variables.contains("due_text"), "{variables:?}");
+        for facts in NoticeFacts::samples() {
+            for variable in &variables {
+                assert!(facts.value(variable).is_some(), "{variable}");
+            }
+        }
+        assert!(facts().value("desc").is_none());
     }
 }

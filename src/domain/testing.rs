@@ -6,6 +6,7 @@ use super::bounce::Mark;
 use super::calendar::{Calendar, Shift};
 use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, History, Landing, Said};
 use super::customer::{Customer, Directory};
+use super::look_alike::OwnLooks;
 use super::message::{
     Body, Bound, Channel, Claim, Fingerprint, HELD, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber,
 };
@@ -169,6 +170,7 @@ pub(crate) fn policy() -> Policy {
         rules: super::rule::Rules::default(),
         customers,
         templates: Templates::from_sources(&sources, Language::EN).unwrap(),
+        own_looks: OwnLooks::default(),
     }
 }
 

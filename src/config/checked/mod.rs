@@ -22,6 +22,7 @@ use super::written::{Desk as WrittenDesk, Limits as WrittenLimits, OneOrMany, Wr
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Calendar;
 use crate::domain::customer::Directory;
+use crate::domain::look_alike::OwnLooks;
 use crate::domain::message::Language;
 use crate::domain::policy::{Agent, CopiedFollow, Desk, Policy, Team};
 use crate::domain::rule::Rules;
@@ -95,6 +96,7 @@ pub(super) fn check(
         rules: Rules::new(rules, cues),
         customers: customers.unwrap_or_default(),
         templates: templates?,
+        own_looks: OwnLooks::default(),
     };
     Some(Settings {
         policy: Arc::new(policy),

@@ -174,30 +174,30 @@ pub(in crate::domain) fn carry_out(
         Command::Promise(due) => vec![lifecycle::promise(ticket, policy, *due, now, by())],
         Command::Assign(handle) => {
             ticket.assignee.clone_from(handle);
-            vec![line(now, by(), &format!("assignee {}", handle.as_deref().unwrap_or("none")), "#assign")]
+            vec![line(now, by(), format!("assignee {}", handle.as_deref().unwrap_or("none")), "#assign")]
         }
         Command::Team(team) => {
             ticket.team.clone_from(team);
-            let mut lines = vec![line(now, by(), &format!("team {team}"), "#team")];
+            let mut lines = vec![line(now, by(), format!("team {team}"), "#team")];
             lines.extend(lifecycle::retarget(ticket, policy, now));
             lines
         }
         Command::Priority(priority) => lifecycle::set_priority(ticket, *priority, policy, now, by()),
         Command::Tag(tags) => {
             ticket.tags.extend(tags.iter().take(TAGS_MAX.saturating_sub(ticket.tags.len())).cloned());
-            vec![line(now, by(), &format!("tag {}", tags.join(" ")), "#tag")]
+            vec![line(now, by(), format!("tag {}", tags.join(" ")), "#tag")]
         }
         Command::Untag(tags) => {
             ticket.tags.retain(|t| !tags.contains(t));
-            vec![line(now, by(), &format!("untag {}", tags.join(" ")), "#untag")]
+            vec![line(now, by(), format!("untag {}", tags.join(" ")), "#untag")]
         }
         Command::Cc(address) => {
             ticket.copy_to(&Contact { name: String::new(), address: address.clone() });
-            vec![line(now, by(), &format!("copied to {address}"), "#cc")]
+            vec![line(now, by(), format!("copied to {address}"), "#cc")]
         }
         Command::Uncc(address) => {
             ticket.participants.retain(|p| p.address != *address);
-            vec![line(now, by(), &format!("no longer copied to {address}"), "#uncc")]
+            vec![line(now, by(), format!("no longer copied to {address}"), "#uncc")]
         }
         // Carried out with the mail itself, or by `arrange`.
         Command::Note | Command::Ask(_) | Command::Arrange(_) => Vec::new(),
@@ -230,7 +230,7 @@ pub(super) fn hold(
 ) {
     let mut ticket = ticket.clone();
     let by = Actor::Agent(agent.handle.clone());
-    let lines = vec![line(now, by, "held", &format!("{why}; {}", one_line(&faults.join("; "), 400)))];
+    let lines = vec![line(now, by, "held", format!("{why}; {}", one_line(&faults.join("; "), 400)))];
     let author = Author::Agent(agent.contact());
     let mut message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
     message.defects.push(Defect { name: HELD, detail: "it was not carried out; the history says why".to_owned() });

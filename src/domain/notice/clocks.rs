@@ -52,11 +52,11 @@ impl Voice<'_> {
         let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
         let mut facts = self.brief_facts(ticket, &known, &[], language);
         if let Some((kind, due)) = clock {
-            kind.word().clone_into(&mut facts.clock);
+            facts.clock = kind.word();
             let calendar = ticket.clocks.iter().find(|c| c.kind == kind).map_or("", |c| c.calendar.as_str());
             facts.due_text = self.when(due, calendar, language);
         }
-        self.of_its_own(ticket, purpose, self.render(language, template, &facts), to, audience);
+        self.of_its_own(ticket, purpose, self.render(language, template, facts), to, audience);
     }
 
     /// The assignee and the whole team.
@@ -122,7 +122,7 @@ impl Voice<'_> {
         let calendar = self.policy.team_calendar(&ticket.team);
         facts.due_text = due.map_or_else(String::new, |due| self.when(due, calendar, language));
         facts.in_hours = self.policy.calendars.get(calendar).is_none_or(|c| c.is_open(self.now));
-        let Rendered { subject, text } = self.render(language, template, &facts);
+        let Rendered { subject, text } = self.render(language, template, facts);
         let draft = super::Draft {
             purpose,
             audience: Audience::Customer,
