@@ -356,6 +356,7 @@ pub(super) fn opens(
         assignee: routing.assignee,
         channel: inbound.channel,
         language,
+        zone: known.zone.clone(),
         requester: Requester { name: one_line(name, NAME_OCTETS_MAX), address: from.cloned() },
         participants: Vec::new(),
         organisation: one_line(&known.organisation, NAME_OCTETS_MAX),

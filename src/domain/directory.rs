@@ -8,6 +8,7 @@ use super::customer::Customer;
 use super::look_alike;
 use super::message::Language;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -33,6 +34,8 @@ pub struct Entry<'a> {
     pub plan: &'a str,
     pub tier: Option<&'a str>,
     pub language: Option<Language>,
+    /// By whose wall he is told times; one of the time zone database.
+    pub zone: Option<&'a TimeZone>,
     pub valid_from: Option<Date>,
     pub valid_until: Option<Date>,
 }
@@ -213,6 +216,9 @@ struct Table {
     looks_of: Vec<u32>,
     plans: Names,
     tiers: Names,
+    /// Names of the zones, and the zones in the same order.
+    zone_names: Names,
+    zones: Vec<TimeZone>,
     /// Names of customers, one behind the other.
     names: String,
     edition: Option<Edition>,
@@ -220,6 +226,8 @@ struct Table {
 
 /// No organisation, plan, tier.
 const NONE: u32 = u32::MAX;
+/// No zone. The database has some hundred.
+const NO_ZONE: u16 = u16::MAX;
 
 /// A row in numbers.
 #[derive(Clone, Copy)]
@@ -234,6 +242,7 @@ struct Row {
     valid_from: Date,
     valid_until: Date,
     language: Option<Language>,
+    zone: u16,
 }
 
 impl Table {
@@ -248,9 +257,20 @@ impl Table {
             valid_from: entry.valid_from.unwrap_or(Date::MIN),
             valid_until: entry.valid_until.unwrap_or(Date::MAX),
             language: entry.language,
+            zone: entry.zone.map_or(Some(NO_ZONE), |zone| self.zone(zone))?,
         };
         self.names.push_str(entry.name);
         Some(row)
+    }
+
+    /// The number of a zone; one without a name, which no file can have, is none.
+    fn zone(&mut self, zone: &TimeZone) -> Option<u16> {
+        let Some(name) = zone.iana_name() else { return Some(NO_ZONE) };
+        let number = self.zone_names.add(name)?;
+        if number as usize == self.zones.len() {
+            self.zones.push(zone.clone());
+        }
+        u16::try_from(number).ok().filter(|number| *number != NO_ZONE)
     }
 
     fn entry(&self, row: &Row) -> Entry<'_> {
@@ -261,6 +281,7 @@ impl Table {
             plan: self.plans.get(row.plan),
             tier: (row.tier != NONE).then(|| self.tiers.get(row.tier)),
             language: row.language,
+            zone: self.zones.get(usize::from(row.zone)),
             valid_from: Some(row.valid_from).filter(|day| *day != Date::MIN),
             valid_until: Some(row.valid_until).filter(|day| *day != Date::MAX),
         }
@@ -391,12 +412,14 @@ mod tests {
     #[test]
     fn a_row_comes_out_as_it_went_in() {
         let mut directory = Directory::default();
+        let lisbon = TimeZone::get("Europe/Lisbon").unwrap();
         let full = Entry {
             name: "João",
             organisation: "Acme",
             plan: "extended",
             tier: Some("advanced"),
             language: Language::parse("pt"),
+            zone: Some(&lisbon),
             valid_from: Some(jiff::civil::date(2026, 1, 1)),
             valid_until: Some(jiff::civil::date(2026, 12, 31)),
         };

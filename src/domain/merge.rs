@@ -144,12 +144,15 @@ pub fn split_fault(origin: &Ticket, chosen: &[Seq], read: &[Message]) -> Option<
 /// Makes a ticket of some messages of another. [`split_fault`] was asked.
 #[must_use]
 pub fn split(origin: &mut Ticket, chosen: &[&Message], number: TicketNumber, policy: &Policy, now: Timestamp, by: &Actor) -> Split {
+    let requester = requester_of(origin, chosen.iter().copied());
+    let is_another = requester.address != origin.requester.address;
     let mut ticket = Ticket {
         number,
         version: 0,
         status: Status::New,
         assignee: None,
-        requester: requester_of(origin, chosen.iter().copied()),
+        zone: if is_another { policy.know_at(requester.address.as_ref(), now).zone } else { origin.zone.clone() },
+        requester,
         participants: Vec::new(),
         third_parties: Vec::new(),
         session: None,

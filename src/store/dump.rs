@@ -210,6 +210,7 @@ impl Dump<'_> {
             assignee,
             channel,
             language,
+            zone,
             requester,
             participants,
             organisation,
@@ -240,13 +241,14 @@ impl Dump<'_> {
         let clocks: Vec<String> = clocks.iter().map(|clock| self.clock(clock)).collect();
         format!(
             "ticket {number} version={version} status={}@{since} priority={} tier={tier} team={team} assignee={} channel={} language={language} \
-             mailbox={mailbox} opened={} subject={} requester={} participants={} organisation={} session={} tags={} clocks={} \
+             zone={} mailbox={mailbox} opened={} subject={} requester={} participants={} organisation={} session={} tags={} clocks={} \
              messages={messages} outbox={outbox} history={history} last_customer_id={} third_parties={} merged={} absorbed={} split_off={} \
              moved={} apart={} noted={}@{:?} policy={} log={}",
             status.word(),
             priority.word(),
             assignee.as_deref().unwrap_or("-"),
             channel.word(),
+            zone.as_ref().and_then(|zone| zone.iana_name()).unwrap_or("-"),
             self.time(*opened),
             self.hash(subject.as_bytes()),
             self.person(&requester.name, requester.address.as_ref()),

@@ -65,6 +65,7 @@ fn bare_ticket(n: u64) -> Ticket {
         assignee: Some("Ben".to_owned()),
         channel: Channel::Mail,
         language: Language::parse("pt").unwrap(),
+        zone: None,
         requester: Requester { name: "Zé".to_owned(), address: Some(address("ze@customer.example")) },
         participants: Vec::new(),
         organisation: "Customer Ltda".to_owned(),
