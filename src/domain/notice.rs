@@ -7,6 +7,7 @@
 mod clocks;
 
 use super::address::{Contact, EmailAddress, one_line};
+use super::away::{self, Absence, Away};
 use super::bounce::{Hint, Mark};
 use super::change::{Actor, Context, EarlierTicket, History};
 use super::customer::Known;
@@ -30,6 +31,8 @@ pub struct Voice<'a> {
     now: Timestamp,
     /// Addresses that may be marked, among them the requester's.
     pub marks: Vec<&'a Mark>,
+    /// Agents who said that they are away.
+    pub away: &'a [Away],
     /// Agents, managers and ops who are notified besides those who look after the ticket.
     pub also: Vec<EmailAddress>,
     /// The text that acknowledges instead of `ack`.
@@ -42,6 +45,8 @@ pub struct Voice<'a> {
     pub acked: Option<(EmailAddress, Timestamp)>,
     /// The mailbox that he came through, if he could not prove himself.
     pub acked_unproven: Option<String>,
+    /// The agent who writes goes away, or is back.
+    pub absence: Option<Absence>,
     /// What is told now is the last of its kind for a while.
     is_last_word: bool,
 }
@@ -98,12 +103,14 @@ impl<'a> Voice<'a> {
             policy,
             now,
             marks: Vec::new(),
+            away: &[],
             also: Vec::new(),
             template: None,
             said: Vec::new(),
             messages: Vec::new(),
             acked: None,
             acked_unproven: None,
+            absence: None,
             is_last_word: false,
         }
     }
@@ -390,8 +397,11 @@ impl<'a> Voice<'a> {
 
     /// An agent's mail that was not carried out goes back to him with each fault and his text.
     pub fn give_back(&mut self, ticket: &mut Ticket, agent: &Agent, message: &Message, faults: Vec<String>) {
-        let facts =
-            |voice: &Self, ticket: &Ticket, reader: &Reader| NoticeFacts { faults, agent: agent.name.clone(), ..voice.facts(ticket, reader) };
+        let facts = |voice: &Self, ticket: &Ticket, reader: &Reader| NoticeFacts {
+            faults,
+            agent: agent.name.clone(),
+            ..voice.facts(ticket, reader)
+        };
         self.write_to(ticket, agent, Purpose::Held, "held", facts, vec![Piece::Text("\n\n".to_owned()), Piece::QuotedTextOf(message.seq)]);
     }
 
@@ -415,6 +425,22 @@ impl<'a> Voice<'a> {
     /// What `#help` asks for.
     pub fn reply_help(&mut self, ticket: &mut Ticket, agent: &Agent) {
         self.write_to(ticket, agent, Purpose::Reply, "help", Self::facts, Vec::new());
+    }
+
+    /// An agent said that he is away, or (`None`) that he is back: one line tells him what was understood.
+    pub fn reply_away(&mut self, ticket: &mut Ticket, agent: &Agent, away: Option<&Away>) {
+        let facts = |voice: &Self, ticket: &Ticket, reader: &Reader| NoticeFacts {
+            agent: agent.name.clone(),
+            away: away.map(|_| agent.name.clone()).unwrap_or_default(),
+            away_text: away.map(|away| voice.until(away, ticket, reader)).unwrap_or_default(),
+            ..voice.facts(ticket, reader)
+        };
+        self.write_to(ticket, agent, Purpose::Reply, "away", facts, Vec::new());
+    }
+
+    /// When somebody is back, in words; empty if he did not say.
+    fn until(&self, away: &Away, ticket: &Ticket, reader: &Reader) -> String {
+        away.until.map_or_else(String::new, |until| self.when(until, self.policy.team_calendar(&ticket.team), reader))
     }
 
     /// A text that the desk writes on its own account.
@@ -459,21 +485,30 @@ impl<'a> Voice<'a> {
         self.send(ticket, draft);
     }
 
-    /// Who looks after a ticket: its assignee, else its team, else its team's manager. A team that the configuration no longer
+    /// Who looks after a ticket: its assignee, and while he is away his team; else its team, else its team's manager. A team that the configuration no longer
     /// has leaves its tickets to the team of their mailbox: nobody's word may reach nobody (P4).
     fn watchers(&self, ticket: &Ticket, except: Option<&Agent>) -> Vec<(Contact, Audience, Reader)> {
         let others = |agent: &&Agent| except.is_none_or(|e| e.handle != agent.handle);
         if let Some(assignee) = ticket.assignee.as_deref().and_then(|h| self.policy.agent_by_handle(h)) {
-            return Some(assignee).filter(others).map(|agent| self.seat(agent)).into_iter().collect();
+            let mut told: Vec<_> = Some(assignee).filter(others).map(|agent| self.seat(agent)).into_iter().collect();
+            if away::of(self.away, &assignee.handle, self.now).is_some() {
+                let colleague = |agent: &&Agent| others(agent) && agent.handle != assignee.handle;
+                told.extend(self.team_or_manager(ticket, colleague));
+            }
+            return told;
         }
+        self.team_or_manager(ticket, others)
+    }
+
+    /// Those of a ticket's team, else its manager.
+    fn team_or_manager(&self, ticket: &Ticket, of: impl Fn(&&Agent) -> bool) -> Vec<(Contact, Audience, Reader)> {
         let team = self.team(ticket);
-        let members: Vec<_> = self.policy.members(team).filter(others).map(|agent| self.seat(agent)).collect();
+        let members: Vec<_> = self.policy.members(team).filter(|agent| of(agent)).map(|agent| self.seat(agent)).collect();
         if !members.is_empty() {
             return members;
         }
         let manager = self.policy.teams.get(team).and_then(|t| t.manager.clone());
-        manager
-            .map(|address| self.reads_only(address)).into_iter().collect()
+        manager.map(|address| self.reads_only(address)).into_iter().collect()
     }
 
     /// Whom a rule has told besides.
@@ -544,7 +579,11 @@ impl<'a> Voice<'a> {
     }
 
     fn facts(&self, ticket: &Ticket, reader: &Reader) -> NoticeFacts {
+        let assignee = ticket.assignee.as_deref().and_then(|handle| self.policy.agent_by_handle(handle));
+        let away = assignee.and_then(|agent| Some((agent, away::of(self.away, &agent.handle, self.now)?)));
         NoticeFacts {
+            away: away.map(|(agent, _)| agent.name.clone()).unwrap_or_default(),
+            away_text: away.map(|(_, away)| self.until(away, ticket, reader)).unwrap_or_default(),
             desk: self.policy.desk.name.clone(),
             number: ticket.number.to_string(),
             subject: ticket.subject.clone(),

@@ -26,9 +26,10 @@ const FUEL: u64 = 100_000;
 pub const BRIEF_MARK: &str = "— guichet ";
 
 /// Texts that are mails of their own.
-const MAILS: [&str; 17] = [
+const MAILS: [&str; 18] = [
     "ack",
     "ack_unverified",
+    "away",
     "breach",
     "checkin",
     "delay",
@@ -82,6 +83,9 @@ pub struct NoticeFacts {
     pub team: String,
     /// Handle of the agent that has it; empty if nobody has.
     pub assignee: String,
+    /// Name of the agent that has it, if he is away, and until when, in words; both are empty if he is not, the latter if he did not say.
+    pub away: String,
+    pub away_text: String,
     /// `low`, `medium`, `high`, `critical`; to be shown through `word`.
     pub priority: String,
     /// `new`, `open`, …; to be shown through `word`.
@@ -385,6 +389,8 @@ impl NoticeFacts {
             tier: "advanced".to_owned(),
             team: "billing".to_owned(),
             assignee: "ana".to_owned(),
+            away: "Ana Souza".to_owned(),
+            away_text: "tomorrow, 9:00 (UTC)".to_owned(),
             priority: "high".to_owned(),
             status: "open".to_owned(),
             channel: "mail".to_owned(),
@@ -450,6 +456,7 @@ impl NoticeFacts {
             &mut facts.team,
             &mut facts.assignee,
             &mut facts.agent,
+            &mut facts.away,
         ];
         for text in single.into_iter().chain(&mut facts.tags).chain(facts.earlier.iter_mut().map(|e| &mut e.subject)) {
             *text = one_line(text, SUBJECT_OCTETS_MAX);
@@ -592,7 +599,7 @@ mod tests {
             "a first response"
         );
         assert!(both.render(pt, "ack", &facts()).unwrap_err().to_string().ends_with("no language has it"));
-        assert_eq!(both.missing(Language::EN).count(), 19);
+        assert_eq!(both.missing(Language::EN).count(), 20);
     }
 
     #[test]

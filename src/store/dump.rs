@@ -18,6 +18,7 @@ use super::sled::record::{
 use super::sled::record::{LoadRecord, OriginRecord, TallyRecord, TurnRecord};
 use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::assign::{Load, Turn};
+use crate::domain::away::Away;
 use crate::domain::bounce::Mark;
 use crate::domain::change::{Actor, ChatSession, History, Landing, Quarantined};
 use crate::domain::message::Origin;
@@ -160,6 +161,10 @@ impl Dump<'_> {
             Kind::Turn => {
                 let Turn { team, agent, n } = self.engine.read::<TurnRecord>(value)?.into();
                 format!("turn {team} {agent} n={n}")
+            }
+            Kind::Away => {
+                let Away { agent, since, until } = self.engine.away_of_row(row)?;
+                format!("away {agent} since={} until={}", self.time(since), self.maybe_time(until))
             }
             Kind::Blob => self.blob(key, value)?,
         }))

@@ -2,6 +2,7 @@
 
 use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::assign::Turn;
+use crate::domain::away::{Absence, Away};
 use crate::domain::change::{Actor, Change, History, Landing};
 use crate::domain::message::{Arrival, Author, Body, Channel, Fingerprint, Language, Message, MessageId, Source, TicketNumber, Visibility};
 use crate::domain::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
@@ -173,6 +174,7 @@ pub(super) fn arrival(n: u64) -> Change {
         desk: None,
         undeliverable: false,
         turn: Some(Turn { team: "billing".to_owned(), agent: "ben".to_owned(), n }),
+        absence: Some(Absence::Begins(Away { agent: "ben".to_owned(), since: at(1), until: Some(at(9)) })),
     }
 }
 
