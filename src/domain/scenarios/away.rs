@@ -88,7 +88,9 @@ fn who_is_away_gets_nothing_new_and_his_team_hears_of_what_he_has() {
     assert!(brief.contains("ANA is away Wednesday 25 November, 12:00 (UTC)"), "why Ben reads it, in his zone: {brief}");
 
     for (back, why) in [("#back", "she says so"), ("", "her time is over")] {
-        let mut world = World { away: world.away.clone(), ..World::new() };
+        let away = world.away.clone();
+        let mut world = World::new();
+        world.away = away;
         world.hears(mail(1, JOAO, "x", "It is cold."));
         says(&mut world, 2, BEN, "#assign ana");
         assert_eq!(world.told(Purpose::Notification).iter().filter(|to| **to == BEN).count(), 2, "who gives it to her hears no less");
@@ -128,8 +130,6 @@ fn who_is_away_takes_no_seat() {
     }
     assert_eq!([2, 3].map(|n| world.ticket(n).assignee.as_deref()), [Some("ben"); 2], "though she knows him, and it is her turn");
     says(&mut world, 5, BEN, "#away");
-    assert_eq!(world.away.len(), 1, "Ben has no proof for a ticket that is not his");
-    world.hears(proven(mail(6, BEN, "Re: x", "#away"), 2, true));
     world.hears(mail(7, JOAO, "Another", "It is cold."));
     let ticket = world.ticket(4);
     assert_eq!(ticket.assignee, None);
