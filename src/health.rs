@@ -7,8 +7,9 @@
 use crate::channel::{FaultKind, Health};
 use crate::domain::ops::{self, MailboxFacts, Trouble};
 use crate::intake::Desk;
+use crate::reload::Refusals;
 use crate::store::{Counts, StoreFault};
-use crate::view::{MailboxView, StatusView};
+use crate::view::{AwayView, MailboxView, StatusView};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,6 +27,7 @@ struct Parts {
     desk: Desk,
     mailboxes: Vec<Watched>,
     counted: tokio::sync::Mutex<Option<(Instant, Counts)>>,
+    refusals: Refusals,
 }
 
 struct Watched {
@@ -56,7 +58,12 @@ impl Board {
         let now = Instant::now();
         let watched = |(name, health)| Watched { name, health, answered: Mutex::new(Answered { wall: None, at: now, looked: now }) };
         let mailboxes = mailboxes.into_iter().map(watched).collect();
-        Self(Arc::new(Parts { desk, mailboxes, counted: tokio::sync::Mutex::new(None) }))
+        Self(Arc::new(Parts { desk, mailboxes, counted: tokio::sync::Mutex::new(None), refusals: Refusals::default() }))
+    }
+
+    /// Where it is written what was read anew and not taken.
+    pub(crate) fn refusals(&self) -> Refusals {
+        self.0.refusals.clone()
     }
 
     /// How the mailboxes fare, for decisions.
@@ -88,8 +95,9 @@ impl Board {
     /// # Errors
     /// The store's.
     pub async fn status(&self) -> Result<StatusView, StoreFault> {
-        let counts = self.0.desk.store().counts().await?;
-        Ok(StatusView { running: true, missing: self.readiness().missing, mailboxes: self.mailboxes(), ..status_of(counts) })
+        let stored = status_of(&self.0.desk).await?;
+        let (missing, warnings) = (self.readiness().missing, self.0.refusals.sentences());
+        Ok(StatusView { running: true, missing, mailboxes: self.mailboxes(), warnings, ..stored })
     }
 
     /// Writes the figures that are not written as things happen into the metrics.
@@ -144,16 +152,24 @@ pub async fn status_offline(desk: &Desk) -> Result<StatusView, StoreFault> {
     let mailbox = |mailbox: &crate::domain::policy::Mailbox| MailboxView { name: mailbox.name.clone(), ..MailboxView::default() };
     let mailboxes = desk.policy().mailboxes.iter().map(mailbox).collect();
     let missing = vec!["the daemon is not running".to_owned()];
-    Ok(StatusView { running: false, missing, mailboxes, ..status_of(desk.store().counts().await?) })
+    Ok(StatusView { running: false, missing, mailboxes, ..status_of(desk).await? })
 }
 
-fn status_of(counts: Counts) -> StatusView {
-    StatusView {
+/// What the store tells.
+async fn status_of(desk: &Desk) -> Result<StatusView, StoreFault> {
+    let counts = desk.store().counts().await?;
+    let (policy, now) = (desk.policy(), desk.clock().now());
+    let away = desk.store().away()?.into_iter().filter(|away| away.holds(now)).filter_map(|away| {
+        let agent = policy.agent_by_handle(&away.agent)?.handle.clone();
+        Some(AwayView { agent, since: away.since.to_string(), until: away.until.map(|at| at.to_string()) })
+    });
+    Ok(StatusView {
+        away: away.collect(),
         quarantine_waiting: counts.quarantine_waiting,
         outbox_waiting: counts.outbox_waiting,
         undeliverable: counts.undeliverable,
         ..StatusView::default()
-    }
+    })
 }
 
 impl Watched {

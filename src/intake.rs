@@ -411,7 +411,8 @@ impl Desk {
         let decided = || {
             let Some(ticket) = self.0.store.ticket(number)? else { return Ok(None) };
             let marks = ticket.requester.address.as_ref().map(|address| self.0.store.mark(address)).transpose()?.flatten();
-            Ok::<_, StoreFault>(decide::on_time(&ticket, marks.as_slice(), &policy, self.0.clock.now()))
+            let away = self.0.store.away()?;
+            Ok::<_, StoreFault>(decide::on_time(&ticket, marks.as_slice(), &away, &policy, self.0.clock.now()))
         };
         self.carry_out(decided).await
     }
@@ -508,7 +509,8 @@ impl Desk {
         let policy = self.policy();
         let decided = || {
             let Some(ticket) = self.0.store.ticket(entry.outbound.id.ticket)? else { return Ok(None) };
-            Ok::<_, StoreFault>(Some(decide::on_undelivered(&ticket, entry.outbound.purpose, why, &policy, self.0.clock.now())))
+            let away = self.0.store.away()?;
+            Ok::<_, StoreFault>(Some(decide::on_undelivered(&ticket, entry.outbound.purpose, why, &away, &policy, self.0.clock.now())))
         };
         self.carry_out_durably(decided).await.map(|_| ())
     }

@@ -203,7 +203,7 @@ pub async fn run(
     let mut watching = coming_in.spawn(sla_watch::run(desk.clone(), bells.sla, stop_in.clone()));
     let mut telling = coming_in.spawn(ops_watch::run(desk.clone(), board.clone(), stop_in.clone()));
     coming_in.spawn(keep_calendars(desk.clone(), stop_in.clone()));
-    served.spawn(reload::run(hangup, reload, settings.customers_file.clone(), policy_in, stop_last.clone()));
+    served.spawn(reload::run(hangup, reload, settings.customers_file.clone(), policy_in, board.refusals(), stop_last.clone()));
     let mail_octets_max = usize::try_from(settings.limits.message_octets_max).unwrap_or(usize::MAX);
     let large = http::api::Large { spool, octets_max: settings.limits.fetch_octets_max };
     let api = http::api::router(desk.clone(), signer.clone(), mail_octets_max, large).merge(http::api::status(board));

@@ -12,8 +12,9 @@ use crate::config::settings::Settings;
 use crate::domain::customer::Directory;
 use crate::domain::directory::Edition;
 use crate::domain::policy::Policy;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
@@ -26,12 +27,49 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Faults that are logged of one reading; `guichet check` shows all.
 const FAULTS_LOGGED_MAX: usize = 10;
 
+/// What was read last and not taken, in words for those who run the desk. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Refusals(Arc<Mutex<BTreeMap<What, String>>>);
+
+/// What is read anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Configuration,
+    Customers,
+}
+
+impl Refusals {
+    /// A sentence each; none if all is in force that was read.
+    pub(crate) fn sentences(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// `None`: it was taken, or is as it was.
+    fn note(&self, what: What, refused: Option<String>) {
+        let mut refusals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match refused {
+            Some(why) => refusals.insert(what, why),
+            None => refusals.remove(&what),
+        };
+    }
+
+    fn note_faults(&self, what: What, faults: &[Fault]) {
+        let subject = match what {
+            What::Configuration => "the configuration that was read on SIGHUP was not taken, and the old one is in force",
+            What::Customers => "the file of customers was not taken, and its old rows are in force",
+        };
+        let first = faults.first().map_or_else(String::new, |fault| format!("; the first: {fault}"));
+        self.note(what, Some(format!("{subject}: {} faults{first}", faults.len())));
+    }
+}
+
 /// Keeps the policy up to date until it is told to stop.
 pub(crate) async fn run<R>(
     mut hangup: Signal,
     reload: R,
     customers_file: Option<PathBuf>,
     policy: watch::Sender<Arc<Policy>>,
+    refusals: Refusals,
     stop: CancellationToken,
 ) where
     R: Fn(&Policy) -> Result<Settings, Vec<Fault>> + Send + Sync + 'static,
@@ -52,21 +90,25 @@ pub(crate) async fn run<R>(
                         watched = Watched { file: settings.customers_file, seen: None, refused: Refused::Nothing };
                         show(&settings.policy.customers, false);
                         policy.send_replace(settings.policy);
+                        refusals.note(What::Configuration, None);
+                        refusals.note(What::Customers, None);
                         count("guichet_reloads_total", "taken");
                         tracing::info!("configuration read anew: rules, customers, calendars and texts; hosts and folders need a restart");
                     }
                     Ok(Err(faults)) => {
                         count("guichet_reloads_total", "refused");
                         log(&faults);
+                        refusals.note_faults(What::Configuration, &faults);
                         tracing::error!(faults = faults.len(), "the configuration was not taken; the old one stays in force");
                     }
                     Err(fault) => {
                         count("guichet_reloads_total", "refused");
+                        refusals.note(What::Configuration, Some(format!("reading the configuration on SIGHUP failed: {fault}")));
                         tracing::error!(%fault, "reading the configuration failed; the old one stays in force");
                     }
                 }
             }
-            _ = looks.tick() => look(&mut watched, &policy).await,
+            _ = looks.tick() => look(&mut watched, &policy, &refusals).await,
         }
     }
 }
@@ -110,7 +152,7 @@ impl Watched {
     }
 }
 
-async fn look(watched: &mut Watched, policy: &watch::Sender<Arc<Policy>>) {
+async fn look(watched: &mut Watched, policy: &watch::Sender<Arc<Policy>>, refusals: &Refusals) {
     let Some(file) = watched.file.clone() else { return };
     let in_force = policy.borrow().clone();
     let looked_at = file.clone();
@@ -118,7 +160,10 @@ async fn look(watched: &mut Watched, policy: &watch::Sender<Arc<Policy>>) {
     let Ok(now) = spawn_blocking(move || config::edition_of(&looked_at)).await else { return };
     let was_refused = watched.refused != Refused::Nothing;
     match watched.look(now, in_force.customers.edition()) {
-        Look::Same if was_refused => show(&in_force.customers, false),
+        Look::Same if was_refused => {
+            refusals.note(What::Customers, None);
+            show(&in_force.customers, false);
+        }
         Look::Same | Look::Wait => {}
         Look::Read => {
             let before = in_force.clone();
@@ -126,6 +171,7 @@ async fn look(watched: &mut Watched, policy: &watch::Sender<Arc<Policy>>) {
             match read {
                 Ok(Ok(customers)) => {
                     watched.refused = Refused::Nothing;
+                    refusals.note(What::Customers, None);
                     show(&customers, false);
                     tracing::info!(rows = customers.len(), "the file of customers has changed and was read anew");
                     policy.send_replace(Arc::new(Policy { customers, ..Policy::clone(&in_force) }));
@@ -136,12 +182,14 @@ async fn look(watched: &mut Watched, policy: &watch::Sender<Arc<Policy>>) {
                     show(&in_force.customers, true);
                     count("guichet_customers_reloads_total", "refused");
                     log(&faults);
+                    refusals.note_faults(What::Customers, &faults);
                     tracing::error!(faults = faults.len(), "the changed file of customers was not taken; the old one stays in force");
                 }
                 Err(fault) => {
                     watched.refused = Refused::This(now);
                     show(&in_force.customers, true);
                     count("guichet_customers_reloads_total", "refused");
+                    refusals.note(What::Customers, Some(format!("reading the file of customers failed: {fault}")));
                     tracing::error!(%fault, "reading the file of customers failed; the old one stays in force");
                 }
             }
@@ -211,6 +259,7 @@ mod tests {
         assert_eq!(settings.customers_file.as_deref(), Some(file.as_path()));
         let (policy, seen) = watch::channel(settings.policy);
         let mut watched = Watched { file: settings.customers_file, seen: None, refused: Refused::Nothing };
+        let refusals = Refusals::default();
         let rows = || seen.borrow().customers.len();
         for (text, expect, why) in [
             (None, 1, "as it was"),
@@ -222,13 +271,14 @@ mod tests {
                 put(text);
             }
             for _ in 0..3 {
-                look(&mut watched, &policy).await;
+                look(&mut watched, &policy, &refusals).await;
             }
             assert_eq!(rows(), expect, "{why}");
+            assert_eq!(refusals.sentences().len(), usize::from(why == "a tier that is none"), "{why}: {:?}", refusals.sentences());
         }
         std::fs::remove_file(&file).unwrap();
         for _ in 0..3 {
-            look(&mut watched, &policy).await;
+            look(&mut watched, &policy, &refusals).await;
         }
         assert_eq!((rows(), watched.refused), (1, Refused::This(None)), "away");
     }

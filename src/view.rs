@@ -284,6 +284,21 @@ pub struct StatusView {
     pub outbox_waiting: u64,
     /// Mails of tickets that could not be delivered for good, over all time.
     pub undeliverable: u64,
+    /// Agents who are away now.
+    #[serde(default)]
+    pub away: Vec<AwayView>,
+    /// What keeps nothing from working and wants a person all the same, a sentence each: a configuration that was not taken.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// An agent who is away.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AwayView {
+    pub agent: String,
+    pub since: String,
+    /// `None`: until he says `#back`.
+    pub until: Option<String>,
 }
 
 /// How a mailbox fares, without addresses.
@@ -689,8 +704,11 @@ impl StatusView {
         let _ = writeln!(out, "\nin quarantine        {}", self.quarantine_waiting);
         let _ = writeln!(out, "waits to be sent     {}", self.outbox_waiting);
         let _ = writeln!(out, "never delivered      {}", self.undeliverable);
-        for missing in &self.missing {
-            let _ = writeln!(out, "! {missing}");
+        for AwayView { agent, since, until } in &self.away {
+            let _ = writeln!(out, "away                 {agent}, since {since}, until {}", until.as_deref().unwrap_or("#back"));
+        }
+        for wanted in self.missing.iter().chain(&self.warnings) {
+            let _ = writeln!(out, "! {wanted}");
         }
         for_terminal(out.trim_end())
     }

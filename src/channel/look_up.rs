@@ -12,6 +12,7 @@
 
 use super::tls;
 use crate::config::settings::LookUpSettings;
+use crate::config::zone_named;
 use crate::domain::address::EmailAddress;
 use crate::domain::customer::{Customer, LookedUp};
 use crate::domain::message::Language;
@@ -261,6 +262,7 @@ struct Told {
     plan: Option<String>,
     tier: Option<String>,
     language: Option<String>,
+    zone: Option<String>,
     valid_from: Option<String>,
     valid_until: Option<String>,
 }
@@ -291,12 +293,17 @@ fn answer(status: StatusCode, body: &[u8]) -> Result<LookedUp, Failure> {
         "" => None,
         tag => Some(Language::parse(tag).ok_or_else(|| Failure::Nonsense("gave a language that is none, such as en".to_owned()))?),
     };
+    let zone = match text("zone", told.zone)?.as_str() {
+        "" => None,
+        name => Some(zone_named(name).ok_or_else(|| Failure::Nonsense("gave a zone that is none, such as Europe/Lisbon".to_owned()))?),
+    };
     let customer = Customer {
         name: text("name", told.name)?,
         organisation: text("organisation", told.organisation)?,
         plan: text("plan", told.plan)?,
         tier: Some(text("tier", told.tier)?).filter(|tier| !tier.is_empty()),
         language,
+        zone,
         valid_from: day("valid_from", told.valid_from)?,
         valid_until: day("valid_until", told.valid_until)?,
     };

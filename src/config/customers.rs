@@ -2,6 +2,7 @@
 //! organisation, whose address is empty.
 
 use super::fault::{Fault, unknown};
+use super::zones;
 use crate::domain::address::EmailAddress;
 use crate::domain::customer::Directory;
 use crate::domain::directory::{Edition, Entry, RowFault, Whose};
@@ -9,13 +10,15 @@ use crate::domain::message::Language;
 use crate::domain::policy::Tier;
 use csv::{ReaderBuilder, StringRecord};
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// The columns, in the order of the documents; `address` alone has to be there.
-const COLUMNS: [&str; 8] = ["address", "name", "organisation", "plan", "tier", "language", "valid_from", "valid_until"];
+const COLUMNS: [&str; 9] = ["address", "name", "organisation", "plan", "tier", "language", "zone", "valid_from", "valid_until"];
 
 /// Faults that are told of one file; past that it is another kind of file.
 const FAULTS_MAX: usize = 100;
@@ -78,7 +81,7 @@ fn is_known(directory: &Directory, tiers: &[Tier]) -> bool {
 
 fn read(name: &str, mut input: BufReader<impl Read>, rows: usize, tiers: &[Tier], faults: &mut Vec<Fault>) -> Directory {
     let plans_are_used = tiers.iter().any(|tier| !tier.plans.is_empty());
-    let mut reading = Reading { name, faults, told: 0, tiers, plans_are_used, lines: Lines::default() };
+    let mut reading = Reading { name, faults, told: 0, tiers, plans_are_used, lines: Lines::default(), zones: HashMap::new() };
     let mut directory = Directory::default();
     directory.reserve(rows.min(10_000_000));
     // Spreadsheets of countries with a decimal comma write semicolons.
@@ -142,6 +145,8 @@ struct Reading<'a> {
     tiers: &'a [Tier],
     plans_are_used: bool,
     lines: Lines,
+    /// Those that were named so far: a million rows name few.
+    zones: HashMap<String, TimeZone>,
 }
 
 impl Reading<'_> {
@@ -184,7 +189,7 @@ impl Reading<'_> {
             self.fault(line, "row", format!("has {} fields; the header has {}", record.len(), places.count));
             return;
         }
-        let [address, name, organisation, plan, tier, language, valid_from, valid_until] =
+        let [address, name, organisation, plan, tier, language, zone, valid_from, valid_until] =
             places.columns.map(|at| at.and_then(|at| record.get(at)).unwrap_or_default().trim());
         for (column, field) in [("name", name), ("organisation", organisation), ("plan", plan)] {
             if field.len() > FIELD_OCTETS_MAX {
@@ -200,12 +205,14 @@ impl Reading<'_> {
         if self.plans_are_used && !plan.is_empty() && !tiers.iter().any(|tier| tier.plans.iter().any(|known| known == plan)) {
             self.fault(line, "plan", unknown("plan", plan, tiers.iter().flat_map(|tier| tier.plans.iter().map(String::as_str))));
         }
+        let zone = self.zone(line, zone);
         let entry = Entry {
             name,
             organisation,
             plan,
             tier: (!tier.is_empty()).then_some(tier),
             language: self.optional(line, "language", language, Language::parse, "is no language; write two letters such as en"),
+            zone: zone.as_ref(),
             valid_from: self.day(line, "valid_from", valid_from),
             valid_until: self.day(line, "valid_until", valid_until),
         };
@@ -250,6 +257,21 @@ impl Reading<'_> {
                 self.fault(line, column, format!("'{shown}' has a row in line {earlier} already; leave one of them"));
             }
             Err(RowFault::Full) => self.fault(line, "row", "is one too many: the texts of all rows have more than four gigabytes"),
+        }
+    }
+
+    fn zone(&mut self, line: u64, name: &str) -> Option<TimeZone> {
+        if name.is_empty() {
+            return None;
+        }
+        if let Some(known) = self.zones.get(name) {
+            return Some(known.clone());
+        }
+        if let Some(zone) = zones::named(name) {
+            self.zones.insert(name.to_owned(), zone.clone()).or(Some(zone))
+        } else {
+            self.fault(line, "zone", zones::unknown(&name.chars().take(40).collect::<String>()));
+            None
         }
     }
 
@@ -311,11 +333,11 @@ mod tests {
         #[rustfmt::skip]
         let table: &[(&str, &[&str], &str)] = &[
             ("adress,name\n", &[
-                "c.csv:1: adress: unknown column 'adress'; did you mean 'address'? known are: address, name, organisation, plan, tier, language, valid_from, valid_until",
-                "c.csv:1: address: this column is missing; the first line has to name the columns: address,name,organisation,plan,tier,language,valid_from,valid_until",
+                "c.csv:1: adress: unknown column 'adress'; did you mean 'address'? known are: address, name, organisation, plan, tier, language, zone, valid_from, valid_until",
+                "c.csv:1: address: this column is missing; the first line has to name the columns: address,name,organisation,plan,tier,language,zone,valid_from,valid_until",
             ], "mistyped"),
             ("address,name,Name\n", &["c.csv:1: name: this column is there twice"], "twice"),
-            ("", &["c.csv:1: address: this column is missing; the first line has to name the columns: address,name,organisation,plan,tier,language,valid_from,valid_until"], "an empty file"),
+            ("", &["c.csv:1: address: this column is missing; the first line has to name the columns: address,name,organisation,plan,tier,language,zone,valid_from,valid_until"], "an empty file"),
             ("address,name\na@b.example\n", &["c.csv:2: row: has 1 fields; the header has 2"], "a field too few"),
             ("address\nana\n", &["c.csv:2: address: 'ana' is not of the form name@domain; write name@domain, or @domain"], "no address"),
             ("address\n@\n", &["c.csv:2: address: '@' is not of the form name@domain; write name@domain, or @domain"], "no domain"),
@@ -332,6 +354,11 @@ mod tests {
             ("address,valid_from\na@b.example,2026-02-30\n", &["c.csv:2: valid_from: '2026-02-30' is no day; write it as 2026-12-31"], "no such day"),
             ("address,tier\na@b.example,advancd\n", &["c.csv:2: tier: unknown tier 'advancd'; did you mean 'advanced'? known are: basic, advanced"], "unknown tier"),
             ("address,plan\na@b.example,extendd\n", &["c.csv:2: plan: unknown plan 'extendd'; did you mean 'extended'? known are: extended"], "unknown plan"),
+            ("address,zone\na@b.example,Europe/Lisboa\nb@b.example,lisbon\nc@b.example,UTC+3\nd@b.example,europe/tallinn\n", &[
+                "c.csv:2: zone: unknown time zone 'Europe/Lisboa'; did you mean 'Europe/Lisbon'?",
+                "c.csv:3: zone: unknown time zone 'lisbon'; did you mean 'Europe/Lisbon'?",
+                "c.csv:4: zone: unknown time zone 'UTC+3'; did you mean 'UTC'?",
+            ], "no such zones; case is no fault"),
             ("address,language,valid_until\na@b.example,english,31.12.2026\n", &[
                 "c.csv:2: language: 'english' is no language; write two letters such as en",
                 "c.csv:2: valid_until: '31.12.2026' is no day; write it as 2026-12-31",

@@ -14,6 +14,9 @@ mod layers;
 mod locate;
 pub mod settings;
 mod written;
+mod zones;
+
+pub use zones::named as zone_named;
 
 use crate::domain::directory::{Directory, Edition};
 use crate::domain::policy::Policy;

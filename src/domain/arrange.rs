@@ -93,7 +93,7 @@ pub fn carry_out(
                 let next = context.next_number.unwrap_or(TicketNumber(policy.desk.first_number));
                 let Split { ticket: mut made, messages, ids, lines: there } = merge::split(ticket, &chosen, next, policy, now, by);
                 let named = seqs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                lines.push(line(now, by.clone(), &format!("message {named} is {next} now"), "#split"));
+                lines.push(line(now, by.clone(), format!("message {named} is {next} now"), "#split"));
                 let known = policy.know_at(made.requester.address.as_ref(), now);
                 if let Some(first) = messages.first() {
                     voice.notify(&mut made, None, first, &known, &[], None);

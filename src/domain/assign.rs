@@ -1,11 +1,12 @@
 //! Who of a team gets a ticket, where its configuration lets the desk choose (`[[team]] assign`).
 //!
-//! Whoever lacks a skill that is needed, is off duty or would go past his cap cannot take it. Of those who can, one who knows the
+//! Whoever lacks a skill that is needed, is off duty, is away or would go past his cap cannot take it. Of those who can, one who knows the
 //! customer comes first; else those who speak his language; and of these, the one who has least to do, or who has waited longest. If
 //! nobody can, the ticket goes on to the team's fallback. Each step says why (P9).
 //!
 //! What the agents have to do is counted by the store from the tickets themselves ([`bearer`]), in the commit that changes them.
 
+use super::away::{self, Away};
 use super::change::{Actor, Context, History};
 use super::message::{Language, TicketNumber};
 use super::policy::{Agent, Assign, Policy, Team};
@@ -132,13 +133,13 @@ pub struct Assigned {
 
 /// Chooses.
 #[must_use]
-pub fn assign(wanted: &Wanted<'_>, workload: &Workload, policy: &Policy, now: Timestamp) -> Assigned {
+pub fn assign(wanted: &Wanted<'_>, workload: &Workload, away: &[Away], policy: &Policy, now: Timestamp) -> Assigned {
     let mut to = Assigned { team: wanted.team.to_owned(), agent: None, turn: None, history: Vec::new() };
     let line = |what: String, why: String| History { at: now, by: Actor::Desk, what, why };
     // As often as there are teams, so that even fallbacks in a circle, which the configuration refuses, come to an end.
     for _ in &policy.teams {
         let Some(team) = policy.teams.get(&to.team).filter(|team| team.assign != Assign::Queue) else { break };
-        match choose(team, wanted, workload, policy, now) {
+        match choose(team, wanted, workload, away, policy, now) {
             Ok((agent, why)) => {
                 to.history.push(line(format!("assignee {}", agent.handle), why));
                 to.turn = Some(workload.next_turn(&team.name, key(&agent.handle)));
@@ -186,12 +187,15 @@ enum Hindrance {
     Unskilled,
     OffDuty,
     AtCap,
+    /// He said so: that goes before all.
+    Away,
 }
 
 fn choose<'p>(
     team: &Team,
     wanted: &Wanted<'_>,
     workload: &Workload,
+    away: &[Away],
     policy: &'p Policy,
     now: Timestamp,
 ) -> Result<(&'p Agent, String), String> {
@@ -199,7 +203,8 @@ fn choose<'p>(
     for agent in policy.members(&team.name) {
         let key = key(&agent.handle);
         let load = workload.of(&key);
-        match hindrance(agent, team, wanted, load, policy, now) {
+        let is_away = away::of(away, &agent.handle, now).is_some();
+        match hindrance(agent, team, wanted, load, policy, now).max(is_away.then_some(Hindrance::Away)) {
             None => able.push(Candidate { agent, load, last_turn: workload.last_turn(&team.name, &key) }),
             Some(hindrance) => *hindered.entry(hindrance).or_default() += 1,
         }
@@ -268,6 +273,7 @@ fn nobody(team: &Team, hindered: &BTreeMap<Hindrance, u32>, wanted: &Wanted<'_>)
         Hindrance::Unskilled => format!("{agents} without {}", wanted.skills.join(", ")),
         Hindrance::OffDuty => format!("{agents} off duty"),
         Hindrance::AtCap => format!("{agents} at the cap"),
+        Hindrance::Away => format!("{agents} away"),
     };
     let told: Vec<String> = hindered.iter().map(told).collect();
     let told = if told.is_empty() { "it has no agents".to_owned() } else { told.join(", ") };

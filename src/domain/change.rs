@@ -2,6 +2,7 @@
 
 use super::address::EmailAddress;
 use super::assign::{Turn, Workload};
+use super::away::{Absence, Away};
 use super::bounce::Mark;
 use super::message::{Arrival, Author, BlobRef, Fingerprint, Message, MessageId, Seq, SessionId, Source, TicketNumber, Visibility};
 use super::ops::DeskState;
@@ -67,6 +68,8 @@ pub struct Context {
     pub said: Vec<Said>,
     /// What the agents have to do, if it was asked for.
     pub workload: Workload,
+    /// Agents who said that they are away, be it over or not.
+    pub away: Vec<Away>,
 }
 
 /// What a mail of ours says, cut where it is very long.
@@ -215,4 +218,6 @@ pub struct Change {
     pub undeliverable: bool,
     /// The desk itself chose who gets a ticket: his turn.
     pub turn: Option<Turn>,
+    /// An agent goes away, or is back.
+    pub absence: Option<Absence>,
 }

@@ -35,6 +35,9 @@ pub enum Command {
     Ask(EmailAddress),
     /// What concerns another ticket, too.
     Arrange(Arrangement),
+    /// He is away from now on: until then, or until he says that he is back.
+    Away(Option<Timestamp>),
+    Back,
     /// All that follows is internal.
     Note,
     Spam,
@@ -55,8 +58,8 @@ pub enum Arrangement {
     Unsplit,
 }
 
-/// The command words with their arguments, for `#help` and for hints.
-pub const WORDS: [(&str, &str); 22] = [
+/// The command words with their arguments, for `#help` and for hints; one in brackets may be left out.
+pub const WORDS: [(&str, &str); 24] = [
     ("solve", ""),
     ("close", ""),
     ("reopen", ""),
@@ -75,6 +78,8 @@ pub const WORDS: [(&str, &str); 22] = [
     ("unmerge", "1042"),
     ("split", "3 4"),
     ("unsplit", ""),
+    ("away", "[until fri 9:00 | 2 days]"),
+    ("back", ""),
     ("note", ""),
     ("spam", ""),
     ("status", ""),
@@ -85,6 +90,8 @@ pub const WORDS: [(&str, &str); 22] = [
 const TAG_OCTETS_MAX: usize = 40;
 /// Commands in one mail.
 const COMMANDS_MAX: usize = 20;
+/// Of a promise for a day: its last working hour is over.
+const END_OF_DAY: Time = Time::constant(17, 0, 0, 0);
 
 /// What was found at the top of an agent's mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +172,7 @@ fn parse(order: &str, me: &str, policy: &Policy, zone: &TimeZone, now: Timestamp
     if usage.is_empty() && !argument.is_empty() {
         return Err(format!("#{word} takes nothing behind it, but there is “{}”", shown(argument)));
     }
-    if !usage.is_empty() && argument.is_empty() {
+    if !usage.is_empty() && !usage.starts_with('[') && argument.is_empty() {
         return Err(format!("#{word} needs a value, such as #{word} {usage}"));
     }
     let refused = |why: &str| format!("#{word} {}: {why}", shown(argument));
@@ -185,11 +192,16 @@ fn parse(order: &str, me: &str, policy: &Policy, zone: &TimeZone, now: Timestamp
         }
         "unsplit" => Command::Arrange(Arrangement::Unsplit),
         "spam" => Command::Spam,
+        "away" if argument.is_empty() => Command::Away(None),
+        "away" => Command::Away(Some(
+            until(argument, zone, now).ok_or_else(|| refused("is no time to come within a year, such as until fri 9:00, 4h or 2 days"))?,
+        )),
+        "back" => Command::Back,
         "status" => Command::Status,
         "help" => Command::Help,
         "snooze" => Command::Snooze(span(argument).ok_or_else(|| refused("is no time such as 30m, 4h or 2d"))?),
         "promise" => Command::Promise(
-            moment(argument, zone, now)
+            moment(argument, END_OF_DAY, zone, now)
                 .ok_or_else(|| refused("is no time to come, such as fri 15:00, tomorrow 9:00 or 2026-12-01 15:00"))?,
         ),
         "assign" if argument.eq_ignore_ascii_case("none") => Command::Assign(None),
@@ -277,8 +289,34 @@ fn span(text: &str) -> Option<SignedDuration> {
     (1..=366 * 86_400).contains(&seconds).then(|| SignedDuration::from_secs(seconds))
 }
 
-/// A time to come in a zone: `fri 15:00`, `tomorrow 9:00`, `15:00`, `2026-12-01 15:00`, `2026-12-01`.
-fn moment(text: &str, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+/// How long somebody is away: `until fri 9:00`, `until monday` (its beginning), `2 days` (to the same time of that day), `4h`; at most a
+/// year.
+fn until(text: &str, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+    let text = text.to_lowercase();
+    let at = match text.strip_prefix("until") {
+        Some(at) => moment(at, Time::midnight(), zone, now),
+        None => later(text.strip_prefix("for").unwrap_or(&text).trim(), zone, now).or_else(|| moment(&text, Time::midnight(), zone, now)),
+    };
+    at.filter(|at| *at > now && at.duration_since(now) <= SignedDuration::from_hours(366 * 24))
+}
+
+/// `2 days`, `2d`, `1 week`, `4 hours`: days are those of the calendar, however long the nights of its clock are.
+fn later(text: &str, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(unit_at)?;
+    let number: i64 = number.parse().ok().filter(|number| (1..=366 * 24 * 60).contains(number))?;
+    let span = match unit.trim() {
+        "m" | "min" | "minute" | "minutes" => number.minutes(),
+        "h" | "hour" | "hours" => number.hours(),
+        "d" | "day" | "days" => number.days(),
+        "w" | "week" | "weeks" => number.weeks(),
+        _ => return None,
+    };
+    now.to_zoned(zone.clone()).checked_add(span).ok().map(|at| at.timestamp())
+}
+
+/// A time to come in a zone: `fri 15:00`, `tomorrow 9:00`, `15:00`, `2026-12-01 15:00`, `2026-12-01`. A day alone means this time of it.
+fn moment(text: &str, of_day: Time, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
     let here = now.to_zoned(zone.clone());
     let mut day: Option<Date> = None;
     let mut weekday: Option<Weekday> = None;
@@ -299,8 +337,7 @@ fn moment(text: &str, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
             return None;
         }
     }
-    // A day alone means the end of its last shift, or of the day.
-    let time = time.unwrap_or_else(|| Time::constant(17, 0, 0, 0));
+    let time = time.unwrap_or(of_day);
     let on = |date: Date| date.to_datetime(time).to_zoned(zone.clone()).ok().map(|z| z.timestamp());
     match (day, weekday) {
         (Some(day), None) => on(day).filter(|at| *at > now),

@@ -20,7 +20,9 @@ pub struct Customer {
     /// Overrides what the plan gives.
     pub tier: Option<String>,
     pub language: Option<Language>,
-    /// First day of the contract; before it the row gives its name and language, but neither tier nor plan.
+    /// By whose wall he is told times; that of the desk's calendars where it is not written.
+    pub zone: Option<TimeZone>,
+    /// First day of the contract; before it the row gives its name, language and time zone, but neither tier nor plan.
     pub valid_from: Option<Date>,
     /// Last day of the contract; after it likewise.
     pub valid_until: Option<Date>,
@@ -36,6 +38,7 @@ impl Customer {
             plan: &self.plan,
             tier: self.tier.as_deref(),
             language: self.language,
+            zone: self.zone.as_ref(),
             valid_from: self.valid_from,
             valid_until: self.valid_until,
         }
@@ -60,6 +63,8 @@ pub struct Known {
     pub plan: String,
     pub tier: String,
     pub language: Option<Language>,
+    /// By whose wall he is told times.
+    pub zone: Option<TimeZone>,
     pub why: String,
 }
 
@@ -79,7 +84,7 @@ impl Policy {
     /// 5. the first tier, which whoever has none gets.
     ///
     /// A row gives neither tier nor plan before its first day or after its last. His organisation is the one that the row of his
-    /// address names, else that of his domain. Language, plan and organisation come in the same order. What another system said of
+    /// address names, else that of his domain. Language, time zone, plan and organisation come in the same order. What another system said of
     /// him stands in the place of his address's row. `address` is `None` for a visitor that gave none.
     ///
     /// The caller answers for the address: one that was not proved belongs to nobody.
@@ -133,6 +138,7 @@ impl Policy {
             plan: plan.to_owned(),
             tier,
             language: looked_up.iter().chain(&in_file).chain(entries()).find_map(|entry| entry.language),
+            zone: looked_up.iter().chain(&in_file).chain(entries()).find_map(|entry| entry.zone).cloned(),
             why: reasons.join("; "),
         }
     }
@@ -223,6 +229,7 @@ impl Policy {
             plan: String::new(),
             tier: self.first_tier().to_owned(),
             language: None,
+            zone: None,
             why: format!("{why}; the first tier is {}", self.first_tier()),
         }
     }

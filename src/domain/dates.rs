@@ -360,6 +360,14 @@ mod tests {
             ("2026-11-19T09:05+00", "UTC", "fr", "hier à 9\u{a0}h\u{a0}05 (UTC)", "yesterday"),
             ("2027-01-01T09:00+00", "UTC", "fr", "vendredi 1er janvier 2027 à 9\u{a0}h (UTC)", "another year, the first"),
             ("2026-11-25T09:00+01", "Europe/Berlin", "fi", "2026-11-25 09:00 (UTC+01:00)", "no words for it"),
+            ("2027-10-31T00:30+00", "Europe/Lisbon", "en", "Sunday 31 October 2027, 01:30 (Lisbon time, UTC+01:00)", "the night that has an hour twice: the first"),
+            ("2027-10-31T01:30+00", "Europe/Lisbon", "en", "Sunday 31 October 2027, 01:30 (Lisbon time, UTC)", "and the second, an hour later"),
+            ("2027-03-28T00:59+00", "Europe/Lisbon", "pt", "domingo, 28 de março de 2027, às 00:59 (horário de Lisboa, UTC)", "the night that lacks an hour: its last minute before"),
+            ("2027-03-28T01:00+00", "Europe/Lisbon", "pt", "domingo, 28 de março de 2027, às 02:00 (horário de Lisboa, UTC+01:00)", "and the minute behind it"),
+            ("2026-11-20T14:30+00", "Pacific/Kiritimati", "en", "today, 04:30 (Kiritimati time, UTC+14:00)", "it is the 21st there"),
+            ("2026-11-21T10:00+00", "Pacific/Kiritimati", "en", "tomorrow, 00:00 (Kiritimati time, UTC+14:00)", "and the 22nd begins"),
+            ("2026-11-21T10:00+00", "Pacific/Pago_Pago", "en", "today, 23:00 (Pago Pago time, UTC-11:00)", "where it is the 20th still, a day behind"),
+            ("2026-11-20T11:30+00", "Pacific/Auckland", "de", "heute um 0:30 Uhr (Ortszeit Auckland, UTC+13:00)", "the day began there before it was seen here"),
             ("2026-11-21T01:00+02", "Europe/Tallinn", "en", "tomorrow, 01:00 (Tallinn time, UTC+02:00)", "the day is the wall's, not UTC's"),
         ];
         let now: Timestamp = "2026-11-20T14:00Z".parse().unwrap();

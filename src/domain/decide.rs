@@ -10,6 +10,7 @@ pub(super) use agent::{carry_out, read_orders};
 use super::address::{Contact, EmailAddress, one_line};
 use super::arrange;
 use super::assign::{self, Assigned, Wanted};
+use super::away::Away;
 use super::bounce::{Fate, Hint, Mark, News};
 use super::change::{Actor, Change, ChatSession, Context, History, Landing, Quarantined, line};
 use super::forward;
@@ -62,6 +63,7 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
                 inbound,
                 ticket,
                 ("a doubted sender wrote", &format!("{why}, but {doubt}: only agents see it")),
+                context,
                 policy,
                 now,
                 &mut change,
@@ -74,7 +76,7 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
             }
             let ticket = &met;
             let why = format!("{why}, from an address that has no part in it: agents see it, nothing is sent there until one says #cc");
-            aside(inbound, ticket, ("a third party wrote", &why), policy, now, &mut change);
+            aside(inbound, ticket, ("a third party wrote", &why), context, policy, now, &mut change);
         }
         Place::Report { ticket, about, fate } => report(inbound, ticket, (about, &fate), context, policy, now, &mut change),
         Place::DeskReport { about, fate } => desk_report(inbound, (about, &fate), now, &mut change),
@@ -208,6 +210,7 @@ pub fn without_notices(mut change: Change, now: Timestamp) -> Change {
     change.outbox.clear();
     change.acked = None;
     change.acked_unproven = None;
+    change.absence = None;
     let imported = line(now, Actor::Desk, "imported without notices", "asked for by the import");
     for ticket in &mut change.tickets {
         // The desk's own words stand behind the message that they answer: without them no place is left free.
@@ -226,9 +229,10 @@ pub fn without_notices(mut change: Change, now: Timestamp) -> Change {
     change
 }
 
-/// Decides about a ticket whose next time has come; `None` if nothing is due yet. `marks` are those of its requester's address.
+/// Decides about a ticket whose next time has come; `None` if nothing is due yet. `marks` are those of its requester's address, `away` the
+/// agents who are.
 #[must_use]
-pub fn on_time(ticket: &Ticket, marks: &[Mark], policy: &Policy, now: Timestamp) -> Option<Change> {
+pub fn on_time(ticket: &Ticket, marks: &[Mark], away: &[Away], policy: &Policy, now: Timestamp) -> Option<Change> {
     let mut ticket = ticket.clone();
     let (passed, lines) = lifecycle::time_passed(&mut ticket, policy, now);
     if passed.is_empty() {
@@ -237,7 +241,7 @@ pub fn on_time(ticket: &Ticket, marks: &[Mark], policy: &Policy, now: Timestamp)
     let mut change = Change::default();
     let mut lines = lines;
     for passed in passed {
-        notices_of(passed, &mut ticket, marks, policy, now, (&mut lines, &mut change));
+        notices_of(passed, &mut ticket, (marks, away), policy, now, (&mut lines, &mut change));
     }
     record(&mut change, &mut ticket, lines);
     change.tickets.push(ticket);
@@ -260,15 +264,16 @@ pub fn on_calendars(ticket: &Ticket, policy: &Policy, now: Timestamp) -> Option<
 
 /// Decides about a mail that could not be delivered for good.
 #[must_use]
-pub fn on_undelivered(ticket: &Ticket, purpose: Purpose, why: &str, policy: &Policy, now: Timestamp) -> Change {
+pub fn on_undelivered(ticket: &Ticket, purpose: Purpose, why: &str, away: &[Away], policy: &Policy, now: Timestamp) -> Change {
     let mut ticket = ticket.clone();
     let mut change = Change { undeliverable: true, ..Change::default() };
     let mut voice = Voice::new(policy, now);
+    voice.away = away;
     // Only what a customer should have got: telling agents that telling agents failed would never end.
     if matches!(purpose, Purpose::Answer | Purpose::Ack | Purpose::Question) {
         voice.undelivered(&mut ticket, purpose, why, Hint::of(News::Failed, "", why));
     }
-    let lines = vec![line(now, Actor::Desk, format!("{} could not be delivered", purpose.word()), &one_line(why, 300))];
+    let lines = vec![line(now, Actor::Desk, format!("{} could not be delivered", purpose.word()), one_line(why, 300))];
     change.outbox.extend(voice.said);
     record(&mut change, &mut ticket, lines);
     change.tickets.push(ticket);
@@ -278,13 +283,13 @@ pub fn on_undelivered(ticket: &Ticket, purpose: Purpose, why: &str, policy: &Pol
 fn notices_of(
     passed: Passed,
     ticket: &mut Ticket,
-    marks: &[Mark],
+    (marks, away): (&[Mark], &[Away]),
     policy: &Policy,
     now: Timestamp,
     (lines, change): (&mut Vec<History>, &mut Change),
 ) {
     let mut voice = Voice::new(policy, now);
-    voice.marks = marks.iter().collect();
+    (voice.marks, voice.away) = (marks.iter().collect(), away);
     match (passed.kind, passed.event) {
         (kind, ClockEvent::Warned) => voice.warn_team(ticket, kind, passed.due),
         (ClockKind::Escalation, ClockEvent::Elapsed) => voice.escalate(ticket, usize::from(passed.step)),
@@ -356,6 +361,7 @@ pub(super) fn opens(
         assignee: routing.assignee,
         channel: inbound.channel,
         language,
+        zone: known.zone.clone(),
         requester: Requester { name: one_line(name, NAME_OCTETS_MAX), address: from.cloned() },
         participants: Vec::new(),
         organisation: one_line(&known.organisation, NAME_OCTETS_MAX),
@@ -397,7 +403,7 @@ pub(super) fn opens(
     let mut session = window_of(context, inbound.session());
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
     let mut voice = Voice::new(policy, now);
-    voice.marks = marks(context, change);
+    (voice.marks, voice.away) = (marks(context, change), &context.away);
     (voice.also, voice.template) = (routing.notify, routing.template);
     lines.push(match (&routing.spam, &routing.held) {
         (Some(rule), _) => line(now, Actor::Desk, "nobody is told", format!("rule '{rule}' says that it is spam")),
@@ -427,7 +433,7 @@ fn given(
 ) -> Assigned {
     // The past of whom he claims to be is not his.
     let known_by = if inbound.judgement.has_failed() { Vec::new() } else { assign::known_by(continues, context) };
-    assign::assign(&Wanted { team, priority, skills, language, known_by: &known_by }, &context.workload, policy, now)
+    assign::assign(&Wanted { team, priority, skills, language, known_by: &known_by }, &context.workload, &context.away, policy, now)
 }
 
 /// Those whom a customer copies follow from now on, where the desk does not leave that to its agents.
@@ -521,7 +527,7 @@ fn customer_writes(
     let mut ticket = ticket.clone();
     match inbound.machine {
         // Nothing follows from it for the customer, but people should read it.
-        Some((Machine::Generated, _)) => return note(inbound, &mut ticket, why, policy, now, change),
+        Some((Machine::Generated, _)) => return note(inbound, &mut ticket, why, context, policy, now, change),
         Some((Machine::AutoReply | Machine::Bounce | Machine::Bulk | Machine::Ourselves, _)) => {
             return quiet_note(inbound, &mut ticket, why, now, change);
         }
@@ -566,7 +572,7 @@ fn customer_writes(
     }
     let mut session = window_of(context, inbound.session().or(ticket.session));
     let message = file(inbound, &mut ticket, customer(inbound), Visibility::Public, &mut session, change);
-    voice.marks = marks(context, change);
+    (voice.marks, voice.away) = (marks(context, change), &context.away);
     if !is_spam {
         voice.notify(&mut ticket, Some(inbound), &message, &known, &context.earlier, None);
     }
@@ -585,12 +591,13 @@ fn quiet_note(inbound: &Inbound, ticket: &mut Ticket, why: &str, now: Timestamp,
 }
 
 /// What a customer's own program wrote on a known thread: noted, and its people read it; it answers, reopens and meets nothing.
-fn note(inbound: &Inbound, ticket: &mut Ticket, why: &str, policy: &Policy, now: Timestamp, change: &mut Change) {
+fn note(inbound: &Inbound, ticket: &mut Ticket, why: &str, context: &Context, policy: &Policy, now: Timestamp, change: &mut Change) {
     let machine = inbound.machine.as_ref().map_or("a machine", |(_, why)| why.as_str());
     let lines = vec![line(now, Actor::Desk, "noted a program's message", format!("{why}; {machine}"))];
     let message = file(inbound, ticket, customer(inbound), Visibility::Internal, &mut None, change);
     let known = policy.know_at(ticket.requester.address.as_ref(), now);
     let mut voice = Voice::new(policy, now);
+    voice.away = &context.away;
     voice.notify_within_bounds(ticket, inbound, &message, &known);
     finish(change, ticket.clone(), message, lines, voice, None);
 }
@@ -617,6 +624,7 @@ fn report(
     let author = inbound.from.clone().map_or(Author::Desk, Author::ThirdParty);
     let message = file(inbound, &mut ticket, author, Visibility::Internal, &mut None, change);
     let mut voice = Voice::new(policy, now);
+    voice.away = &context.away;
     let entry = context.reported.as_ref();
     let is_customers = entry.is_some_and(|e| e.outbound.audience == Audience::Customer);
     let complained = fate.news == News::Complained;
@@ -658,7 +666,15 @@ fn desk_report(inbound: &Inbound, (about, fate): (OutboxId, &Fate), now: Timesta
 }
 
 /// What agents see beside the thread, and nobody else; `(what, why)` is its line of history.
-fn aside(inbound: &Inbound, ticket: &Ticket, (what, why): (&str, &str), policy: &Policy, now: Timestamp, change: &mut Change) {
+fn aside(
+    inbound: &Inbound,
+    ticket: &Ticket,
+    (what, why): (&str, &str),
+    context: &Context,
+    policy: &Policy,
+    now: Timestamp,
+    change: &mut Change,
+) {
     let mut ticket = ticket.clone();
     if inbound.machine.is_some() {
         return quiet_note(inbound, &mut ticket, why, now, change);
@@ -674,6 +690,7 @@ fn aside(inbound: &Inbound, ticket: &Ticket, (what, why): (&str, &str), policy: 
     let known = policy.know_at(ticket.requester.address.as_ref(), now);
     let message = file(inbound, &mut ticket, Author::ThirdParty(from), Visibility::Internal, &mut None, change);
     let mut voice = Voice::new(policy, now);
+    voice.away = &context.away;
     voice.notify_within_bounds(&mut ticket, inbound, &message, &known);
     finish(change, ticket, message, lines, voice, None);
 }
@@ -754,6 +771,7 @@ fn finish(change: &mut Change, mut ticket: Ticket, message: Message, lines: Vec<
     change.outbox.extend(voice.said);
     change.acked = voice.acked;
     change.acked_unproven = voice.acked_unproven;
+    change.absence = voice.absence;
     change.session = session;
     change.tickets.push(ticket);
 }

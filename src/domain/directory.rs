@@ -8,6 +8,7 @@ use super::customer::Customer;
 use super::look_alike;
 use super::message::Language;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -33,6 +34,8 @@ pub struct Entry<'a> {
     pub plan: &'a str,
     pub tier: Option<&'a str>,
     pub language: Option<Language>,
+    /// By whose wall he is told times; one of the time zone database.
+    pub zone: Option<&'a TimeZone>,
     pub valid_from: Option<Date>,
     pub valid_until: Option<Date>,
 }
@@ -213,6 +216,10 @@ struct Table {
     looks_of: Vec<u32>,
     plans: Names,
     tiers: Names,
+    languages: Vec<Language>,
+    /// Names of the zones, and the zones in the same order.
+    zone_names: Names,
+    zones: Vec<TimeZone>,
     /// Names of customers, one behind the other.
     names: String,
     edition: Option<Edition>,
@@ -220,6 +227,8 @@ struct Table {
 
 /// No organisation, plan, tier.
 const NONE: u32 = u32::MAX;
+/// No language, no zone. Of each there are some hundred.
+const FEW_NONE: u16 = u16::MAX;
 
 /// A row in numbers.
 #[derive(Clone, Copy)]
@@ -233,7 +242,8 @@ struct Row {
     /// The first and the last day there are mean that none was written.
     valid_from: Date,
     valid_until: Date,
-    language: Option<Language>,
+    language: u16,
+    zone: u16,
 }
 
 impl Table {
@@ -247,10 +257,29 @@ impl Table {
             tier: number(&mut self.tiers, entry.tier.unwrap_or_default())?,
             valid_from: entry.valid_from.unwrap_or(Date::MIN),
             valid_until: entry.valid_until.unwrap_or(Date::MAX),
-            language: entry.language,
+            language: entry.language.map_or(FEW_NONE, |language| self.language(language)),
+            zone: entry.zone.map_or(Some(FEW_NONE), |zone| self.zone(zone))?,
         };
         self.names.push_str(entry.name);
         Some(row)
+    }
+
+    fn language(&mut self, language: Language) -> u16 {
+        let number = self.languages.iter().position(|known| *known == language).unwrap_or_else(|| {
+            self.languages.push(language);
+            self.languages.len() - 1
+        });
+        u16::try_from(number).unwrap_or(FEW_NONE)
+    }
+
+    /// The number of a zone; one without a name, which no file can have, is none.
+    fn zone(&mut self, zone: &TimeZone) -> Option<u16> {
+        let Some(name) = zone.iana_name() else { return Some(FEW_NONE) };
+        let number = self.zone_names.add(name)?;
+        if number as usize == self.zones.len() {
+            self.zones.push(zone.clone());
+        }
+        u16::try_from(number).ok().filter(|number| *number != FEW_NONE)
     }
 
     fn entry(&self, row: &Row) -> Entry<'_> {
@@ -260,7 +289,8 @@ impl Table {
             organisation: self.organisations.get(row.organisation),
             plan: self.plans.get(row.plan),
             tier: (row.tier != NONE).then(|| self.tiers.get(row.tier)),
-            language: row.language,
+            language: self.languages.get(usize::from(row.language)).copied(),
+            zone: self.zones.get(usize::from(row.zone)),
             valid_from: Some(row.valid_from).filter(|day| *day != Date::MIN),
             valid_until: Some(row.valid_until).filter(|day| *day != Date::MAX),
         }
@@ -391,12 +421,14 @@ mod tests {
     #[test]
     fn a_row_comes_out_as_it_went_in() {
         let mut directory = Directory::default();
+        let lisbon = TimeZone::get("Europe/Lisbon").unwrap();
         let full = Entry {
             name: "João",
             organisation: "Acme",
             plan: "extended",
             tier: Some("advanced"),
             language: Language::parse("pt"),
+            zone: Some(&lisbon),
             valid_from: Some(jiff::civil::date(2026, 1, 1)),
             valid_until: Some(jiff::civil::date(2026, 12, 31)),
         };

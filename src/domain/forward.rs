@@ -100,6 +100,7 @@ pub(super) fn opens(
         (without(), Vec::new())
     };
     let mut voice = Voice::new(policy, now);
+    voice.away = &context.away;
     let mut lines = Vec::new();
     for order in &orders.commands {
         lines.extend(decide::carry_out(order, &mut ticket, agent, policy, now, now, &mut voice));
@@ -121,6 +122,7 @@ pub(super) fn opens(
         change.messages.insert(1.min(change.messages.len()), note);
     }
     change.outbox.extend(voice.said);
+    change.absence = voice.absence;
     decide::record(change, &mut ticket, lines);
     change.tickets.push(ticket);
 }

@@ -55,7 +55,7 @@ pub fn may_join(a: &Ticket, b: &Ticket) -> bool {
 
 /// Merges the first into the second: lines for the history of each. [`merge_fault`] was asked.
 pub fn merge(source: &mut Ticket, target: &mut Ticket, policy: &Policy, now: Timestamp, by: &Actor, why: &str) -> [Vec<History>; 2] {
-    let mut there = vec![line(now, by.clone(), &format!("holds {}", source.number), why)];
+    let mut there = vec![line(now, by.clone(), format!("holds {}", source.number), why)];
     // An answer that is owed there is owed here, at the earlier of the two times.
     let active = source.status.is_active();
     if let Some(owed) = lifecycle::response_owed(source) {
@@ -80,7 +80,7 @@ pub fn merge(source: &mut Ticket, target: &mut Ticket, policy: &Policy, now: Tim
     source.merged = Some(Merged { into: target.number, at: now, was: source.status });
     lifecycle::suspend(source, policy, now);
     source.status = Status::Closed { at: now };
-    [vec![line(now, by.clone(), &format!("merged into {}", target.number), why)], there]
+    [vec![line(now, by.clone(), format!("merged into {}", target.number), why)], there]
 }
 
 /// Why this merge cannot be undone here.
@@ -107,8 +107,8 @@ pub fn unmerge(source: &mut Ticket, target: &mut Ticket, policy: &Policy, now: T
     lifecycle::give_back(target, source, policy, now);
     part(source, target);
     [
-        vec![line(now, by.clone(), &format!("taken out of {}, {} again", target.number, source.status.word()), why)],
-        vec![line(now, by.clone(), &format!("{} taken out", source.number), why)],
+        vec![line(now, by.clone(), format!("taken out of {}, {} again", target.number, source.status.word()), why)],
+        vec![line(now, by.clone(), format!("{} taken out", source.number), why)],
     ]
 }
 
@@ -144,12 +144,15 @@ pub fn split_fault(origin: &Ticket, chosen: &[Seq], read: &[Message]) -> Option<
 /// Makes a ticket of some messages of another. [`split_fault`] was asked.
 #[must_use]
 pub fn split(origin: &mut Ticket, chosen: &[&Message], number: TicketNumber, policy: &Policy, now: Timestamp, by: &Actor) -> Split {
+    let requester = requester_of(origin, chosen.iter().copied());
+    let is_another = requester.address != origin.requester.address;
     let mut ticket = Ticket {
         number,
         version: 0,
         status: Status::New,
         assignee: None,
-        requester: requester_of(origin, chosen.iter().copied()),
+        zone: if is_another { policy.know_at(requester.address.as_ref(), now).zone } else { origin.zone.clone() },
+        requester,
         participants: Vec::new(),
         third_parties: Vec::new(),
         session: None,
@@ -180,7 +183,7 @@ pub fn split(origin: &mut Ticket, chosen: &[&Message], number: TicketNumber, pol
     // Who still waits for an answer there has waited since he wrote.
     let since = lifecycle::response_owed(origin).and(chosen.first()).map_or(now, |m| m.at);
     let named = chosen.iter().map(|m| m.seq.to_string()).collect::<Vec<_>>().join(", ");
-    let mut lines = vec![line(now, by.clone(), "opened by #split", &format!("made of message {named} of {}", origin.number))];
+    let mut lines = vec![line(now, by.clone(), "opened by #split", format!("made of message {named} of {}", origin.number))];
     lines.extend(lifecycle::opened(&mut ticket, policy, since).into_iter().map(|l| History { at: now, ..l }));
     Split { ticket, messages, ids, lines }
 }

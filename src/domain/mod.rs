@@ -24,6 +24,7 @@ pub mod cues;
 pub mod change;
 pub mod tally;
 pub mod assign;
+pub mod away;
 pub mod decide;
 pub mod threading;
 pub mod forward;

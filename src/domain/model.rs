@@ -5,6 +5,7 @@
 
 use super::address::EmailAddress;
 use super::assign::{self, Load, Workload};
+use super::away::{Absence, Away};
 use super::bounce::Mark;
 use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, Landing, Need};
 use super::message::{Body, Fingerprint, Message, MessageId, Seq, SessionId, TicketNumber};
@@ -37,6 +38,8 @@ pub struct Model {
     unproven: HashMap<(Scope, String), Tally>,
     marks: BTreeMap<EmailAddress, Mark>,
     workload: Workload,
+    /// By the agent's key.
+    away: BTreeMap<String, Away>,
 }
 
 /// What acknowledgements to unproven senders are counted by.
@@ -83,6 +86,12 @@ impl Model {
         &self.workload
     }
 
+    /// Agents who said that they are away.
+    #[must_use]
+    pub fn away(&self) -> Vec<Away> {
+        self.away.values().cloned().collect()
+    }
+
     /// All that a decision may see. What was said, and what was sent, is not held here.
     #[must_use]
     pub fn context(&self, need: &Need) -> Context {
@@ -120,6 +129,7 @@ impl Model {
             session,
             unproven_acks,
             marks,
+            away: self.away(),
             ..Context::default()
         }
     }
@@ -186,6 +196,11 @@ impl Model {
         if let Some(turn) = change.turn {
             self.workload.turns.retain(|t| (&t.team, &t.agent) != (&turn.team, &turn.agent));
             self.workload.turns.push(turn);
+        }
+        match change.absence {
+            Some(Absence::Begins(away)) => drop(self.away.insert(away.agent.clone(), away)),
+            Some(Absence::Ends(agent)) => drop(self.away.remove(&agent)),
+            None => {}
         }
         if let Some(address) = &change.unmarked {
             self.marks.remove(address);

@@ -7,6 +7,7 @@
 mod clocks;
 
 use super::address::{Contact, EmailAddress, one_line};
+use super::away::{self, Absence, Away};
 use super::bounce::{Hint, Mark};
 use super::change::{Actor, Context, EarlierTicket, History};
 use super::customer::Known;
@@ -20,6 +21,7 @@ use super::subject::tagged;
 use super::template::{BRIEF_MARK, ClockFacts, EarlierFacts, NoticeFacts, Rendered};
 use super::ticket::{Priority, SUBJECT_OCTETS_MAX, Ticket};
 use super::verdict::Judgement;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub struct Voice<'a> {
     now: Timestamp,
     /// Addresses that may be marked, among them the requester's.
     pub marks: Vec<&'a Mark>,
+    /// Agents who said that they are away.
+    pub away: &'a [Away],
     /// Agents, managers and ops who are notified besides those who look after the ticket.
     pub also: Vec<EmailAddress>,
     /// The text that acknowledges instead of `ack`.
@@ -42,6 +46,8 @@ pub struct Voice<'a> {
     pub acked: Option<(EmailAddress, Timestamp)>,
     /// The mailbox that he came through, if he could not prove himself.
     pub acked_unproven: Option<String>,
+    /// The agent who writes goes away, or is back.
+    pub absence: Option<Absence>,
     /// What is told now is the last of its kind for a while.
     is_last_word: bool,
 }
@@ -56,6 +62,26 @@ const ACKNOWLEDGED: &str = "acknowledged in";
 #[must_use]
 pub fn tells_of_acknowledgement(line: &History) -> bool {
     line.by == Actor::Desk && line.what.starts_with(ACKNOWLEDGED)
+}
+
+/// Who reads: in which language, and by whose wall he is told times.
+#[derive(Clone, Debug)]
+struct Reader {
+    language: Language,
+    /// `None`: that of the calendar which a time is of.
+    zone: Option<TimeZone>,
+}
+
+impl Reader {
+    /// Whoever opened the ticket (P10).
+    fn customer(ticket: &Ticket) -> Self {
+        Self { language: ticket.language, zone: ticket.zone.clone() }
+    }
+
+    /// What all readers of one text have in common.
+    fn key(&self) -> (Language, Option<String>) {
+        (self.language, self.zone.as_ref().and_then(|zone| zone.iana_name()).map(str::to_owned))
+    }
 }
 
 /// One mail before it has a place in the outbox.
@@ -78,12 +104,14 @@ impl<'a> Voice<'a> {
             policy,
             now,
             marks: Vec::new(),
+            away: &[],
             also: Vec::new(),
             template: None,
             said: Vec::new(),
             messages: Vec::new(),
             acked: None,
             acked_unproven: None,
+            absence: None,
             is_last_word: false,
         }
     }
@@ -123,9 +151,10 @@ impl<'a> Voice<'a> {
         let clock = ticket.clocks.iter().find(|c| c.kind == ClockKind::FirstResponse);
         let (due, calendar) = (clock.map(|c| c.due), clock.map_or_else(String::new, |c| c.calendar.clone()));
         let language = ticket.language;
-        let mut facts = self.facts(ticket, language);
+        let reader = Reader::customer(ticket);
+        let mut facts = self.facts(ticket, &reader);
         facts.customer = one_line(if from.name.is_empty() { &known.name } else { &from.name }, 100);
-        facts.due_text = due.map_or_else(String::new, |due| self.when(due, &calendar, language));
+        facts.due_text = due.map_or_else(String::new, |due| self.when(due, &calendar, &reader));
         facts.in_hours = self.policy.calendars.get(&calendar).is_none_or(|c| c.is_open(self.now));
         let Rendered { subject, text } = self.render(language, &template, facts);
 
@@ -233,13 +262,13 @@ impl<'a> Voice<'a> {
         let copied: Vec<String> = copied.iter().map(|c| c.address.to_string()).collect();
         let (attachments, left_out) = self.within_limits(&message.attachments);
         let mut told = self.watchers(ticket, except);
-        for (contact, audience, language) in self.also() {
+        for (contact, audience, reader) in self.also() {
             if !told.iter().any(|(other, ..)| other.address == contact.address) {
-                told.push((contact, audience, language));
+                told.push((contact, audience, reader));
             }
         }
-        let brief_in = |voice: &Self, ticket: &Ticket, language| {
-            let mut facts = voice.brief_facts(ticket, known, earlier, language);
+        let brief_for = |voice: &Self, ticket: &Ticket, reader: &Reader| {
+            let mut facts = voice.brief_facts(ticket, known, earlier, reader);
             if message.judgement.has_failed() {
                 facts.doubted = address.clone().unwrap_or_default();
             } else if stranger {
@@ -256,13 +285,13 @@ impl<'a> Voice<'a> {
                 facts.whole = format!("{} MB", whole.div_ceil(1_000_000));
                 facts.fetch = format!("guichet fetch {} {}", ticket.number.0, message.seq);
             }
-            voice.render(language, "brief", facts).text
+            voice.render(reader.language, "brief", facts).text
         };
         // Each brief once, however many read it.
-        let mut briefs: BTreeMap<Language, String> = BTreeMap::new();
+        let mut briefs: BTreeMap<(Language, Option<String>), String> = BTreeMap::new();
         let said = if message.body.says_something_new() { Piece::NewTextOf(message.seq) } else { Piece::QuotedTextOf(message.seq) };
-        for (contact, audience, language) in told {
-            let brief = briefs.entry(language).or_insert_with(|| brief_in(self, ticket, language));
+        for (contact, audience, reader) in told {
+            let brief = briefs.entry(reader.key()).or_insert_with(|| brief_for(self, ticket, &reader));
             let draft = Draft {
                 purpose: Purpose::Notification,
                 audience,
@@ -350,14 +379,14 @@ impl<'a> Voice<'a> {
     pub fn pass_note_on(&mut self, ticket: &mut Ticket, agent: &Agent, message: &Message) {
         let assignee = ticket.assignee.as_deref().and_then(|h| self.policy.agent_by_handle(h)).filter(|a| a.handle != agent.handle);
         let Some(assignee) = assignee else { return };
-        let language = self.policy.language(assignee.languages.iter().copied());
+        let (to, audience, reader) = self.seat(assignee);
         let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
-        let brief = self.render(language, "brief", self.brief_facts(ticket, &known, &[], language)).text;
+        let brief = self.render(reader.language, "brief", self.brief_facts(ticket, &known, &[], &reader)).text;
         let draft = Draft {
             purpose: Purpose::Notification,
-            audience: Audience::Agent(assignee.address.clone()),
+            audience,
             from_name: one_line(&format!("{} ({})", agent.name, self.policy.desk.name), 200),
-            to: assignee.contact(),
+            to,
             subject: tagged(ticket, "#note "),
             body: vec![Piece::NewTextOf(message.seq), Piece::Text(format!("\n\n{brief}"))],
             attachments: Vec::new(),
@@ -368,30 +397,49 @@ impl<'a> Voice<'a> {
 
     /// An agent's mail that was not carried out goes back to him with each fault and his text.
     pub fn give_back(&mut self, ticket: &mut Ticket, agent: &Agent, message: &Message, faults: Vec<String>) {
-        let facts =
-            |voice: &Self, ticket: &Ticket, language| NoticeFacts { faults, agent: agent.name.clone(), ..voice.facts(ticket, language) };
+        let facts = |voice: &Self, ticket: &Ticket, reader: &Reader| NoticeFacts {
+            faults,
+            agent: agent.name.clone(),
+            ..voice.facts(ticket, reader)
+        };
         self.write_to(ticket, agent, Purpose::Held, "held", facts, vec![Piece::Text("\n\n".to_owned()), Piece::QuotedTextOf(message.seq)]);
     }
 
     /// A mail of the ticket could not be delivered for good: whoever looks after it hears of it.
     pub fn undelivered(&mut self, ticket: &mut Ticket, purpose: Purpose, why: &str, hint: Hint) {
         let fault = format!("{}: {}", purpose.word(), one_line(why, 300));
-        for (to, audience, language) in self.watchers(ticket, None) {
-            let facts = NoticeFacts { faults: vec![fault.clone()], hint: hint.word(), ..self.facts(ticket, language) };
-            self.of_its_own(ticket, Purpose::Held, self.render(language, "undelivered", facts), to, audience);
+        for (to, audience, reader) in self.watchers(ticket, None) {
+            let facts = NoticeFacts { faults: vec![fault.clone()], hint: hint.word(), ..self.facts(ticket, &reader) };
+            self.of_its_own(ticket, Purpose::Held, self.render(reader.language, "undelivered", facts), to, audience);
         }
     }
 
     /// What `#status` asks for.
     pub fn reply_status(&mut self, ticket: &mut Ticket, agent: &Agent) {
         let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
-        let facts = |voice: &Self, ticket: &Ticket, language| voice.brief_facts(ticket, &known, &[], language);
+        let facts = |voice: &Self, ticket: &Ticket, reader: &Reader| voice.brief_facts(ticket, &known, &[], reader);
         self.write_to(ticket, agent, Purpose::Reply, "status", facts, Vec::new());
     }
 
     /// What `#help` asks for.
     pub fn reply_help(&mut self, ticket: &mut Ticket, agent: &Agent) {
         self.write_to(ticket, agent, Purpose::Reply, "help", Self::facts, Vec::new());
+    }
+
+    /// An agent said that he is away, or (`None`) that he is back: one line tells him what was understood.
+    pub fn reply_away(&mut self, ticket: &mut Ticket, agent: &Agent, away: Option<&Away>) {
+        let facts = |voice: &Self, ticket: &Ticket, reader: &Reader| NoticeFacts {
+            agent: agent.name.clone(),
+            away: away.map(|_| agent.name.clone()).unwrap_or_default(),
+            away_text: away.map(|away| voice.until(away, ticket, reader)).unwrap_or_default(),
+            ..voice.facts(ticket, reader)
+        };
+        self.write_to(ticket, agent, Purpose::Reply, "away", facts, Vec::new());
+    }
+
+    /// When somebody is back, in words; empty if he did not say.
+    fn until(&self, away: &Away, ticket: &Ticket, reader: &Reader) -> String {
+        away.until.map_or_else(String::new, |until| self.when(until, self.policy.team_calendar(&ticket.team), reader))
     }
 
     /// A text that the desk writes on its own account.
@@ -416,18 +464,18 @@ impl<'a> Voice<'a> {
         agent: &Agent,
         purpose: Purpose,
         template: &str,
-        facts: impl FnOnce(&Self, &Ticket, Language) -> NoticeFacts,
+        facts: impl FnOnce(&Self, &Ticket, &Reader) -> NoticeFacts,
         more: Vec<Piece>,
     ) {
-        let language = self.policy.language(agent.languages.iter().copied());
-        let Rendered { subject, text } = self.render(language, template, facts(self, ticket, language));
+        let (to, audience, reader) = self.seat(agent);
+        let Rendered { subject, text } = self.render(reader.language, template, facts(self, ticket, &reader));
         let mut body = vec![Piece::Text(text)];
         body.extend(more);
         let draft = Draft {
             purpose,
-            audience: Audience::Agent(agent.address.clone()),
+            audience,
             from_name: self.policy.desk.name.clone(),
-            to: agent.contact(),
+            to,
             subject,
             body,
             attachments: Vec::new(),
@@ -436,39 +484,51 @@ impl<'a> Voice<'a> {
         self.send(ticket, draft);
     }
 
-    /// Who looks after a ticket: its assignee, else its team, else its team's manager. A team that the configuration no longer
+    /// Who looks after a ticket: its assignee, and while he is away his team; else its team, else its team's manager. A team that the configuration no longer
     /// has leaves its tickets to the team of their mailbox: nobody's word may reach nobody (P4).
-    fn watchers(&self, ticket: &Ticket, except: Option<&Agent>) -> Vec<(Contact, Audience, Language)> {
+    fn watchers(&self, ticket: &Ticket, except: Option<&Agent>) -> Vec<(Contact, Audience, Reader)> {
         let others = |agent: &&Agent| except.is_none_or(|e| e.handle != agent.handle);
         if let Some(assignee) = ticket.assignee.as_deref().and_then(|h| self.policy.agent_by_handle(h)) {
-            return Some(assignee).filter(others).map(|agent| self.seat(agent)).into_iter().collect();
+            let mut told: Vec<_> = Some(assignee).filter(others).map(|agent| self.seat(agent)).into_iter().collect();
+            if away::of(self.away, &assignee.handle, self.now).is_some() {
+                let colleague = |agent: &&Agent| others(agent) && agent.handle != assignee.handle;
+                told.extend(self.team_or_manager(ticket, colleague));
+            }
+            return told;
         }
+        self.team_or_manager(ticket, others)
+    }
+
+    /// Those of a ticket's team, else its manager.
+    fn team_or_manager(&self, ticket: &Ticket, of: impl Fn(&&Agent) -> bool) -> Vec<(Contact, Audience, Reader)> {
         let team = self.team(ticket);
-        let members: Vec<_> = self.policy.members(team).filter(others).map(|agent| self.seat(agent)).collect();
+        let members: Vec<_> = self.policy.members(team).filter(|agent| of(agent)).map(|agent| self.seat(agent)).collect();
         if !members.is_empty() {
             return members;
         }
         let manager = self.policy.teams.get(team).and_then(|t| t.manager.clone());
-        manager
-            .map(|address| (Contact { name: String::new(), address }, Audience::Informed, self.policy.language([])))
-            .into_iter()
-            .collect()
+        manager.map(|address| self.reads_only(address)).into_iter().collect()
     }
 
     /// Whom a rule has told besides.
-    fn also(&self) -> Vec<(Contact, Audience, Language)> {
+    fn also(&self) -> Vec<(Contact, Audience, Reader)> {
         self.also.iter().map(|address| self.seat_of(address)).collect()
     }
 
     /// An agent, whose answer is his own.
-    fn seat(&self, agent: &Agent) -> (Contact, Audience, Language) {
-        (agent.contact(), Audience::Agent(agent.address.clone()), self.policy.language(agent.languages.iter().copied()))
+    fn seat(&self, agent: &Agent) -> (Contact, Audience, Reader) {
+        let reader = Reader { language: self.policy.language(agent.languages.iter().copied()), zone: agent.zone.clone() };
+        (agent.contact(), Audience::Agent(agent.address.clone()), reader)
     }
 
     /// Somebody whom the configuration names: an agent may answer, anybody else only reads.
-    fn seat_of(&self, address: &EmailAddress) -> (Contact, Audience, Language) {
-        let reader = || (Contact { name: String::new(), address: address.clone() }, Audience::Informed, self.policy.language([]));
-        self.policy.agent(address).map_or_else(reader, |agent| self.seat(agent))
+    fn seat_of(&self, address: &EmailAddress) -> (Contact, Audience, Reader) {
+        self.policy.agent(address).map_or_else(|| self.reads_only(address.clone()), |agent| self.seat(agent))
+    }
+
+    fn reads_only(&self, address: EmailAddress) -> (Contact, Audience, Reader) {
+        let reader = Reader { language: self.policy.language([]), zone: None };
+        (Contact { name: String::new(), address }, Audience::Informed, reader)
     }
 
     /// The ticket's team, or that of its mailbox.
@@ -517,8 +577,12 @@ impl<'a> Voice<'a> {
         (taken, left_out)
     }
 
-    fn facts(&self, ticket: &Ticket, language: Language) -> NoticeFacts {
+    fn facts(&self, ticket: &Ticket, reader: &Reader) -> NoticeFacts {
+        let assignee = ticket.assignee.as_deref().and_then(|handle| self.policy.agent_by_handle(handle));
+        let away = assignee.and_then(|agent| Some((agent, away::of(self.away, &agent.handle, self.now)?)));
         NoticeFacts {
+            away: away.map(|(agent, _)| agent.name.clone()).unwrap_or_default(),
+            away_text: away.map(|(_, away)| self.until(away, ticket, reader)).unwrap_or_default(),
             desk: self.policy.desk.name.clone(),
             number: ticket.number.to_string(),
             subject: ticket.subject.clone(),
@@ -528,20 +592,20 @@ impl<'a> Voice<'a> {
             assignee: ticket.assignee.clone().unwrap_or_default(),
             priority: ticket.priority.word(),
             status: ticket.status.word(),
-            opened_text: Some(self.moment(ticket.opened, self.policy.team_calendar(&ticket.team), language)),
+            opened_text: Some(self.moment(ticket.opened, self.policy.team_calendar(&ticket.team), reader)),
             in_hours: true,
             ..NoticeFacts::default()
         }
     }
 
-    fn brief_facts(&self, ticket: &Ticket, known: &Known, earlier: &[EarlierTicket], language: Language) -> NoticeFacts {
+    fn brief_facts(&self, ticket: &Ticket, known: &Known, earlier: &[EarlierTicket], reader: &Reader) -> NoticeFacts {
         let clocks = ticket.clocks.iter().filter(|c| c.kind.is_target()).map(|c| ClockFacts {
             clock: c.kind.word(),
             state: c.state.word(),
             due_text: match c.state {
-                ClockState::Met { at } => self.when(at, &c.calendar, language),
+                ClockState::Met { at } => self.when(at, &c.calendar, reader),
                 ClockState::Running { .. } | ClockState::Warned { .. } | ClockState::Paused { .. } | ClockState::Breached { .. } => {
-                    self.when(c.due, &c.calendar, language)
+                    self.when(c.due, &c.calendar, reader)
                 }
             },
         });
@@ -549,7 +613,7 @@ impl<'a> Voice<'a> {
             number: e.number.to_string(),
             subject: one_line(&e.subject, 80),
             status: e.status,
-            opened_text: self.when(e.opened, self.policy.team_calendar(&ticket.team), language),
+            opened_text: self.when(e.opened, self.policy.team_calendar(&ticket.team), reader),
         });
         NoticeFacts {
             suppressed: ticket.requester.address.as_ref().and_then(|a| self.mark(a)).map(Mark::sentence).unwrap_or_default(),
@@ -560,17 +624,18 @@ impl<'a> Voice<'a> {
             channel: ticket.channel.word(),
             clocks: clocks.collect(),
             earlier: earlier.collect(),
-            ..self.facts(ticket, language)
+            ..self.facts(ticket, reader)
         }
     }
 
-    fn moment(&self, at: Timestamp, calendar: &str, language: Language) -> Moment {
-        let zone = self.policy.calendars.get(calendar).map_or(jiff::tz::TimeZone::UTC, |c| c.zone.clone());
-        Moment { at, zone, language, now: self.now }
+    fn moment(&self, at: Timestamp, calendar: &str, reader: &Reader) -> Moment {
+        let of_calendar = || self.policy.calendars.get(calendar).map(|c| c.zone.clone());
+        let zone = reader.zone.clone().or_else(of_calendar).unwrap_or(TimeZone::UTC);
+        Moment { at, zone, language: reader.language, now: self.now }
     }
 
-    fn when(&self, at: Timestamp, calendar: &str, language: Language) -> String {
-        self.moment(at, calendar, language).text()
+    fn when(&self, at: Timestamp, calendar: &str, reader: &Reader) -> String {
+        self.moment(at, calendar, reader).text()
     }
 
     /// Every template was rendered with sample facts when the configuration was read; should one fail all the same, the
@@ -604,12 +669,13 @@ pub fn expected_in_chat(policy: &Policy, address: Option<&EmailAddress>, languag
     let calendar = policy.calendar_name(&sla, &chat.team);
     let language = policy.language(known.language.into_iter().chain(language));
     let voice = Voice::new(policy, now);
+    let reader = Reader { language, zone: known.zone.clone() };
     let due = sla.first_response.and_then(|target| Some(policy.calendars.get(calendar)?.add(now, target)));
     let facts = NoticeFacts {
         desk: policy.desk.name.clone(),
         team: chat.team.clone(),
         tier: known.tier.clone(),
-        due_text: due.map_or_else(String::new, |due| voice.when(due, calendar, language)),
+        due_text: due.map_or_else(String::new, |due| voice.when(due, calendar, &reader)),
         in_hours: policy.calendars.get(calendar).is_none_or(|c| c.is_open(now)),
         ..NoticeFacts::default()
     };

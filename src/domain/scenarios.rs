@@ -1,5 +1,6 @@
 //! Decisions seen from outside: somebody says something, time passes, and the world is looked at.
 
+mod away;
 mod clocks;
 mod threads;
 
@@ -364,7 +365,7 @@ fn p5_a_clock_that_slept_through_its_warning_still_warns_with_the_breach() {
     let mut world = World::new();
     world.hears(mail(1, "joao@padaria.example", "x", "y"));
     world.now += MIN(120);
-    let change = super::decide::on_time(world.ticket(1), &[], &world.policy, world.now).unwrap();
+    let change = super::decide::on_time(world.ticket(1), &[], &[], &world.policy, world.now).unwrap();
     let purposes: Vec<_> = change.outbox.iter().map(|o| o.purpose).collect();
     assert_eq!(purposes, [Purpose::Warning, Purpose::Warning, Purpose::Breach]);
 }

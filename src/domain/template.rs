@@ -29,9 +29,10 @@ const FUEL: u64 = 100_000;
 pub const BRIEF_MARK: &str = "— guichet ";
 
 /// Texts that are mails of their own.
-const MAILS: [&str; 17] = [
+const MAILS: [&str; 18] = [
     "ack",
     "ack_unverified",
+    "away",
     "breach",
     "checkin",
     "delay",
@@ -55,8 +56,8 @@ const WORDS: &str = "words";
 
 /// Names of all variables: the fields of [`NoticeFacts`].
 #[rustfmt::skip]
-const VARIABLES: [&str; 41] = [
-    "desk", "number", "subject", "customer", "address", "organisation", "plan", "tier", "team", "assignee", "priority", "status",
+const VARIABLES: [&str; 43] = [
+    "desk", "number", "subject", "customer", "address", "organisation", "plan", "tier", "team", "assignee", "away", "away_text", "priority", "status",
     "channel", "tags", "clock", "due_text", "opened_text", "in_hours", "agent", "text", "faults", "clocks", "earlier", "closed_number",
     "stranger", "doubted", "seq", "last_word", "copied", "look_alike", "left_out", "whole", "fetch", "hint", "suppressed", "mailboxes",
     "reasons", "waiting", "fresh", "ids", "undeliverable",
@@ -102,6 +103,9 @@ pub struct NoticeFacts {
     pub team: String,
     /// Handle of the agent that has it; empty if nobody has.
     pub assignee: String,
+    /// Name of the agent that has it, if he is away, and until when, in words; both are empty if he is not, the latter if he did not say.
+    pub away: String,
+    pub away_text: String,
     /// `low`, `medium`, `high`, `critical`; to be shown through `word`.
     pub priority: &'static str,
     /// `new`, `open`, …; to be shown through `word`.
@@ -421,6 +425,8 @@ impl NoticeFacts {
             tier: "advanced".to_owned(),
             team: "billing".to_owned(),
             assignee: "ana".to_owned(),
+            away: "Ana Souza".to_owned(),
+            away_text: "tomorrow, 9:00 (UTC)".to_owned(),
             priority: "high",
             status: "open",
             channel: "mail",
@@ -490,6 +496,8 @@ impl NoticeFacts {
             tier,
             team,
             assignee,
+            away,
+            away_text,
             priority,
             status,
             channel,
@@ -533,6 +541,8 @@ impl NoticeFacts {
             "tier" => one_line(tier),
             "team" => one_line(team),
             "assignee" => one_line(assignee),
+            "away" => one_line(away),
+            "away_text" => away_text.into(),
             "priority" => (*priority).into(),
             "status" => (*status).into(),
             "channel" => (*channel).into(),
@@ -713,7 +723,7 @@ mod tests {
     fn what_a_customer_wrote_is_shown_and_never_expanded() {
         let templates =
             templates(&[("en", "ack", "Subject: Re: {{ subject }} [{{ number }}]\n\nHello {{ customer }}\n\n{{ text|quote }}\n")]).unwrap();
-        let filled = templates.render(Language::EN, "ack", &facts()).unwrap();
+        let filled = templates.render(Language::EN, "ack", facts()).unwrap();
         assert_eq!(filled.subject, "Re: {{ number }} Bcc: x@y <b> [#1042]", "on one line");
         assert_eq!(filled.text, "Hello Ana {% raw %} Souza\n\n> Hello\n> there");
     }
@@ -725,14 +735,14 @@ mod tests {
         let both =
             templates(&[part("in English"), (ET, "chat_expected", "on {{ priority|word }}"), (ET, "words", "# comment\nhigh = kõrge")])
                 .unwrap();
-        assert_eq!(both.render(Language::EN, "chat_expected", &facts()).unwrap().text, "in English");
-        assert_eq!(both.render(pt, "chat_expected", &facts()).unwrap().text, "on kõrge", "the desk's first, in its own words");
+        assert_eq!(both.render(Language::EN, "chat_expected", facts()).unwrap().text, "in English");
+        assert_eq!(both.render(pt, "chat_expected", facts()).unwrap().text, "on kõrge", "the desk's first, in its own words");
         assert_eq!(
-            templates(&[part("a {{ clock|word }}")]).unwrap().render(pt, "chat_expected", &facts()).unwrap().text,
+            templates(&[part("a {{ clock|word }}")]).unwrap().render(pt, "chat_expected", facts()).unwrap().text,
             "a first response"
         );
-        assert!(both.render(pt, "ack", &facts()).unwrap_err().to_string().ends_with("no language has it"));
-        assert_eq!(both.missing(Language::EN).count(), 19);
+        assert!(both.render(pt, "ack", facts()).unwrap_err().to_string().ends_with("no language has it"));
+        assert_eq!(both.missing(Language::EN).count(), 20);
     }
 
     #[test]

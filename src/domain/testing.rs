@@ -2,6 +2,7 @@
 
 use super::address::{Contact, EmailAddress};
 use super::assign::{self, Workload};
+use super::away::{Absence, Away};
 use super::bounce::Mark;
 use super::calendar::{Calendar, Shift};
 use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, History, Landing, Said};
@@ -92,6 +93,7 @@ pub(crate) fn policy() -> Policy {
         ("review", "Still open [{{ number }}]", "is {{ status }}"),
         ("held", "Not sent [{{ number }}]", "{% for f in faults %}{{ f }}\n{% endfor %}."),
         ("status", "Status [{{ number }}]", "is {{ status }}"),
+        ("away", "[{{ number }}]", "{% if away %}away {{ away_text }}{% else %}back{% endif %}"),
         ("help", "Help [{{ number }}]", "commands"),
         (
             "ops_silent",
@@ -115,7 +117,7 @@ pub(crate) fn policy() -> Policy {
     }
     sources.insert(
         (Language::EN, "brief".to_owned()),
-        "— guichet {{ number }}\n{{ tier }} {{ stranger }}{% if doubted %} doubted {{ doubted }}{% endif %}\n".to_owned(),
+        "— guichet {{ number }}\n{{ tier }} {{ stranger }}{% if doubted %} doubted {{ doubted }}{% endif %}{% if away %} {{ away }} is away {{ away_text }}{% endif %}\n".to_owned(),
     );
     sources.insert((Language::EN, "chat_expected".to_owned()), "{{ desk }} {{ due_text }}\n".to_owned());
     let sla = |tier: Option<&str>, first: i64, resolution: i64| Sla {
@@ -251,6 +253,7 @@ pub(crate) struct World {
     /// By domain, by mailbox, and in all under the empty name.
     tallies: HashMap<(char, String), Tally>,
     turns: Vec<assign::Turn>,
+    pub(crate) away: Vec<Away>,
 }
 
 impl World {
@@ -272,6 +275,7 @@ impl World {
             marks: BTreeMap::new(),
             tallies: HashMap::new(),
             turns: Vec::new(),
+            away: Vec::new(),
         }
     }
 
@@ -339,6 +343,7 @@ impl World {
             answered: None,
             said: said.collect(),
             workload: Workload::default(),
+            away: self.away.clone(),
         };
         let further = decide::further(inbound, &context, &self.policy, self.now);
         if let Some(window) = further.session {
@@ -407,8 +412,8 @@ impl World {
         while let Some(due) = self.tickets.values().filter_map(Ticket::next_due).min().filter(|due| *due <= end) {
             self.now = self.now.max(due);
             let number = self.tickets.values().find(|t| t.next_due() == Some(due)).unwrap().number;
-            let change = decide::on_time(&self.tickets[&number], &self.marks.values().cloned().collect::<Vec<_>>(), &self.policy, self.now)
-                .expect("it is due");
+            let marks: Vec<_> = self.marks.values().cloned().collect();
+            let change = decide::on_time(&self.tickets[&number], &marks, &self.away, &self.policy, self.now).expect("it is due");
             self.apply(&change);
         }
         self.now = end;
@@ -438,6 +443,14 @@ impl World {
         if let Some(turn) = &change.turn {
             self.turns.retain(|t| (&t.team, &t.agent) != (&turn.team, &turn.agent));
             self.turns.push(turn.clone());
+        }
+        match &change.absence {
+            Some(Absence::Begins(away)) => {
+                self.away.retain(|other| other.agent != away.agent);
+                self.away.push(away.clone());
+            }
+            Some(Absence::Ends(agent)) => self.away.retain(|other| other.agent != *agent),
+            None => {}
         }
         if let Some(address) = &change.unmarked {
             self.marks.remove(address);

@@ -21,6 +21,7 @@ use super::outbound::OutboxId;
 use super::sla::{Clock, Entry};
 use super::tally::Tally;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 
 /// What is to be done first.
@@ -172,6 +173,8 @@ pub struct Ticket {
     pub assignee: Option<String>,
     pub channel: Channel,
     pub language: Language,
+    /// By whose wall its customer is told times; that of the calendar which a time is of, where it is not known.
+    pub zone: Option<TimeZone>,
     pub requester: Requester,
     pub participants: Vec<Participant>,
     pub third_parties: Vec<ThirdParty>,

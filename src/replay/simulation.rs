@@ -131,7 +131,7 @@ impl Simulation {
     fn time_comes(&mut self, due: Timestamp, number: TicketNumber) {
         let Some(ticket) = self.model.ticket(number) else { return };
         let mark = ticket.requester.address.as_ref().and_then(|address| self.model.mark(address)).cloned();
-        match decide::on_time(ticket, mark.as_slice(), &self.policy, self.now) {
+        match decide::on_time(ticket, mark.as_slice(), &self.model.away(), &self.policy, self.now) {
             Some(change) => drop(self.apply(change)),
             // Its clocks say that it is due and then that it is not: it is not asked again for ever.
             None => self.model.forget_due((due, number)),

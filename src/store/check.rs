@@ -185,6 +185,7 @@ impl Walk<'_> {
             Kind::Origin | Kind::QuarantineOrigin => self.origin(kind, row)?,
             Kind::Load => self.load(key, value)?,
             Kind::Turn => self.turn(key, value)?,
+            Kind::Away => drop(self.engine.away_of_row(row)?),
             Kind::Blob => self.blob(key, value)?,
         }
         Ok(())

@@ -18,6 +18,7 @@ use super::sled::record::{
 use super::sled::record::{LoadRecord, OriginRecord, TallyRecord, TurnRecord};
 use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::assign::{Load, Turn};
+use crate::domain::away::Away;
 use crate::domain::bounce::Mark;
 use crate::domain::change::{Actor, ChatSession, History, Landing, Quarantined};
 use crate::domain::message::Origin;
@@ -161,6 +162,10 @@ impl Dump<'_> {
                 let Turn { team, agent, n } = self.engine.read::<TurnRecord>(value)?.into();
                 format!("turn {team} {agent} n={n}")
             }
+            Kind::Away => {
+                let Away { agent, since, until } = self.engine.away_of_row(row)?;
+                format!("away {agent} since={} until={}", self.time(since), self.maybe_time(until))
+            }
             Kind::Blob => self.blob(key, value)?,
         }))
     }
@@ -210,6 +215,7 @@ impl Dump<'_> {
             assignee,
             channel,
             language,
+            zone,
             requester,
             participants,
             organisation,
@@ -240,13 +246,14 @@ impl Dump<'_> {
         let clocks: Vec<String> = clocks.iter().map(|clock| self.clock(clock)).collect();
         format!(
             "ticket {number} version={version} status={}@{since} priority={} tier={tier} team={team} assignee={} channel={} language={language} \
-             mailbox={mailbox} opened={} subject={} requester={} participants={} organisation={} session={} tags={} clocks={} \
+             zone={} mailbox={mailbox} opened={} subject={} requester={} participants={} organisation={} session={} tags={} clocks={} \
              messages={messages} outbox={outbox} history={history} last_customer_id={} third_parties={} merged={} absorbed={} split_off={} \
              moved={} apart={} noted={}@{:?} policy={} log={}",
             status.word(),
             priority.word(),
             assignee.as_deref().unwrap_or("-"),
             channel.word(),
+            zone.as_ref().and_then(|zone| zone.iana_name()).unwrap_or("-"),
             self.time(*opened),
             self.hash(subject.as_bytes()),
             self.person(&requester.name, requester.address.as_ref()),

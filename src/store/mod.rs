@@ -37,6 +37,7 @@ use self::sled::engine::Engine;
 use self::sled::writer::{Claim, News, Update, Writer};
 use crate::domain::address::EmailAddress;
 use crate::domain::assign::Workload;
+use crate::domain::away::Away;
 use crate::domain::bounce::Mark;
 use crate::domain::change::{Change, ChatSession, Context, History, Landing, Need, Quarantined};
 use crate::domain::message::{BlobId, BlobRef, Message, Origin, Seq, SessionId, TicketNumber};
@@ -357,6 +358,11 @@ impl Store {
     /// What the agents have to do, and whose turn was when.
     pub fn workload(&self) -> Result<Workload, StoreFault> {
         self.0.engine.workload()
+    }
+
+    /// Agents who said that they are away, be it over or not, in the order of their handles.
+    pub fn away(&self) -> Result<Vec<Away>, StoreFault> {
+        self.0.engine.away()
     }
 
     /// Counts what waits, key by key.

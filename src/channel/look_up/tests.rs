@@ -106,13 +106,14 @@ async fn what_comes_of_an_answer() {
         plan: "extended".to_owned(),
         tier: None,
         language: Language::parse("pt"),
+        zone: Some(jiff::tz::TimeZone::get("America/Recife").unwrap()),
         valid_from: Some(jiff::civil::date(2026, 1, 1)),
         valid_until: Some(jiff::civil::date(2026, 12, 31)),
     });
     #[rustfmt::skip]
     let table = [
         (http("200 OK", ANA), ana(), "good"),
-        (http("200 OK", r#"{"id":5,"name":" Ana ","organisation":"Acme","plan":"extended","tier":null,"language":"pt-BR","valid_from":"2026-01-01","valid_until":"2026-12-31"}"#), full, "all of it, and more"),
+        (http("200 OK", r#"{"id":5,"name":" Ana ","organisation":"Acme","plan":"extended","tier":null,"language":"pt-BR","zone":"America/Recife","valid_from":"2026-01-01","valid_until":"2026-12-31"}"#), full, "all of it, and more"),
         (http("404 Not Found", "<html>"), LookedUp::Nobody, "nobody"),
         ("HTTP/1.1 204 No Content\r\n\r\n".to_owned(), LookedUp::Nobody, "nobody"),
         (http("200 OK", "null"), LookedUp::Nobody, "nobody"),
@@ -122,6 +123,7 @@ async fn what_comes_of_an_answer() {
         (http("302 Found", ""), failed("gave status 302"), "it is not followed"),
         (http("200 OK", r#"{"name":"#), failed("gave no JSON object of texts"), "broken"),
         (http("200 OK", "<html>"), failed("gave no JSON object of texts"), "a page"),
+        (http("200 OK", r#"{"zone":"Brasília"}"#), failed("gave a zone that is none, such as Europe/Lisbon"), "no such zone"),
         (http("200 OK", r#"{"tier":5}"#), failed("gave no JSON object of texts"), "a number"),
         (http("200 OK", r#"{"tier":"a","tier":"b"}"#), failed("gave no JSON object of texts"), "twice"),
         (http("200 OK", &huge), failed("gave more than 65536 octets"), "huge, and says so"),

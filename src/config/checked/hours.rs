@@ -4,8 +4,8 @@ use super::holidays::holidays;
 use super::{Check, texts};
 use crate::config::fault::unknown;
 use crate::config::written::Calendar as WrittenCalendar;
+use crate::config::zones;
 use crate::domain::calendar::{Calendar, DAY_MIN, Shift, unite};
-use crate::domain::words::nearest;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,18 +48,9 @@ impl Check<'_> {
     }
 
     pub(super) fn zone(&mut self, path: &str, name: &str) -> Option<TimeZone> {
-        // jiff reads POSIX rules and the like as well; only a name from the database has a city to show.
-        let zone = TimeZone::get(name).ok().filter(|_| !name.contains(',') && !name.starts_with(':'));
+        let zone = zones::named(name);
         if zone.is_none() {
-            let all: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-            let city = |zone: &str| zone.rsplit('/').next().unwrap_or_default().to_lowercase();
-            let near = all
-                .iter()
-                .map(String::as_str)
-                .find(|zone| zone.contains('/') && city(zone) == name.to_lowercase().replace(' ', "_"))
-                .or_else(|| nearest(name, all.iter().map(String::as_str)));
-            let near = near.map_or("write one such as Europe/Tallinn or UTC".to_owned(), |near| format!("did you mean '{near}'?"));
-            self.fault(path, format!("unknown time zone '{name}'; {near}"));
+            self.fault(path, zones::unknown(name));
         }
         zone
     }

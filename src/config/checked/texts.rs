@@ -20,12 +20,12 @@ macro_rules! built_in {
     };
 }
 const BUILT_IN: &[(&str, &str, &str)] = built_in! {
-    "de": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
-    "en": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
-    "es": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
-    "et": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
-    "fr": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
-    "pt": "ack" "ack_unverified" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "de": "ack" "ack_unverified" "away" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "en": "ack" "ack_unverified" "away" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "es": "ack" "ack_unverified" "away" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "et": "ack" "ack_unverified" "away" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "fr": "ack" "ack_unverified" "away" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
+    "pt": "ack" "ack_unverified" "away" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
 };
 
 type Sources = BTreeMap<(Language, String), String>;

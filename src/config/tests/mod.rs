@@ -301,7 +301,7 @@ fn texts_of_ones_own_take_the_place_of_built_in_ones() {
     assert_eq!(
         faults,
         [
-            "g.toml:15: desk.languages: 'fi' lacks texts in the directory of desk.templates: ack_unverified, breach, checkin, delay, escalation, held, help, nudge, \
+            "g.toml:15: desk.languages: 'fi' lacks texts in the directory of desk.templates: ack_unverified, away, breach, checkin, delay, escalation, held, help, nudge, \
              ops_digest, ops_recovered, ops_silent, promise_reminder, review, status, undelivered, warning, brief, chat_expected, new_ticket_from_closed"
                 .to_owned(),
             format!("{dir_name}/texts/en/ack.gold.txt: templates.en.ack.gold: unknown tier 'gold'; known are: standard"),

@@ -84,6 +84,28 @@ fn p9_tiers_come_in_their_order() {
     }
 }
 
+/// As languages do: address, organisation, domain; what was looked up before all.
+#[test]
+fn p10_zones_come_in_the_same_order() {
+    let head = "address,organisation,zone\n";
+    let today = jiff::civil::date(2026, 11, 21);
+    let recife = Customer { zone: crate::config::zone_named("America/Recife"), ..Customer::default() };
+    #[rustfmt::skip]
+    let table = [
+        ("a@x.example,O,Asia/Tokyo\n,O,Europe/Lisbon\n@x.example,,UTC", None, Some("Asia/Tokyo"), "his own"),
+        ("a@x.example,O,\n,O,europe/lisbon\n@x.example,,UTC", None, Some("Europe/Lisbon"), "his organisation's, in whatever case"),
+        ("a@x.example,,\n@x.example,,UTC", None, Some("UTC"), "his domain's"),
+        ("a@x.example,,\n", None, None, "nobody's"),
+        ("a@x.example,,Asia/Tokyo\n", Some(LookedUp::Found(recife)), Some("America/Recife"), "looked up"),
+        ("a@x.example,,Asia/Tokyo\n", Some(LookedUp::Nobody), Some("Asia/Tokyo"), "what is not looked up, the file says"),
+    ];
+    for (rows, looked_up, zone, why) in table {
+        let known =
+            policy_of(&format!("{head}{rows}\n")).know(Some(&EmailAddress::parse("a@x.example").unwrap()), looked_up.as_ref(), today);
+        assert_eq!(known.zone.as_ref().and_then(|zone| zone.iana_name()), zone, "{why}");
+    }
+}
+
 #[test]
 fn p9_what_is_looked_up_stands_in_the_place_of_the_row() {
     let policy = policy("a@x.example,Ana,O,business,,pt,\n,,P,,advanced,,\n@x.example,,O,,advanced,en,\n");
@@ -94,6 +116,7 @@ fn p9_what_is_looked_up_stands_in_the_place_of_the_row() {
             plan: plan.to_owned(),
             tier: (!tier.is_empty()).then(|| tier.to_owned()),
             language: None,
+            zone: None,
             valid_from: None,
             valid_until: until,
         })

@@ -81,7 +81,7 @@ fn p9_who_gets_it_and_why() {
     for (spoil, assign_by, loads, known_by, expect, reason, why) in table {
         let mut policy = assigning(assign_by);
         spoil(&mut policy);
-        let given = assign(&wanted(&[], known_by), &workload(loads, &turns), &policy, now);
+        let given = assign(&wanted(&[], known_by), &workload(loads, &turns), &[], &policy, now);
         assert_eq!((given.agent.as_deref(), given.team.as_str()), (expect, "frontline"), "{why}");
         assert_eq!(given.history.iter().map(|line| line.why.as_str()).collect::<Vec<_>>().join("|"), reason, "{why}");
         assert_eq!(given.turn, expect.map(|agent| turn("frontline", agent, 8)), "{why}");
@@ -120,7 +120,7 @@ fn skills_are_needed_and_languages_wished_for() {
         (&[], pt, &known, Some("ana"), "knows the customer: had #4", "who knows him can talk with him"),
         (&[], et, &[], Some("ana"), "least loaded: 0 against 8 of cora; nobody who can take it speaks et", "none of them"),
     ] {
-        let given = assign(&Wanted { language, ..wanted(skills, known_by) }, &loads, &policy, EARLY.parse().unwrap());
+        let given = assign(&Wanted { language, ..wanted(skills, known_by) }, &loads, &[], &policy, EARLY.parse().unwrap());
         assert_eq!(given.agent.as_deref(), expect, "{why}");
         assert_eq!(given.history[0].why, reason, "{why}");
     }
@@ -132,7 +132,7 @@ fn what_nobody_can_take_goes_on() {
     let mut policy = assigning(Assign::LeastLoaded);
     policy.teams.get_mut("frontline").unwrap().calendar = "office".to_owned();
     let told = |policy: &Policy| {
-        let given = assign(&wanted(&[], &[]), &Workload::default(), policy, EARLY.parse().unwrap());
+        let given = assign(&wanted(&[], &[]), &Workload::default(), &[], policy, EARLY.parse().unwrap());
         let lines: Vec<String> = given.history.iter().map(|line| format!("{}: {}", line.what, line.why)).collect();
         (given.team, given.agent.unwrap_or_default(), lines.join("; "))
     };
@@ -272,7 +272,7 @@ proptest! {
         let priority = PRIORITY[priority];
         let skills: Vec<String> = skill.then(|| "oven".to_owned()).into_iter().collect();
         let known_by = [(TicketNumber(1), format!("a{known}"))];
-        let given = assign(&Wanted { priority, ..wanted(&skills, &known_by) }, &workload, &policy, EARLY.parse().unwrap());
+        let given = assign(&Wanted { priority, ..wanted(&skills, &known_by) }, &workload, &[], &policy, EARLY.parse().unwrap());
         let can = |like: &Like| like.on_duty
             && (!skill || like.skilled)
             && like.cap.is_none_or(|cap| like.load.weight() + weight(priority) <= u64::from(cap));
@@ -302,7 +302,7 @@ proptest! {
         let even = Like { load: Load::default(), cap: None, on_duty: true, speaks: true, skilled: true, last_turn: None };
         let (policy, mut workload) = team_of(&vec![even; agents], if least { Assign::LeastLoaded } else { Assign::RoundRobin });
         for _ in 0..tickets {
-            let given = assign(&wanted(&[], &[]), &workload, &policy, EARLY.parse().unwrap());
+            let given = assign(&wanted(&[], &[]), &workload, &[], &policy, EARLY.parse().unwrap());
             let turn = given.turn.unwrap();
             workload.loads.get_mut(&turn.agent).unwrap().add(Priority::Medium);
             workload.turns.retain(|before| before.agent != turn.agent);
@@ -318,7 +318,7 @@ proptest! {
         let idle = |cap: &u32| Like { load: Load::default(), cap: Some(*cap), on_duty: true, speaks: true, skilled: true, last_turn: None };
         let (policy, mut workload) = team_of(&caps.iter().map(idle).collect::<Vec<_>>(), Assign::LeastLoaded);
         for priority in priorities.into_iter().map(|n| PRIORITY[n]) {
-            let given = assign(&Wanted { priority, ..wanted(&[], &[]) }, &workload, &policy, EARLY.parse().unwrap());
+            let given = assign(&Wanted { priority, ..wanted(&[], &[]) }, &workload, &[], &policy, EARLY.parse().unwrap());
             if let Some(agent) = given.agent {
                 workload.loads.get_mut(&agent).unwrap().add(priority);
             }

@@ -3,6 +3,8 @@
 use super::{file, finish, marks, quiet_note, window_of};
 use crate::domain::address::{Contact, EmailAddress, one_line};
 use crate::domain::arrange;
+use crate::domain::assign;
+use crate::domain::away::{Absence, Away};
 use crate::domain::change::{Actor, Change, Context, History, line};
 use crate::domain::command::{self, Command, Orders};
 use crate::domain::leak;
@@ -63,7 +65,7 @@ pub(super) fn agent_writes(
     let mut ticket = ticket.clone();
     let mut lines = Vec::new();
     let mut voice = Voice::new(policy, now);
-    voice.marks = marks(context, change);
+    (voice.marks, voice.away) = (marks(context, change), &context.away);
     let by = || Actor::Agent(agent.handle.clone());
     // He answered when he sent it; a date from before the ticket or from the future is not believed.
     let at = inbound.sent_at.map_or(now, |at| at.clamp(ticket.opened, now));
@@ -198,6 +200,18 @@ pub(in crate::domain) fn carry_out(
         Command::Uncc(address) => {
             ticket.participants.retain(|p| p.address != *address);
             vec![line(now, by(), format!("no longer copied to {address}"), "#uncc")]
+        }
+        Command::Away(until) => {
+            let away = Away { agent: assign::key(&agent.handle), since: now, until: *until };
+            voice.reply_away(ticket, agent, Some(&away));
+            let until = until.map_or_else(|| "until #back".to_owned(), |until| format!("until {until}"));
+            voice.absence = Some(Absence::Begins(away));
+            vec![line(now, by(), format!("agent {} away", agent.handle), &until)]
+        }
+        Command::Back => {
+            voice.reply_away(ticket, agent, None);
+            voice.absence = Some(Absence::Ends(assign::key(&agent.handle)));
+            vec![line(now, by(), format!("agent {} back", agent.handle), "#back")]
         }
         // Carried out with the mail itself, or by `arrange`.
         Command::Note | Command::Ask(_) | Command::Arrange(_) => Vec::new(),

@@ -1,9 +1,8 @@
 //! What is said because time has passed.
 
-use super::Voice;
+use super::{Reader, Voice};
 use crate::domain::address::Contact;
 use crate::domain::change::{Actor, History};
-use crate::domain::message::Language;
 use crate::domain::outbound::{Audience, Automatic, Piece, Purpose};
 use crate::domain::sla::{Clock, ClockKind, ClockState};
 use crate::domain::template::Rendered;
@@ -13,8 +12,8 @@ use jiff::Timestamp;
 impl Voice<'_> {
     /// A clock is near its end, or has run out before anybody was warned.
     pub fn warn_team(&mut self, ticket: &mut Ticket, kind: ClockKind, due: Timestamp) {
-        for (to, audience, language) in self.everybody(ticket) {
-            self.tell(ticket, Purpose::Warning, "warning", Some((kind, due)), to, audience, language);
+        for seat in self.everybody(ticket) {
+            self.tell(ticket, Purpose::Warning, "warning", Some((kind, due)), seat);
         }
     }
 
@@ -28,39 +27,36 @@ impl Voice<'_> {
         let Some(address) = self.policy.teams.get(self.team(ticket)).and_then(|t| t.manager.clone()) else {
             return self.tell_watchers(ticket, Purpose::Breach, "breach", Some((kind, due)));
         };
-        let (to, audience, language) = self.seat_of(&address);
-        self.tell(ticket, Purpose::Breach, "breach", Some((kind, due)), to, audience, language);
+        let seat = self.seat_of(&address);
+        self.tell(ticket, Purpose::Breach, "breach", Some((kind, due)), seat);
     }
 
     fn tell_watchers(&mut self, ticket: &mut Ticket, purpose: Purpose, template: &str, clock: Option<(ClockKind, Timestamp)>) {
-        for (to, audience, language) in self.watchers(ticket, None) {
-            self.tell(ticket, purpose, template, clock, to, audience, language);
+        for seat in self.watchers(ticket, None) {
+            self.tell(ticket, purpose, template, clock, seat);
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one notice's parts, each of another kind")]
     fn tell(
         &mut self,
         ticket: &mut Ticket,
         purpose: Purpose,
         template: &str,
         clock: Option<(ClockKind, Timestamp)>,
-        to: Contact,
-        audience: Audience,
-        language: Language,
+        (to, audience, reader): (Contact, Audience, Reader),
     ) {
         let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
-        let mut facts = self.brief_facts(ticket, &known, &[], language);
+        let mut facts = self.brief_facts(ticket, &known, &[], &reader);
         if let Some((kind, due)) = clock {
             facts.clock = kind.word();
             let calendar = ticket.clocks.iter().find(|c| c.kind == kind).map_or("", |c| c.calendar.as_str());
-            facts.due_text = self.when(due, calendar, language);
+            facts.due_text = self.when(due, calendar, &reader);
         }
-        self.of_its_own(ticket, purpose, self.render(language, template, facts), to, audience);
+        self.of_its_own(ticket, purpose, self.render(reader.language, template, facts), to, audience);
     }
 
     /// The assignee and the whole team.
-    fn everybody(&self, ticket: &Ticket) -> Vec<(Contact, Audience, Language)> {
+    fn everybody(&self, ticket: &Ticket) -> Vec<(Contact, Audience, Reader)> {
         let mut all = self.watchers(ticket, None);
         for agent in self.policy.members(self.team(ticket)) {
             if !all.iter().any(|(to, _, _)| to.address == agent.address) {
@@ -76,8 +72,8 @@ impl Voice<'_> {
         let Some(address) = ladder.get(step).map(|step| step.to.clone()) else { return };
         let missed = |c: &&Clock| c.kind.is_target() && matches!(c.state, ClockState::Breached { .. });
         let clock = ticket.clocks.iter().find(missed).map(|c| (c.kind, c.due));
-        let (to, audience, language) = self.seat_of(&address);
-        self.tell(ticket, Purpose::Escalation, "escalation", clock, to, audience, language);
+        let seat = self.seat_of(&address);
+        self.tell(ticket, Purpose::Escalation, "escalation", clock, seat);
     }
 
     /// A promise is due before long.
@@ -118,9 +114,10 @@ impl Voice<'_> {
         }
         let told = line(format!("{} in {}", purpose.word(), ticket.language), &format!("template {template}"));
         let language = ticket.language;
-        let mut facts = self.facts(ticket, language);
+        let reader = Reader::customer(ticket);
+        let mut facts = self.facts(ticket, &reader);
         let calendar = self.policy.team_calendar(&ticket.team);
-        facts.due_text = due.map_or_else(String::new, |due| self.when(due, calendar, language));
+        facts.due_text = due.map_or_else(String::new, |due| self.when(due, calendar, &reader));
         facts.in_hours = self.policy.calendars.get(calendar).is_none_or(|c| c.is_open(self.now));
         let Rendered { subject, text } = self.render(language, template, facts);
         let draft = super::Draft {

@@ -8,6 +8,9 @@ use super::super::policy::Step;
 use super::super::sla::{self, Aim, ClockKind, ClockState, Entry, Event};
 use super::super::testing::{World, address, mail, proven};
 use super::MIN;
+use crate::domain::customer::{Customer, Directory, LookedUp};
+use crate::domain::message::{Inbound, Language};
+use crate::domain::outbound::Piece;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -285,5 +288,48 @@ proptest! {
         let told: i64 = sla::account(&log, kind, &calendars).last().unwrap().1;
         prop_assert!(told <= used * 60);
         prop_assert_eq!(sla::derive(&log, kind, &calendars), Some(clock), "again the same");
+    }
+}
+
+/// What the desk's own words were in each mail of a purpose.
+fn words_of(world: &World, purpose: Purpose) -> Vec<(&str, String)> {
+    let mails = world.sent.iter().filter(|o| o.purpose == purpose);
+    let text = |piece: &Piece| if let Piece::Text(text) = piece { text.clone() } else { String::new() };
+    mails.map(|o| (o.to.as_ref().map_or("", |to| to.address.as_str()), o.body.iter().map(text).collect())).collect()
+}
+
+#[test]
+fn p10_everybody_is_told_times_by_his_own_wall() {
+    let zone = |name: &str| jiff::tz::TimeZone::get(name).unwrap();
+    let looked_up = || Customer { zone: Some(zone("Pacific/Pago_Pago")), plan: "extended".to_owned(), ..Customer::default() };
+    #[rustfmt::skip]
+    let table = [
+        (None, None, "hoje, às 09:00 (UTC)", "UTC)", "nothing is known: the calendar's"),
+        (Some("Pacific/Auckland"), None, "hoje, às 22:00 (horário de Auckland, UTC+13:00)", "(horário de Auckland, UTC+13:00)", "the file's"),
+        (Some("Pacific/Auckland"), Some(looked_up()), "hoje, às 22:00 (horário de Pago Pago, UTC-11:00)", "(horário de Pago Pago, UTC-11:00)", "looked up, and kept: nobody is asked anew for a later notice"),
+    ];
+    for (of_file, looked_up, due, zone_text, why) in table {
+        let mut world = World::new();
+        let customer = Customer { language: Language::parse("pt"), plan: "extended".to_owned(), ..Customer::default() };
+        world.policy.customers = Directory::default();
+        world.policy.customers.add_address(address(JOAO), Customer { zone: of_file.map(zone), ..customer });
+        world.policy.agents[0].zone = Some(zone("Asia/Kolkata"));
+        world.policy.slas[1].delay_notice_at = Some(0.9);
+        world.policy.desk.nudge_after = Some(HOUR(72));
+        world.policy.desk.close_pending_after = Some(HOUR(24 * 14));
+        let asked = mail(1, JOAO, "x", "It is cold.");
+        world.hears(Inbound { looked_up: looked_up.map(|found| Box::new(LookedUp::Found(found))), ..asked });
+        assert!(words_of(&world, Purpose::Ack)[0].1.contains(due), "{why}: {:?}", words_of(&world, Purpose::Ack));
+        world.waits(MIN(58));
+        ana(&mut world, 2, "#pending\nWhich printer?");
+        world.waits(HOUR(24 * 4));
+        for purpose in [Purpose::Delay, Purpose::Nudge] {
+            let told = words_of(&world, purpose);
+            assert!(told.iter().all(|(to, text)| *to == JOAO && text.contains(zone_text)) && !told.is_empty(), "{why}: {told:?}");
+        }
+        let warned = words_of(&world, Purpose::Warning);
+        let of = |who: &str| warned.iter().find(|(to, _)| *to == who).unwrap().1.clone();
+        assert!(of("ana@acme.example").contains("14:30 (Kolkata time, UTC+05:30)"), "{why}: an agent's own: {warned:?}");
+        assert!(of("ben@acme.example").contains("09:00 (UTC)"), "{why}: {warned:?}");
     }
 }

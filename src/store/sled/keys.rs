@@ -26,6 +26,7 @@
 //! | `R` | id | the same of a quarantined message |
 //! | `l` | agent | how many tickets he has to do something about |
 //! | `n` | hash of a team, agent | his last turn there |
+//! | `w` | agent | since when he is away, and until when |
 //! | `b` | blob | its place in the packs |
 
 use crate::domain::address::EmailAddress;
@@ -61,11 +62,12 @@ pub(in crate::store) enum Kind {
     QuarantineOrigin = b'R',
     Load = b'l',
     Turn = b'n',
+    Away = b'w',
     Blob = b'b',
 }
 
 impl Kind {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Meta,
         Self::Ticket,
         Self::Message,
@@ -89,6 +91,7 @@ impl Kind {
         Self::QuarantineOrigin,
         Self::Load,
         Self::Turn,
+        Self::Away,
         Self::Blob,
     ];
 
@@ -277,6 +280,10 @@ pub(in crate::store) fn turn(team: &str, agent: &str) -> Key {
     Key::of(Kind::Turn).hash(team).octets(agent.as_bytes())
 }
 
+pub(in crate::store) fn away(agent: &str) -> Key {
+    Key::of(Kind::Away).octets(agent.as_bytes())
+}
+
 pub(in crate::store) fn blob(id: BlobId) -> Key {
     Key::of(Kind::Blob).octets(&id.0)
 }
@@ -336,7 +343,7 @@ pub(in crate::store) fn read_outbox_due(key: &[u8]) -> Option<(i64, OutboxId)> {
     parts.end().map(|()| read)
 }
 
-/// Reads the agent of an `l` key.
+/// Reads the agent of an `l` or `w` key.
 pub(in crate::store) fn read_load(key: &[u8]) -> Option<String> {
     String::from_utf8(key.get(1..)?.to_vec()).ok()
 }

@@ -22,7 +22,8 @@ use std::path::Path;
 /// The layout of keys and files that this program writes. A program that knows only an older one must not write to a newer store:
 /// - 1: the first.
 /// - 2: counts of what agents have to do, which go with every change of a ticket.
-pub(in crate::store) const LAYOUT: u32 = 2;
+/// - 3: agents who are away; zones of customers in tickets.
+pub(in crate::store) const LAYOUT: u32 = 3;
 /// Names of the counters.
 pub(in crate::store) const META_LAYOUT: &str = "layout";
 pub(in crate::store) const META_QUARANTINE: &str = "quarantine";
@@ -48,7 +49,7 @@ pub(in crate::store) fn open(dir: &Path, options: &OpenOptions) -> Result<Engine
         Engine::new(db, blobs, &tree, lock, options.fault_plan.clone()).map_err(|fault| OpenFault::io("the engine's log", fault))?;
     sync_directory(dir).map_err(|fault| OpenFault::io("syncing the state directory", fault))?;
     if layout < LAYOUT {
-        migrate(&engine).map_err(refuse)?;
+        migrate(&engine, layout).map_err(refuse)?;
         tracing::info!(from = layout, to = LAYOUT, "the store has a new layout; an older guichet cannot open it any more");
     }
     // A killed process may have left changes that only the page cache holds. From now on they count as known (P2), so
@@ -107,11 +108,12 @@ fn check_layout(db: &Db, packs: &Path) -> Result<u32, OpenFault> {
     Ok(LAYOUT)
 }
 
-/// From layout 1 to 2, in one batch with the layout's number: all of it or none survives a kill.
-fn migrate(engine: &Engine) -> Result<(), StoreFault> {
+/// From an older layout, in one batch with the layout's number: all of it or none survives a kill. What came with 3 is nowhere yet.
+fn migrate(engine: &Engine, from: u32) -> Result<(), StoreFault> {
     let mut encoder = Encoder::new().map_err(|fault| StoreFault::io("zstd", &fault))?;
     let mut batch = ::sled::Batch::default();
-    for (agent, load) in engine.count_loads()? {
+    let loads = if from < 2 { engine.count_loads()? } else { std::collections::BTreeMap::new() };
+    for (agent, load) in loads {
         batch.insert(keys::load(&agent), value(&mut encoder, &LoadRecord::from(load))?);
     }
     batch.insert(keys::meta(META_LAYOUT), value(&mut encoder, &CounterRecord(LAYOUT.into()))?);

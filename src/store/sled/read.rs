@@ -90,6 +90,7 @@ impl Engine {
             marks,
             answered,
             said,
+            away: self.away()?,
             // Asked for by itself, where it is needed.
             workload: Workload::default(),
         })

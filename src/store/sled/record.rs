@@ -13,7 +13,7 @@ pub(in crate::store) use desk::DeskRecord;
 pub(in crate::store) use message::{LandingRecord, MessageRecord, OriginRecord, QuarantineRecord};
 pub(in crate::store) use outbox::{AttemptsRecord, OutboxRecord};
 pub(in crate::store) use ticket::{HistoryRecord, TicketRecord};
-pub(in crate::store) use workload::{LoadRecord, TurnRecord};
+pub(in crate::store) use workload::{AwayRecord, LoadRecord, TurnRecord};
 
 use crate::domain::address::EmailAddress;
 use crate::domain::bounce::Mark;

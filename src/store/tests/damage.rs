@@ -44,7 +44,7 @@ async fn a_newer_store_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     put(&open(dir.path()), keys::meta(META_LAYOUT), value(&CounterRecord(u64::from(LAYOUT) + 1)));
     let fault = open_fault(dir.path());
-    assert!(matches!(fault, OpenFault::Newer { found: 3, known: 2 }), "{fault}");
+    assert!(matches!(fault, OpenFault::Newer { found: 4, known: 3 }), "{fault}");
     assert!(fault.to_string().contains("run the guichet that wrote it"), "{fault}");
 }
 

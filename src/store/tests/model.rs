@@ -13,7 +13,8 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 const SENDERS: [&str; 4] = ["mary@shop.example", "joao@padaria.example", "joao+x@padaria.example", "ana@acme.example"];
-const TEXTS: [&str; 7] = ["help", "my invoice", "#solve", "#assign ben\n\nfor you", "#merge 1", "#close", "#pending\n\nwhich one?"];
+const TEXTS: [&str; 9] =
+    ["help", "my invoice", "#solve", "#assign ben\n\nfor you", "#merge 1", "#close", "#pending\n\nwhich one?", "#away 2 days", "#back"];
 
 /// Somebody speaks: who, in what way, about which of what was said before, and how much later.
 type Step = (usize, u8, usize, usize, i64);
@@ -45,7 +46,7 @@ fn comparable(context: Context) -> impl PartialEq + std::fmt::Debug {
     let known = (context.seen, context.next_number, context.tickets, ids, expecting, messages);
     let mut turns: Vec<_> = context.workload.turns.iter().map(|turn| format!("{turn:?}")).collect();
     turns.sort();
-    (known, context.session, context.earlier, context.unproven_acks, context.marks, context.workload.loads, turns)
+    (known, context.session, context.earlier, context.unproven_acks, context.marks, context.away, context.workload.loads, turns)
 }
 
 async fn both(steps: Vec<Step>) {
@@ -60,7 +61,7 @@ async fn both(steps: Vec<Step>) {
             let (first, _) = store.due(due, 1).unwrap();
             assert_eq!(store.ticket(first[0]).unwrap().unwrap().next_due(), Some(due), "both name the same time");
             now = now.max(due);
-            let change = decide::on_time(model.ticket(number).unwrap(), &[], &policy, now).unwrap();
+            let change = decide::on_time(model.ticket(number).unwrap(), &[], &model.away(), &policy, now).unwrap();
             commit(&store, change.clone()).await;
             model.apply(change);
         }

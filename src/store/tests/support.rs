@@ -2,6 +2,7 @@
 
 use crate::domain::address::{Contact, EmailAddress};
 use crate::domain::assign::Turn;
+use crate::domain::away::{Absence, Away};
 use crate::domain::change::{Actor, Change, History, Landing};
 use crate::domain::message::{Arrival, Author, Body, Channel, Fingerprint, Language, Message, MessageId, Source, TicketNumber, Visibility};
 use crate::domain::outbound::{Audience, Automatic, Outbound, OutboxId, Piece, Purpose, Route};
@@ -65,6 +66,7 @@ fn bare_ticket(n: u64) -> Ticket {
         assignee: Some("Ben".to_owned()),
         channel: Channel::Mail,
         language: Language::parse("pt").unwrap(),
+        zone: None,
         requester: Requester { name: "Zé".to_owned(), address: Some(address("ze@customer.example")) },
         participants: Vec::new(),
         organisation: "Customer Ltda".to_owned(),
@@ -172,6 +174,7 @@ pub(super) fn arrival(n: u64) -> Change {
         desk: None,
         undeliverable: false,
         turn: Some(Turn { team: "billing".to_owned(), agent: "ben".to_owned(), n }),
+        absence: Some(Absence::Begins(Away { agent: "ben".to_owned(), since: at(1), until: Some(at(9)) })),
     }
 }
 

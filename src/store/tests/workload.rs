@@ -2,6 +2,7 @@
 
 use super::support::*;
 use crate::domain::assign::{Load, Turn, Workload};
+use crate::domain::away::{Absence, Away};
 use crate::domain::change::Change;
 use crate::domain::message::TicketNumber;
 use crate::domain::ticket::{Priority, Status, Ticket};
@@ -243,4 +244,61 @@ proptest! {
             assert_clean(&store);
         });
     }
+}
+
+#[tokio::test]
+async fn p5_who_is_away_stays_so_over_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let away = |agent: &str, until: Option<i64>| Away { agent: agent.to_owned(), since: at(1), until: until.map(at) };
+    let begins = |away: &Away| Some(Absence::Begins(away.clone()));
+    assert_eq!(store.away().unwrap(), []);
+    let cases = [
+        (begins(&away("ben", Some(9))), vec![away("ben", Some(9))], "one"),
+        (begins(&away("ana", None)), vec![away("ana", None), away("ben", Some(9))], "and another"),
+        (begins(&away("ben", Some(5))), vec![away("ana", None), away("ben", Some(5))], "the last word counts"),
+        (Some(Absence::Ends("eve".to_owned())), vec![away("ana", None), away("ben", Some(5))], "who was not away is back"),
+        (None, vec![away("ana", None), away("ben", Some(5))], "nothing is said"),
+        (Some(Absence::Ends("ana".to_owned())), vec![away("ben", Some(5))], "back"),
+    ];
+    for (n, (absence, expect, why)) in (1..).zip(cases) {
+        commit(&store, Change { absence, ..arrival(n) }).await;
+        assert_eq!(store.away().unwrap(), expect, "{why}");
+        assert_eq!(store.context(&crate::domain::change::Need::default()).unwrap().away, expect, "{why}, for decisions");
+    }
+    let mut lines = Vec::new();
+    let written = |line: String| {
+        lines.push(line);
+        true
+    };
+    store.dump(DumpOptions { without_times: true }, written).unwrap();
+    assert!(lines.iter().any(|line| line == "away ben since=T until=T"), "{lines:#?}");
+    assert_clean(&store);
+    store.close().await;
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(store.away().unwrap(), [away("ben", Some(5))], "it is stored");
+    apply(&store, vec![(keys::away("eve"), Some(vec![1, 0, 255]))]);
+    let faults: Vec<String> = store.verify(false).unwrap().faults.iter().map(ToString::to_string).collect();
+    assert!(faults.len() == 1 && faults[0].contains("absence of an agent"), "{faults:?}");
+}
+
+#[tokio::test]
+async fn a_store_of_the_layout_before_is_opened_and_kept_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    commit(&store, Change { absence: None, ..opened(1, Some("ana"), Priority::High) }).await;
+    // A count that is wrong shows that it is not counted again.
+    apply(
+        &store,
+        vec![
+            (keys::load("ana"), Some(value(&LoadRecord::from(Load([0, 0, 7, 0]))))),
+            (keys::meta(META_LAYOUT), Some(value(&CounterRecord(2)))),
+        ],
+    );
+    store.close().await;
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!((loads(&store), store.away().unwrap()), (expect(&[("ana", [0, 0, 7, 0])]), vec![]));
+    assert_eq!(store.0.engine.counter(META_LAYOUT).unwrap(), u64::from(LAYOUT));
 }

@@ -2,19 +2,20 @@
 
 use super::{Applier, Rows};
 use crate::domain::assign::{self, Load, Workload};
+use crate::domain::away::{Absence, Away};
 use crate::domain::change::Change;
 use crate::domain::message::TicketNumber;
 use crate::domain::ticket::Ticket;
 use crate::store::TicketFilter;
 use crate::store::fault::StoreFault;
-use crate::store::sled::engine::Engine;
+use crate::store::sled::engine::{Engine, Row};
 use crate::store::sled::keys::{self, Key, Kind};
 use crate::store::sled::read::bad_key;
-use crate::store::sled::record::{LoadRecord, Record, TurnRecord};
+use crate::store::sled::record::{AwayRecord, LoadRecord, Record, TurnRecord};
 use std::collections::BTreeMap;
 
 impl Applier {
-    /// Moves the counts of all whose tickets the change takes or gives, and notes whose turn it was.
+    /// Moves the counts of all whose tickets the change takes or gives, and notes whose turn it was and who is away.
     pub(super) fn put_workload(
         &mut self,
         change: &Change,
@@ -41,6 +42,11 @@ impl Applier {
             } else {
                 self.put(rows, keys::load(&agent), &LoadRecord::from(load))?;
             }
+        }
+        match &change.absence {
+            Some(Absence::Begins(away)) => self.put(rows, keys::away(&away.agent), &AwayRecord::from(away))?,
+            Some(Absence::Ends(agent)) => rows.remove(keys::away(agent)),
+            None => {}
         }
         let Some(turn) = &change.turn else { return Ok(()) };
         self.put(rows, keys::turn(&turn.team, &turn.agent), &TurnRecord::from(turn))
@@ -73,6 +79,16 @@ impl Engine {
             workload.turns.push(self.read::<TurnRecord>(&row?.1)?.into());
         }
         Ok(workload)
+    }
+
+    /// All who said that they are away.
+    pub(in crate::store) fn away(&self) -> Result<Vec<Away>, StoreFault> {
+        self.scan(&Key::of(Kind::Away)).map(|row| self.away_of_row(&row?)).collect()
+    }
+
+    pub(in crate::store) fn away_of_row(&self, (key, value): &Row) -> Result<Away, StoreFault> {
+        let agent = keys::read_load(key).ok_or_else(|| bad_key(AwayRecord::KIND))?;
+        self.read::<AwayRecord>(value)?.away(agent).map_err(|word| word.of(AwayRecord::KIND))
     }
 
     /// The loads as the tickets have them. A ticket that cannot be read, which `verify` tells of, is nobody's.

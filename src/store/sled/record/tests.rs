@@ -112,6 +112,7 @@ fn ticket() -> impl Strategy<Value = Ticket> {
             assignee: b.0,
             channel: b.1,
             language: Language::parse(&b.2).unwrap(),
+            zone: (a.1 % 2 == 0).then(|| jiff::tz::TimeZone::get("Pacific/Kiritimati").unwrap()),
             requester: Requester { name: b.3, address: b.4 },
             participants: b.5.into_iter().map(|contact| Participant { name: contact.name, address: contact.address }).collect(),
             organisation: b.6.clone(),

@@ -8,6 +8,7 @@ use crate::domain::sla::{self, Aim, Clock, ClockKind, ClockState, Entry, Event};
 use crate::domain::tally::Tally;
 use crate::domain::ticket::{Merged, Participant, Priority, Requester, SplitOff, Status, ThirdParty, Ticket};
 use crate::store::fault::StoreFault;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 twin!(ChannelRecord = Channel { Mail, Chat, Phone });
@@ -46,6 +47,8 @@ pub(in crate::store) struct TicketRecord {
     /// Of each clock.
     steps: Vec<u8>,
     policy: Option<String>,
+    /// By its name in the time zone database.
+    zone: Option<String>,
 }
 
 /// A line of the log of clocks.
@@ -159,9 +162,13 @@ struct TicketRecordV1 {
 
 impl Record for TicketRecord {
     const KIND: &'static str = "ticket";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn read_older(version: u8, plain: &[u8]) -> Result<Self, StoreFault> {
+        if version == 2 {
+            // All but the zone, which stands at its end: none.
+            return from_postcard(Self::KIND, &[plain, &[0]].concat());
+        }
         if version != 1 {
             return Err(damaged(Self::KIND, format!("has version {version}, which was never written")));
         }
@@ -177,6 +184,7 @@ impl Record for TicketRecord {
             log: Vec::new(),
             steps: Vec::new(),
             policy: None,
+            zone: None,
         })
     }
 }
@@ -195,6 +203,7 @@ impl From<&Ticket> for TicketRecord {
             assignee,
             channel,
             language,
+            zone,
             requester,
             participants,
             third_parties,
@@ -251,6 +260,7 @@ impl From<&Ticket> for TicketRecord {
             log: log.iter().map(EntryRecord::from).collect(),
             steps: clocks.iter().map(|clock| clock.step).collect(),
             policy: policy.clone(),
+            zone: zone.as_ref().and_then(|zone| zone.iana_name()).map(str::to_owned),
         }
     }
 }
@@ -316,6 +326,8 @@ impl TicketRecord {
             noted: self.noted.into(),
             log,
             policy: self.policy,
+            // One that the database no longer has is as good as none.
+            zone: self.zone.and_then(|name| TimeZone::get(&name).ok()),
         })
     }
 }
@@ -491,6 +503,16 @@ mod tests {
         let now = TicketRecord::from(&crate::store::tests::support::ticket(7));
         let plain = postcard::to_stdvec(&now.first).unwrap();
         let read = TicketRecord::read_older(1, &plain).unwrap().ticket(TicketNumber(7)).unwrap();
+        assert_eq!(read, crate::store::tests::support::ticket(7));
+    }
+
+    #[test]
+    fn a_ticket_of_before_zones_is_still_read() {
+        let now = TicketRecord::from(&crate::store::tests::support::ticket(7));
+        let plain = postcard::to_stdvec(&now).unwrap();
+        let (last, before) = plain.split_last().unwrap();
+        assert_eq!(*last, 0, "no zone");
+        let read = TicketRecord::read_older(2, before).unwrap().ticket(TicketNumber(7)).unwrap();
         assert_eq!(read, crate::store::tests::support::ticket(7));
     }
 }

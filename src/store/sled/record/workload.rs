@@ -1,7 +1,8 @@
-//! What agents have to do.
+//! What agents have to do, and who is away.
 
-use super::Record;
+use super::{Ms, Record, Unreadable};
 use crate::domain::assign::{Load, Turn};
+use crate::domain::away::Away;
 use serde::{Deserialize, Serialize};
 
 /// A [`Load`], by priority; the agent is the key.
@@ -47,5 +48,29 @@ impl From<&Turn> for TurnRecord {
 impl From<TurnRecord> for Turn {
     fn from(TurnRecord { team, agent, n }: TurnRecord) -> Self {
         Self { team, agent, n }
+    }
+}
+
+/// An [`Away`]; the agent is the key.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(in crate::store) struct AwayRecord {
+    since: Ms,
+    until: Option<Ms>,
+}
+
+impl Record for AwayRecord {
+    const KIND: &'static str = "absence of an agent";
+    const VERSION: u8 = 1;
+}
+
+impl From<&Away> for AwayRecord {
+    fn from(Away { agent: _, since, until }: &Away) -> Self {
+        Self { since: (*since).into(), until: until.map(Ms::from) }
+    }
+}
+
+impl AwayRecord {
+    pub(in crate::store) fn away(self, agent: String) -> Result<Away, Unreadable> {
+        Ok(Away { agent, since: self.since.try_into()?, until: self.until.map(TryInto::try_into).transpose()? })
     }
 }
