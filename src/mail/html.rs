@@ -122,6 +122,29 @@ fn entities(text: &str, mut give: impl FnMut(&str)) {
     give(rest);
 }
 
+/// Octets of characters that are shown as they are. Of those beyond ASCII that is all but what begins as one of those that
+/// [`Writer::put`] looks for: white space and filling.
+const IS_SHOWN: [bool; 256] = {
+    let mut is_shown = [false; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        is_shown[octet] = matches!(octet, 0x21..=0x7e | 0x80..) && !matches!(octet, 0xc2 | 0xcd | 0xe1..=0xe3 | 0xef);
+        octet += 1;
+    }
+    is_shown
+};
+
+/// Octets of the words at the start, with one blank between two.
+fn words_len(text: &str) -> usize {
+    let octets = text.as_bytes();
+    let is_shown = |at: usize| octets.get(at).is_some_and(|octet| IS_SHOWN[usize::from(*octet)]);
+    let mut length = 0;
+    while is_shown(length) || octets.get(length) == Some(&b' ') && is_shown(length + 1) {
+        length += 1;
+    }
+    length
+}
+
 /// Behind the closing tag of an element whose content is no text; all of the page where it has none.
 fn behind_raw<'a>(text: &'a str, name: &str) -> &'a str {
     let mut rest = text;
@@ -307,15 +330,15 @@ impl<'a> Writer<'a> {
     /// Text that holds no entities any more.
     fn literally(&mut self, words: &str) {
         let mut rest = words;
-        while let Some(c) = rest.chars().next() {
+        while let Some(c) = rest.chars().next().filter(|_| !self.is_full()) {
             self.put(c);
             rest = &rest[c.len_utf8()..];
             if c.is_ascii_graphic() {
-                // What follows of its word has nothing in front of it.
-                let room = self.octets_max.saturating_add(1).saturating_sub(self.text.len());
-                let length = rest.bytes().take(room).take_while(u8::is_ascii_graphic).count();
-                self.text.push_str(&rest[..length]);
-                rest = &rest[length..];
+                // Words that follow it have nothing in front of them but their blanks.
+                let room = self.octets_max.saturating_sub(self.text.len());
+                let (words, behind) = rest.split_at(words_len(&rest[..rest.floor_char_boundary(room)]));
+                self.text.push_str(words);
+                rest = behind;
             }
         }
     }

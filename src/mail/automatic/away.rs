@@ -262,7 +262,8 @@ fn somebody_is_out(begin: &str) -> Option<String> {
 /// repaired where UTF-8 was read as Latin-1.
 fn begin_of(subject: &str) -> String {
     let subject = subject.trim();
-    let end = subject.char_indices().nth(BEGIN_CHARS_MAX).map_or(subject.len(), |(at, _)| at);
+    let is_short = subject.len() <= BEGIN_CHARS_MAX;
+    let end = if is_short { subject.len() } else { subject.char_indices().nth(BEGIN_CHARS_MAX).map_or(subject.len(), |(at, _)| at) };
     let begin = repaired(subject.get(..end).unwrap_or_default());
     if begin.is_ascii() {
         return begin.to_ascii_lowercase();
@@ -278,7 +279,7 @@ fn begin_of(subject: &str) -> String {
 
 /// `RÃ©ponse` is `Réponse`: UTF-8 that somebody read as Latin-1.
 fn repaired(text: &str) -> Cow<'_, str> {
-    if !text.contains(['Ã', 'Â', 'Å', 'Ä']) {
+    if text.is_ascii() || !text.contains(['Ã', 'Â', 'Å', 'Ä']) {
         return Cow::Borrowed(text);
     }
     let octets: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();

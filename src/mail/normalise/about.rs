@@ -31,27 +31,30 @@ pub(super) struct About {
 impl About {
     pub(super) fn of(head: &[u8]) -> Self {
         const ID_OCTETS_MAX: usize = 250;
+        const PREFIX: &str = "content-";
         let mut about = Self::default();
         let (mut typed, mut disposed) = (false, false);
+        let is = str::eq_ignore_ascii_case;
         for field in fields(head) {
+            let Some((_, name)) = field.name.split_at_checked(PREFIX.len()).filter(|(prefix, _)| is(prefix, PREFIX)) else { continue };
             let value = || {
                 let octets = unfold(&with_semicolons(field.value));
                 String::from_utf8(octets).unwrap_or_else(|wrong| decode::guessed(wrong.as_bytes()).0)
             };
             // Of several fields of one name the first counts.
-            if field.name.eq_ignore_ascii_case("content-type") && !typed {
+            if is(name, "type") && !typed {
                 typed = true;
                 about.read_type(&value());
-            } else if field.name.eq_ignore_ascii_case("content-disposition") && !disposed {
+            } else if is(name, "disposition") && !disposed {
                 disposed = true;
                 about.read_disposition(&value());
-            } else if field.name.eq_ignore_ascii_case("content-transfer-encoding") && about.transfer.is_empty() {
+            } else if is(name, "transfer-encoding") && about.transfer.is_empty() {
                 about.transfer = value();
-            } else if field.name.eq_ignore_ascii_case("content-id") && about.content_id.is_none() {
+            } else if is(name, "id") && about.content_id.is_none() {
                 let id = value();
                 let id = one_line(id.trim().trim_start_matches('<').trim_end_matches('>'), ID_OCTETS_MAX);
                 about.content_id = Some(id).filter(|id| !id.is_empty());
-            } else if field.name.eq_ignore_ascii_case("content-location") && about.location.is_none() {
+            } else if is(name, "location") && about.location.is_none() {
                 about.location = Some(one_line(value().trim(), ID_OCTETS_MAX)).filter(|location| !location.is_empty());
             }
         }

@@ -1,5 +1,7 @@
 //! Transfer encodings and character sets: lenient, linear, and never a refusal.
 
+use super::scan::run_len;
+use super::structure::line_at;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use mail_parser::decoders::charsets::map::charset_decoder;
@@ -131,24 +133,25 @@ fn whole_stretch<'a>(octets: &'a [u8], octets_max: usize, out: &mut Vec<u8>) -> 
 
 /// RFC 2045 section 6.7: a bad escape stays as it is, white space before a line end goes.
 fn quoted_printable(octets: &[u8], octets_max: usize) -> (Vec<u8>, bool) {
-    let hex = |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
     let mut out = Vec::with_capacity(octets.len().min(octets_max));
     let mut damaged = false;
     let mut at = 0;
     while at < octets.len() && out.len() < octets_max {
-        let (line, next) = super::structure::line_at(octets, at);
+        let (line, next) = line_at(octets, at);
         let ended = octets.get(next.wrapping_sub(1)) == Some(&b'\n') && next > at;
         let text = line.trim_ascii_end();
         let soft = text.last() == Some(&b'=');
         let text = if soft { &text[..text.len() - 1] } else { text };
         let mut rest = text;
         loop {
-            let plain = memchr::memchr(b'=', rest).unwrap_or(rest.len());
+            let plain = run_len(rest, |octet| octet != b'=');
             out.extend_from_slice(&rest[..plain]);
             let Some(behind) = rest.get(plain + 1..) else { break };
-            if let (Some(high), Some(low)) = (hex(behind.first()), hex(behind.get(1))) {
+            if let [high, low, behind @ ..] = behind
+                && let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low))
+            {
                 out.push(high << 4 | low);
-                rest = &behind[2..];
+                rest = behind;
             } else {
                 damaged = true;
                 out.push(b'=');
@@ -164,6 +167,15 @@ fn quoted_printable(octets: &[u8], octets_max: usize) -> (Vec<u8>, bool) {
         at = next;
     }
     (out, damaged)
+}
+
+fn hex_digit(octet: u8) -> Option<u8> {
+    match octet {
+        b'0'..=b'9' => Some(octet - b'0'),
+        b'A'..=b'F' => Some(octet - b'A' + 10),
+        b'a'..=b'f' => Some(octet - b'a' + 10),
+        _ => None,
+    }
 }
 
 /// Text of octets under the label that came with them; says so if the label could not be believed.
@@ -201,9 +213,10 @@ pub(super) fn guessed(octets: &[u8]) -> (String, Option<&'static str>) {
     const LOOK_OCTETS_MAX: usize = 64 * 1024;
     let named = |label: &str| charset_decoder(label.as_bytes());
     if let Ok(text) = std::str::from_utf8(octets) {
-        return match named("iso-2022-jp") {
-            Some(decode) if text.contains("\x1b$") => (decode(octets), Some("wrong_charset")),
-            Some(_) | None => (text.to_owned(), None),
+        let has_escapes = octets.contains(&0x1b) && text.contains("\x1b$");
+        return match named("iso-2022-jp").filter(|_| has_escapes) {
+            Some(decode) => (decode(octets), Some("wrong_charset")),
+            None => (text.to_owned(), None),
         };
     }
     if (octets.starts_with(b"\xff\xfe") || octets.starts_with(b"\xfe\xff"))

@@ -1,6 +1,7 @@
 //! What makes two deliveries the same message (P2): everything that the sender wrote and nothing that the way added.
 
-use super::structure::{fields, line_at, unfold};
+use super::scan::run_len;
+use super::structure::{fields, unfold};
 use crate::domain::message::Fingerprint;
 
 /// Fields that the sender's program writes once and that relays leave alone.
@@ -12,33 +13,27 @@ const PIECE_OCTETS: usize = 64 * 1024;
 /// BLAKE3 over the sender's fields and the body, each with its length. Without a Message-ID two short mails may be equal
 /// in all of that and still be two, so then every other field counts as well.
 pub(super) fn of(head: &[u8], body: &[u8], has_message_id: bool) -> Fingerprint {
-    let mut hash = of_head(b"guichet mail 1", head, has_message_id);
-    hash_body(&mut hash, trim_line_ends(body));
-    short(&hash)
+    let body = trim_line_ends(body);
+    let mut hash = of_head(b"guichet mail 1", head, has_message_id, body.len());
+    hash.body(body);
+    hash.short()
 }
 
 /// The same where only the start of the mail is here. Copies have other trace fields, so that their bodies end at other
 /// places: counted are the beginning that all copies have, and the size of the whole body.
 pub(super) fn of_start(head: &[u8], body: &[u8], body_size: u64, has_message_id: bool) -> Fingerprint {
-    let mut hash = of_head(b"guichet mail cut 1", head, has_message_id);
+    let mut hash = of_head(b"guichet mail cut 1", head, has_message_id, START_OCTETS);
     hash.update(&body_size.to_be_bytes());
     hash.update(body.get(..START_OCTETS).unwrap_or(body));
-    short(&hash)
+    hash.short()
 }
 
 /// How much of a body that is cut counts: what is fetched of such a mail is four times that, header included.
 const START_OCTETS: usize = 64 * 1024;
 
-fn of_head(domain: &[u8], head: &[u8], has_message_id: bool) -> blake3::Hasher {
-    let mut hash = blake3::Hasher::new();
+fn of_head(domain: &[u8], head: &[u8], has_message_id: bool, body_len: usize) -> Hash {
+    let mut hash = Hash::with_room(domain.len() + head.len() + body_len);
     hash.update(domain);
-    let mut field = |name: &str, value: &[u8]| {
-        let value = unfold(value);
-        hash.update(&u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(name.to_ascii_lowercase().as_bytes());
-        hash.update(&u64::try_from(value.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(&value);
-    };
     // The first of each and how many there are, in one pass: more than one is rare.
     let mut found = [(None, 0usize); SENDERS_OWN.len()];
     for field in fields(head) {
@@ -50,49 +45,78 @@ fn of_head(domain: &[u8], head: &[u8], has_message_id: bool) -> blake3::Hasher {
     }
     for (name, (first, count)) in SENDERS_OWN.iter().zip(found) {
         if let Some(value) = first {
-            field(name, value);
+            hash.field(name, value);
         }
         if count > 1 {
             for another in fields(head).filter(|f| f.name.eq_ignore_ascii_case(name)).skip(1) {
-                field(name, another.value);
+                hash.field(name, another.value);
             }
         }
     }
     if !has_message_id {
         for found in fields(head).filter(|f| !SENDERS_OWN.iter().any(|name| f.name.eq_ignore_ascii_case(name))) {
-            field(found.name, found.value);
+            hash.field(found.name, found.value);
         }
     }
     hash.update(&u64::MAX.to_be_bytes());
     hash
 }
 
-/// Line ends differ between IMAP, Maildir and mbox, and so do empty lines at the end.
-fn hash_body(hash: &mut blake3::Hasher, body: &[u8]) {
-    // The hash is several times as fast on long pieces as on single lines.
-    let mut piece = Vec::with_capacity(body.len().min(PIECE_OCTETS) + 1);
-    let mut at = 0;
-    while at < body.len() {
-        let (line, next) = line_at(body, at);
-        if piece.len() + line.len() >= PIECE_OCTETS {
-            hash.update(&piece);
-            piece.clear();
-        }
-        if line.len() >= PIECE_OCTETS {
-            hash.update(line);
-        } else {
-            piece.extend_from_slice(line);
-        }
-        piece.push(b'\n');
-        at = next;
-    }
-    hash.update(&piece);
+/// What is hashed, in long pieces: the hash takes four parts of one or more at once, and only from the start of a piece.
+struct Hash {
+    hash: blake3::Hasher,
+    piece: Vec<u8>,
 }
 
-fn short(hash: &blake3::Hasher) -> Fingerprint {
-    let mut short = [0u8; 16];
-    short.copy_from_slice(&hash.finalize().as_bytes()[..16]);
-    Fingerprint(short)
+impl Hash {
+    fn with_room(octets: usize) -> Self {
+        Self { hash: blake3::Hasher::new(), piece: Vec::with_capacity(octets.min(PIECE_OCTETS)) }
+    }
+
+    fn update(&mut self, octets: &[u8]) {
+        if self.piece.len() + octets.len() > PIECE_OCTETS {
+            self.hash.update(&self.piece);
+            self.piece.clear();
+        }
+        if octets.len() > PIECE_OCTETS {
+            self.hash.update(octets);
+        } else {
+            self.piece.extend_from_slice(octets);
+        }
+    }
+
+    fn field(&mut self, name: &str, value: &[u8]) {
+        let value = unfold(value);
+        self.update(&u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes());
+        self.update(name.to_ascii_lowercase().as_bytes());
+        self.update(&u64::try_from(value.len()).unwrap_or(u64::MAX).to_be_bytes());
+        self.update(&value);
+    }
+
+    /// Line ends differ between IMAP, Maildir and mbox, and so do empty lines at the end, which are gone here.
+    fn body(&mut self, body: &[u8]) {
+        if body.is_empty() {
+            return;
+        }
+        let mut rest = body;
+        loop {
+            let at = run_len(rest, |octet| octet != b'\r');
+            self.update(&rest[..at]);
+            let Some(behind) = rest.get(at + 1..) else { break };
+            if behind.first() != Some(&b'\n') {
+                self.update(b"\r");
+            }
+            rest = behind;
+        }
+        self.update(b"\n");
+    }
+
+    fn short(mut self) -> Fingerprint {
+        self.hash.update(&self.piece);
+        let mut short = [0u8; 16];
+        short.copy_from_slice(&self.hash.finalize().as_bytes()[..16]);
+        Fingerprint(short)
+    }
 }
 
 fn trim_line_ends(mut octets: &[u8]) -> &[u8] {

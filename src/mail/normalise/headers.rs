@@ -1,6 +1,7 @@
 //! Values of the mail's own header: who, to whom, about what, in reply to what.
 
 use super::decode::{guessed, text};
+use super::scan::Names;
 use super::structure::{fields, unfold};
 use super::words::joined;
 use super::{ADDRESSED_MAX, Header, NormaliseLimits, flag};
@@ -56,11 +57,15 @@ const KNOWN: [&str; 21] = [
     AUTHENTICATION_RESULTS,
 ];
 
+static KNOWN_NAMES: Names = Names::EMPTY.and(&KNOWN);
+
 const AUTHENTICATION_RESULTS: &str = "authentication-results";
 
 /// Keeps the fields that fit, each on one line and in Unicode.
 pub(super) fn read(head: &[u8], limits: &NormaliseLimits, defects: &mut Vec<Defect>) -> Fields {
     const FIELDS_MAX: usize = 1000;
+    /// Fields that most mails have no more than.
+    const USUAL: usize = 32;
     // Asked for by few mails.
     let charset = LazyCell::new(|| {
         let field = fields(head).find(|f| f.name.eq_ignore_ascii_case("content-type"))?;
@@ -72,11 +77,11 @@ pub(super) fn read(head: &[u8], limits: &NormaliseLimits, defects: &mut Vec<Defe
     let has_escapes = head.contains(&0x1b);
     let (mut known_left, mut others_left) = (limits.head_octets_max, limits.head_octets_max / 4);
     let (mut known_count, mut others_count) = (0, 0);
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(USUAL);
     let mut authentication_results = None;
     for field in fields(head) {
         let name = field.name.to_ascii_lowercase();
-        let is_known = KNOWN.contains(&name.as_str());
+        let is_known = KNOWN_NAMES.may_hold(&name) && KNOWN.contains(&name.as_str());
         let (left, count) = if is_known { (&mut known_left, &mut known_count) } else { (&mut others_left, &mut others_count) };
         let mut value = field.value;
         if name == AUTHENTICATION_RESULTS && authentication_results.is_none() {
@@ -169,7 +174,12 @@ pub(super) fn with_value<T>(kind: Kind, value: &str, read: impl FnOnce(&HeaderVa
     let mut line = Vec::with_capacity(NAME.len() + 1 + value.len() + 2);
     line.extend_from_slice(NAME.as_bytes());
     line.push(b' ');
-    line.extend(value.bytes().map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }));
+    line.extend_from_slice(value.as_bytes());
+    for octet in &mut line {
+        if matches!(octet, b'\r' | b'\n') {
+            *octet = b' ';
+        }
+    }
     line.extend_from_slice(b"\n\n");
     let mut stream = MessageStream::new(&line);
     stream.skip_bytes(NAME.len());
@@ -188,6 +198,10 @@ pub(super) fn subject(fields: &Fields) -> String {
 
 /// Free text with its encoded words decoded, on one line (RFC 2047; after decoding no control character stays).
 pub(super) fn unstructured(value: &str) -> String {
+    if !value.contains("=?") {
+        // There is nothing to decode.
+        return one_line(value, SUBJECT_OCTETS_MAX);
+    }
     let decoded = with_value(Kind::Text, value, |v| v.as_text().map(str::to_owned));
     one_line(decoded.as_deref().unwrap_or_default(), SUBJECT_OCTETS_MAX)
 }
@@ -280,15 +294,22 @@ fn usable(address: &str, field: &str) -> Option<EmailAddress> {
 /// Each address that this copy went to; `named` are those of To and Cc.
 pub(super) fn addressed(fields: &Fields, named: &[Contact]) -> Vec<EmailAddress> {
     let mut found: Vec<EmailAddress> = Vec::new();
-    let from_lists = named.iter().map(|c| c.address.clone());
-    let from_trace = ["delivered-to", "x-original-to", "envelope-to"]
-        .into_iter()
-        .flat_map(|name| fields.all(name))
-        .flat_map(|value| value.split(','))
-        .filter_map(|value| EmailAddress::parse(value.trim().trim_start_matches('<').trim_end_matches('>')).ok());
-    for address in from_lists.chain(from_trace) {
+    let add = |found: &mut Vec<EmailAddress>, address: EmailAddress| {
         if found.len() < ADDRESSED_MAX && !found.contains(&address) {
             found.push(address);
+        }
+    };
+    for contact in named {
+        add(&mut found, contact.address.clone());
+    }
+    let traces = ["delivered-to", "x-original-to", "envelope-to"].into_iter().flat_map(|name| fields.all(name));
+    for written in traces.flat_map(|value| value.split(',')) {
+        let written = written.trim().trim_start_matches('<').trim_end_matches('>');
+        // Mostly it is the one of To.
+        if !found.iter().any(|known| known.as_str() == written)
+            && let Ok(address) = EmailAddress::parse(written)
+        {
+            add(&mut found, address);
         }
     }
     found
@@ -329,7 +350,7 @@ fn name_of(value: &str, address: &EmailAddress) -> String {
     let written = with_value(Kind::Addresses, value, |parsed| match parsed.as_address() {
         Some(Address::List(list)) => list
             .iter()
-            .find(|a| a.address().and_then(|a| EmailAddress::parse(a).ok()).as_ref() == Some(address))
+            .find(|a| a.address().is_some_and(|a| a == address.as_str() || EmailAddress::parse(a).as_ref() == Ok(address)))
             .and_then(|a| a.name().map(str::to_owned)),
         Some(Address::Group(_)) | None => None,
     });

@@ -1,7 +1,6 @@
 //! Language of a text, only where it is certain enough to answer in.
 
 use crate::domain::message::Language;
-use std::sync::LazyLock;
 use whatlang::Lang;
 
 /// Octets that are looked at; more does not make it more certain.
@@ -111,61 +110,74 @@ const SMALL_WORDS: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// A word of at most [`Self::OCTETS_MAX`] octets in one number.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Word {
-    octets: u128,
-    len: usize,
-}
+/// The octets of a word in one number, the first lowest: words are no longer than [`OCTETS_MAX`], and none holds a zero.
+type Word = u128;
 
-impl Word {
-    /// No small word is longer.
-    const OCTETS_MAX: usize = 16;
+/// What a [`Word`] holds; no small word is longer.
+const OCTETS_MAX: usize = 16;
 
-    fn push(&mut self, c: char) {
-        c.encode_utf8(&mut [0; 4]).bytes().for_each(|octet| self.push_octet(octet));
-    }
-
-    fn push_octet(&mut self, octet: u8) {
-        self.octets = self.octets << 8 | u128::from(octet);
-        self.len += 1;
-    }
-}
-
-/// Each small word with the languages that have it, as bits in the order of the table. A word's place is its [`slot`] or, if
+/// Each small word with the languages that have it, as bits in the order of [`SMALL_WORDS`]. A word's place is its [`slot`] or, if
 /// that was taken, the next that was free.
-static LANGUAGES_OF: LazyLock<[(Word, u8); SLOTS]> = LazyLock::new(|| {
-    let mut of = [(Word::default(), 0); SLOTS];
-    for (nth, (_, words)) in SMALL_WORDS.iter().enumerate() {
-        for text in *words {
-            let mut word = Word::default();
-            text.chars().for_each(|c| word.push(c));
+struct Places {
+    words: [Word; SLOTS],
+    languages: [u8; SLOTS],
+}
+
+/// Twice as many as there are small words: few have to move on, and a search soon ends.
+const SLOTS: usize = 1 << SLOT_BITS;
+const SLOT_BITS: u32 = 9;
+
+static PLACES: Places = {
+    let mut places = Places { words: [0; SLOTS], languages: [0; SLOTS] };
+    let mut nth = 0;
+    while nth < SMALL_WORDS.len() {
+        let mut rest = SMALL_WORDS[nth].1;
+        while let [text, behind @ ..] = rest {
+            let word = word(text.as_bytes());
             let mut at = slot(word);
-            while of[at].1 != 0 && of[at].0 != word {
+            while places.languages[at] != 0 && places.words[at] != word {
                 at = (at + 1) % SLOTS;
             }
-            of[at].0 = word;
-            of[at].1 |= 1 << nth;
+            places.words[at] = word;
+            places.languages[at] |= 1 << nth;
+            rest = behind;
         }
+        nth += 1;
     }
-    of
-});
+    places
+};
 
-/// Four times as many as there are small words: few have to move on, and a search soon ends.
-const SLOTS: usize = 1024;
-
-/// Fibonacci hashing: the upper bits of a product depend on all octets.
-fn slot(word: Word) -> usize {
-    let folded = (word.octets >> 64) ^ (word.octets & u128::from(u64::MAX));
-    let product = u64::try_from(folded).unwrap_or_default().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    usize::try_from(product >> 32).unwrap_or_default() % SLOTS
+const fn word(octets: &[u8]) -> Word {
+    assert!(octets.len() <= OCTETS_MAX);
+    let mut all = [0; OCTETS_MAX];
+    all.split_at_mut(octets.len()).0.copy_from_slice(octets);
+    Word::from_le_bytes(all)
 }
 
+/// Fibonacci hashing: the upper bits of a product depend on all octets.
+#[expect(clippy::cast_possible_truncation, reason = "the upper half is folded into the lower")]
+const fn slot(word: Word) -> usize {
+    let folded = (word ^ (word >> u64::BITS)) as u64;
+    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - SLOT_BITS)) as usize
+}
+
+/// What words of ASCII are made of.
+const IS_OF_WORD: [bool; 256] = {
+    let mut is_of_word = [false; 256];
+    let mut octet = 0u8;
+    while octet.is_ascii() {
+        is_of_word[octet as usize] = octet.is_ascii_alphanumeric() || octet == b'\'';
+        octet += 1;
+    }
+    is_of_word
+};
+
 /// How many of a text's words are small words of which language.
-#[derive(Default)]
 struct SmallWords {
     words: usize,
     counts: [Count; SMALL_WORDS.len()],
+    /// Which places were found before.
+    seen: [bool; SLOTS],
 }
 
 #[derive(Clone, Copy, Default)]
@@ -177,56 +189,80 @@ struct Count {
 
 impl SmallWords {
     fn of(text: &str) -> Self {
-        let mut this = Self::default();
+        let mut this = Self { words: 0, counts: Default::default(), seen: [false; SLOTS] };
         for (nth, count) in this.counts.iter_mut().enumerate() {
             count.language = nth;
         }
-        let mut seen = [false; SLOTS];
-        let mut word = Word::default();
-        let mut rest = text;
-        while let Some(&octet) = rest.as_bytes().first() {
-            if octet.is_ascii() {
-                // Most letters, in lower case: 0x20 sets capitals apart, and digits and the apostrophe have it as well.
-                if octet.is_ascii_alphanumeric() || octet == b'\'' {
-                    word.push_octet(octet | 0x20);
-                } else {
-                    this.count(std::mem::take(&mut word), &mut seen);
-                }
-                rest = &rest[1..];
-                continue;
-            }
-            let mut chars = rest.chars();
-            for c in chars.next().into_iter().flat_map(char::to_lowercase) {
-                if c.is_alphanumeric() || c == '\'' {
-                    word.push(c);
-                } else {
-                    this.count(std::mem::take(&mut word), &mut seen);
+        let octets = text.as_bytes();
+        let mut at = 0;
+        while at < octets.len() {
+            let length = octets[at..].iter().take_while(|octet| IS_OF_WORD[usize::from(**octet)]).count();
+            match octets.get(at + length) {
+                Some(octet) if !octet.is_ascii() => at += this.read_beyond_ascii(&text[at..]),
+                Some(_) | None => {
+                    if length > 0 {
+                        this.count(length, || lower_word(octets, at, length));
+                    }
+                    at += length + 1;
                 }
             }
-            rest = chars.as_str();
         }
-        this.count(word, &mut seen);
         this.counts.sort_by_key(|count| std::cmp::Reverse(count.found));
         this
     }
 
-    fn count(&mut self, word: Word, seen: &mut [bool; SLOTS]) {
-        if word.len == 0 {
-            return;
+    /// Reads the word at the start, whatever its letters; how many octets it had, with the character that ends it.
+    fn read_beyond_ascii(&mut self, text: &str) -> usize {
+        let (mut octets, mut length) = ([0; OCTETS_MAX], 0);
+        let mut push = |c: char, length: &mut usize| {
+            for octet in c.encode_utf8(&mut [0; 4]).bytes() {
+                if let Some(place) = octets.get_mut(*length) {
+                    *place = octet;
+                }
+                *length += 1;
+            }
+        };
+        let mut end = text.len();
+        for (at, c) in text.char_indices() {
+            // Letters that are in lower case, as nearly all in such words are.
+            if matches!(c, 'a'..='z' | 'ß'..='ö' | 'ø'..='ÿ') {
+                push(c, &mut length);
+                continue;
+            }
+            if c.is_ascii_whitespace() || c.is_ascii_punctuation() && c != '\'' {
+                end = at + 1;
+                break;
+            }
+            // What a letter is in lower case may be no letter: the dot of the Turkish I.
+            let is_of_word = |c: &char| c.is_alphanumeric() || *c == '\'';
+            c.to_lowercase().take_while(is_of_word).for_each(|c| push(c, &mut length));
+            if !c.to_lowercase().all(|c| is_of_word(&c)) {
+                end = at + c.len_utf8();
+                break;
+            }
         }
+        if length > 0 {
+            self.count(length, || Word::from_le_bytes(octets));
+        }
+        end
+    }
+
+    /// Counts a word of so many octets.
+    fn count(&mut self, length: usize, word: impl FnOnce() -> Word) {
         self.words += 1;
-        if word.len > Word::OCTETS_MAX {
+        if length > OCTETS_MAX {
             return;
         }
+        let word = word();
         let mut at = slot(word);
-        while LANGUAGES_OF[at].0 != word {
-            if LANGUAGES_OF[at].1 == 0 {
+        while PLACES.words[at] != word {
+            if PLACES.languages[at] == 0 {
                 return;
             }
             at = (at + 1) % SLOTS;
         }
-        let first = !std::mem::replace(&mut seen[at], true);
-        let mut languages = LANGUAGES_OF[at].1;
+        let first = !std::mem::replace(&mut self.seen[at], true);
+        let mut languages = PLACES.languages[at];
         while languages != 0 {
             let count = &mut self.counts[languages.trailing_zeros() as usize];
             count.found += 1;
@@ -254,6 +290,18 @@ impl SmallWords {
         const COUNT_MIN: usize = 3;
         let [best, second, ..] = &self.counts;
         (best.found >= COUNT_MIN && best.found >= 2 * second.found).then(|| best.language()).flatten()
+    }
+}
+
+/// The word of so many octets of ASCII at this place, in lower case: 0x20 sets capitals apart, and digits and the apostrophe have it
+/// as well.
+fn lower_word(octets: &[u8], at: usize, length: usize) -> Word {
+    const LOWER: Word = Word::from_le_bytes([0x20; OCTETS_MAX]);
+    let kept = Word::MAX >> (8 * (OCTETS_MAX - length));
+    match octets[at..].first_chunk() {
+        Some(octets) => (Word::from_le_bytes(*octets) | LOWER) & kept,
+        // The last words of a text.
+        None => (word(&octets[at..at + length]) | LOWER) & kept,
     }
 }
 

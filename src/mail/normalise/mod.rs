@@ -21,6 +21,7 @@ mod headers;
 pub(in crate::mail) mod language;
 mod names;
 mod rtf;
+pub(in crate::mail) mod scan;
 mod sealed;
 pub(in crate::mail) mod structure;
 mod tidy;

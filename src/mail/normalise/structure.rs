@@ -5,6 +5,7 @@
 
 use super::NormaliseLimits;
 use super::about::About;
+use super::scan::run_len;
 use std::ops::Range;
 
 /// A header field: its name as written and its value, still folded.
@@ -65,13 +66,13 @@ pub(super) fn split_head(octets: &[u8]) -> (&[u8], &[u8]) {
 /// The line that begins at `at`, without its end, and where the next one begins.
 pub(in crate::mail) fn line_at(octets: &[u8], at: usize) -> (&[u8], usize) {
     let rest = octets.get(at..).unwrap_or_default();
-    match memchr::memchr(b'\n', rest) {
-        None => (rest, octets.len()),
-        Some(end) => {
-            let line = &rest[..end];
-            (line.strip_suffix(b"\r").unwrap_or(line), at + end + 1)
-        }
+    let end = run_len(rest, |octet| octet != b'\n');
+    let line = &rest[..end];
+    if end == rest.len() {
+        return (line, octets.len());
     }
+    let line = if let [line @ .., b'\r'] = line { line } else { line };
+    (line, at + end + 1)
 }
 
 /// The fields of a header block. A line that is neither a field nor the continuation of one is passed over.
@@ -101,7 +102,7 @@ fn field_name(line: &[u8]) -> Option<(&str, usize)> {
     let length = look.iter().position(|&b| b == b':' || !b.is_ascii_graphic())?;
     let (name, behind) = look.split_at(length);
     // Blanks may stand before the colon (RFC 5322 section 4.5).
-    let blanks = behind.iter().position(|b| !b.is_ascii_whitespace())?;
+    let blanks = if behind.starts_with(b":") { 0 } else { behind.iter().position(|b| !b.is_ascii_whitespace())? };
     if name.is_empty() || behind[blanks] != b':' {
         return None;
     }
@@ -112,15 +113,17 @@ fn field_name(line: &[u8]) -> Option<(&str, usize)> {
 pub(in crate::mail) fn unfold(value: &[u8]) -> Vec<u8> {
     let mut rest = value.trim_ascii();
     let mut line = Vec::with_capacity(rest.len());
-    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
+    loop {
+        let at = run_len(rest, |octet| octet != b'\r' && octet != b'\n');
         line.extend_from_slice(&rest[..at]);
+        if at == rest.len() {
+            return line;
+        }
         if rest[at] == b'\r' && rest.get(at + 1) != Some(&b'\n') {
             line.push(b' ');
         }
         rest = &rest[at + 1..];
     }
-    line.extend_from_slice(rest);
-    line
 }
 
 enum Place {

@@ -1,39 +1,31 @@
 //! Decoded text made fit to be kept: one kind of line end, no control characters, bounded, unflowed.
 
+use super::scan::run_len;
 use super::{NormaliseLimits, flag};
 use crate::domain::message::Defect;
 
-/// Octets of characters that stay as they are. Of those beyond ASCII that is all but what begins with C2 (up to U+00BF), E2 (from
-/// U+2000 on) or EF (from U+F000 on), which have to be looked at.
-const IS_PLAIN: [bool; 256] = {
-    let mut is_plain = [false; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        is_plain[octet] = matches!(octet, 0x20..=0x7e | 0x0a | 0x09 | 0x80..=0xc1 | 0xc3..=0xe1 | 0xe3..=0xee | 0xf0..);
-        octet += 1;
-    }
-    is_plain
-};
+/// Whether it is an octet of a character that stays as it is. Of those beyond ASCII that is all but what begins with C2 (up to
+/// U+00BF), E2 (from U+2000 on) or EF (from U+F000 on), which have to be looked at.
+#[expect(clippy::needless_bitwise_bool, reason = "without branches many octets are compared at once")]
+fn is_plain(octet: u8) -> bool {
+    let stays = (octet >= 0x20) | (octet == b'\n') | (octet == b'\t');
+    stays & (octet != 0x7f) & (octet != 0xc2) & (octet != 0xe2) & (octet != 0xef)
+}
 
 /// One kind of line end, no control characters: NUL and its like are shown as U+FFFD, nothing is cut at them.
 pub(super) fn tidy(text: &str) -> String {
     let mut tidied = String::with_capacity(text.len());
     let mut rest = text;
     loop {
-        // Nearly all there is, at once.
-        let plain = rest.bytes().position(|octet| !IS_PLAIN[usize::from(octet)]).unwrap_or(rest.len());
-        let (start, behind) = rest.split_at(plain);
-        tidied.push_str(start);
-        let mut chars = behind.chars().peekable();
-        let Some(c) = chars.next() else { return tidied };
+        let (plain, behind) = rest.split_at(run_len(rest.as_bytes(), is_plain));
+        tidied.push_str(plain);
+        if let Some(line_end) = behind.strip_prefix('\r').filter(|behind| behind.starts_with('\n')) {
+            rest = line_end;
+            continue;
+        }
+        let Some(c) = behind.chars().next() else { return tidied };
         match c {
-            '\r' => {
-                if chars.peek() != Some(&'\n') {
-                    tidied.push('\n');
-                }
-            }
-            '\n' | '\t' => tidied.push(c),
-            '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => tidied.push('\n'),
+            '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => tidied.push('\n'),
             '\u{feff}' => {}
             c if c.is_control() => tidied.push(char::REPLACEMENT_CHARACTER),
             c => tidied.push(c),

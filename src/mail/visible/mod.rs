@@ -10,11 +10,13 @@ mod phrases;
 
 pub use answered::{COMPARED_OCTETS_MIN, compared};
 
+use super::normalise::scan::run_len;
 use crate::domain::message::{Span, SpanKind};
+use memchr::memmem::Finder;
 use std::sync::LazyLock;
 
 pub(in crate::mail) use phrases::Heading;
-use phrases::{Begins, CLOSINGS, FORWARDED, HEADINGS, OPENERS, ORIGINAL, SENT_FROM, SENT_FROM_MORE, WROTE};
+use phrases::{Begins, CLOSINGS, Ends, FORWARDED, HEADINGS, OPENERS, ORIGINAL, SENT_FROM, SENT_FROM_MORE, WROTE};
 
 /// With this a line begins under which a brief stands: the part of a notification that only agents may read.
 pub const BRIEF_MARK: &str = "— guichet #";
@@ -41,10 +43,27 @@ enum Doubt {
 #[derive(Clone, Copy)]
 struct Line<'a> {
     text: &'a str,
-    is_blank: bool,
+    /// Without white space around it; empty where nothing else stands in it.
+    trimmed: &'a str,
     start: usize,
     end: usize,
     may_end_attribution: bool,
+}
+
+impl<'a> Line<'a> {
+    fn of(whole: &'a str, start: usize) -> Self {
+        let text = whole.trim_end_matches(['\n', '\r']);
+        let to_last = text.trim_end();
+        Self { text, trimmed: to_last.trim_start(), start, end: start + whole.len(), may_end_attribution: may_end_attribution(to_last) }
+    }
+
+    fn is_blank(&self) -> bool {
+        self.trimmed.is_empty()
+    }
+
+    fn is_quoted(&self) -> bool {
+        self.trimmed.starts_with('>')
+    }
 }
 
 /// How a quotation begins.
@@ -71,11 +90,11 @@ impl<'a> Reader<'a> {
     fn new(text: &'a str, doubt: Doubt) -> Self {
         let mut lines = Vec::new();
         let mut start = 0;
-        for line in text.split_inclusive('\n') {
-            let end = start + line.len();
-            let text = line.trim_end_matches(['\n', '\r']);
-            lines.push(Line { text, is_blank: text.trim_start().is_empty(), start, end, may_end_attribution: may_end_attribution(text) });
-            start = end;
+        while start < text.len() {
+            let rest = &text[start..];
+            let length = run_len(rest.as_bytes(), |octet| octet != b'\n') + 1;
+            lines.push(Line::of(rest.get(..length).unwrap_or(rest), start));
+            start += length;
         }
         let kinds = vec![SpanKind::New; lines.len()];
         Self { text, lines, kinds, doubt }
@@ -139,8 +158,8 @@ impl<'a> Reader<'a> {
         goes_on
             && !self.is_quoted(at)
             && above.text.len() >= LONG
-            && !above.text.trim_end().ends_with(['?', ':'])
-            && line.text.chars().next().is_some_and(char::is_lowercase)
+            && !above.trimmed.ends_with(['?', ':'])
+            && line.text.starts_with(char::is_lowercase)
     }
 
     /// All from this line on is quoted, and a rule right above it.
@@ -157,7 +176,7 @@ impl<'a> Reader<'a> {
 
     /// How a quotation begins in this line, if one does.
     fn begin(&self, at: usize) -> Option<Begin> {
-        let text = self.lines[at].text.trim();
+        let text = self.lines[at].trimmed;
         if text.is_empty() || text.len() > 1000 {
             return None;
         }
@@ -183,15 +202,15 @@ impl<'a> Reader<'a> {
         if !lines.last().is_some_and(|last| last.may_end_attribution) {
             return false;
         }
-        if lines.iter().any(|l| l.is_blank) || lines.iter().map(|l| l.text.len()).sum::<usize>() > OCTETS_MAX {
+        if lines.iter().any(Line::is_blank) || lines.iter().map(|l| l.text.len()).sum::<usize>() > OCTETS_MAX {
             return false;
         }
         // What is quoted below is not a part of the line.
         let (first, others) = lines.split_at(1);
-        if others.iter().any(|l| l.text.trim_start().starts_with('>') && l.text.trim() != ">:") {
+        if others.iter().any(|l| l.is_quoted() && l.trimmed != ">:") {
             return false;
         }
-        let joined = first.iter().chain(others).map(|l| l.text.trim()).collect::<Vec<_>>().join(" ");
+        let joined = first.iter().chain(others).map(|l| l.trimmed).collect::<Vec<_>>().join(" ");
         is_attribution(&joined)
     }
 
@@ -200,22 +219,21 @@ impl<'a> Reader<'a> {
         /// Lines that a block may have: long lists of recipients are folded.
         const LINES_MAX: usize = 12;
         let Some(first) = heading(self.lines[at].text) else { return false };
-        let below_rule = (0..at).rev().find(|i| !self.is_blank(*i)).is_some_and(|i| is_rule(self.lines[i].text));
+        let below_rule = (0..at).rev().find(|i| !self.is_blank(*i)).is_some_and(|i| is_rule(self.lines[i].trimmed));
         if first != Heading::From && !(below_rule && first == Heading::Date) {
             return false;
         }
         let mut found = vec![first];
         let mut blanks = 0;
         for line in self.lines[at + 1..].iter().take(LINES_MAX) {
-            let text = line.text.trim();
-            if text.is_empty() {
+            if line.is_blank() {
                 blanks += 1;
                 if blanks > 1 || found.len() >= 3 {
                     break;
                 }
                 continue;
             }
-            if let Some(heading) = heading(text)
+            if let Some(heading) = heading(line.trimmed)
                 && !found.contains(&heading)
             {
                 found.push(heading);
@@ -250,10 +268,12 @@ impl<'a> Reader<'a> {
     fn signature(&self, at: usize, to_quote: usize, has_words_above: bool) -> Option<usize> {
         /// A signature that is delimited carelessly is short.
         const CARELESS_LINES_MAX: usize = 12;
-        let Line { text: line, is_blank: false, .. } = self.lines[at] else { return None };
-        let trimmed = line.trim();
+        let Line { text: line, trimmed, .. } = self.lines[at];
+        if trimmed.is_empty() {
+            return None;
+        }
         // RFC 3676 section 4.3; white space at line ends is lost on the way, and in agents' mail counts as lost.
-        if line == "-- " || (line.trim_end() == "--" && self.doubt == Doubt::Cut) {
+        if line == "-- " || (self.doubt == Doubt::Cut && line.trim_end() == "--") {
             return Some(to_quote);
         }
         let is_careless = matches!(trimmed, "--" | "__" | "___") || (trimmed.len() >= 10 && trimmed.bytes().all(|b| b == b'_'));
@@ -274,7 +294,7 @@ impl<'a> Reader<'a> {
         const LINES_MAX: usize = 4;
         const OCTETS_MAX: usize = 60;
         let below = self.lines.get(from..from + to_quote - 1).unwrap_or_default();
-        let mut words = below.iter().map(|l| l.text.trim()).filter(|t| !t.is_empty());
+        let mut words = below.iter().map(|l| l.trimmed).filter(|t| !t.is_empty());
         let count = words.clone().count();
         (1..=LINES_MAX).contains(&count) && words.all(|t| t.len() <= OCTETS_MAX && !t.contains('?') && !is_postscript(t))
     }
@@ -317,11 +337,11 @@ impl<'a> Reader<'a> {
     }
 
     fn is_blank(&self, at: usize) -> bool {
-        self.lines[at].is_blank
+        self.lines[at].is_blank()
     }
 
     fn is_quoted(&self, at: usize) -> bool {
-        self.lines[at].text.trim_start().starts_with('>')
+        self.lines[at].is_quoted()
     }
 }
 
@@ -335,10 +355,11 @@ fn is_brief_mark(text: &str) -> bool {
 /// "-----Original Message-----" and its like: dashes or none, a phrase, dashes.
 pub(in crate::mail) fn separator(text: &str) -> Option<Begin> {
     const OCTETS_MAX: usize = 100;
-    if text.len() > OCTETS_MAX {
+    let is_dash = |c: char| matches!(c, '-' | '_' | '=' | '*' | ' ' | '>');
+    if text.len() > OCTETS_MAX || !(text.starts_with(is_dash) || text.ends_with(|c| is_dash(c) || c == ':')) {
         return None;
     }
-    let inner = text.trim_matches(['-', '_', '=', '*', ' ', '>']);
+    let inner = text.trim_matches(is_dash);
     let dashes = text.len() - inner.len();
     if dashes < 4 && !text.ends_with(':') {
         return None;
@@ -360,33 +381,34 @@ pub(in crate::mail) fn is_rule(text: &str) -> bool {
 /// Which field of a header block a line is.
 pub(in crate::mail) fn heading(text: &str) -> Option<Heading> {
     const NAME_OCTETS_MAX: usize = 40;
+    static BEGINS: LazyLock<Begins> = LazyLock::new(|| HEADINGS.iter().fold(Begins::of(&[]), |begins, (_, names)| begins.and(names)));
     let text = text.trim_start_matches(['*', ' ', '\t', '|', '\u{a0}']);
-    memchr::memchr2(b':', "：".as_bytes()[0], text.as_bytes().get(..=NAME_OCTETS_MAX).unwrap_or(text.as_bytes()))?;
-    let (colon, _) = text.char_indices().take_while(|(at, _)| *at <= NAME_OCTETS_MAX).find(|(_, c)| matches!(c, ':' | '：'))?;
-    let name = text[..colon].trim_end_matches(['*', ' ', '\u{a0}']).to_lowercase();
+    let look = &text[..text.floor_char_boundary(NAME_OCTETS_MAX + "：".len())];
+    // Most lines hold none, which this tells at once.
+    if run_len(look.as_bytes(), |octet| (octet != b':') & (octet != "：".as_bytes()[0])) == look.len() {
+        return None;
+    }
+    let colon = look.find([':', '：']).filter(|colon| *colon <= NAME_OCTETS_MAX)?;
+    let name = text[..colon].trim_end_matches(['*', ' ', '\u{a0}']);
+    if !BEGINS.may_fit(name) {
+        return None;
+    }
+    let name = name.to_lowercase();
     HEADINGS.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(heading, _)| *heading)
 }
 
-/// Whether an attribution can end with this line: with a colon, or with the last word of one that says "wrote". Few lines do, so
-/// that the rest need not be looked at more closely.
+/// Whether an attribution can end with this line, which ends in no white space: with a colon, or with the last word of one that says
+/// "wrote". Few lines do, so that the rest need not be looked at more closely.
 fn may_end_attribution(line: &str) -> bool {
     static LAST_WORDS: LazyLock<Vec<&str>> =
         LazyLock::new(|| WROTE.iter().filter_map(|verb| verb.rsplit([' ', '\u{a0}']).next()).collect());
-    static LAST_OCTETS: LazyLock<[bool; 256]> = LazyLock::new(|| {
-        let mut octets = [false; 256];
-        for last in LAST_WORDS.iter().filter_map(|word| word.bytes().last()) {
-            octets[usize::from(last)] = true;
-            octets[usize::from(last.to_ascii_uppercase())] = true;
-        }
-        octets[0x80..].fill(true);
-        octets
-    });
-    let line = line.trim_end().trim_end_matches(['-', ' ', '*', '\u{a0}']);
+    static ENDS: LazyLock<Ends> = LazyLock::new(|| Ends::of(&WROTE));
+    let line = if line.ends_with(['-', '*']) { line.trim_end_matches(['-', ' ', '*', '\u{a0}']) } else { line };
     // "napisał(a)"
     if line.ends_with([':', ')']) {
         return true;
     }
-    if !line.bytes().last().is_some_and(|octet| LAST_OCTETS[usize::from(octet)]) {
+    if !ENDS.may_fit(line) {
         return false;
     }
     let last = line.rsplit([' ', '>', ')', '"', '\u{a0}', ',', '\t']).next().unwrap_or(line);
@@ -395,6 +417,9 @@ fn may_end_attribution(line: &str) -> bool {
     }
     LAST_WORDS.contains(&last.to_lowercase().as_str())
 }
+
+/// [`WROTE`], ready to be sought.
+static VERBS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| WROTE.iter().map(|verb| Finder::new(*verb)).collect());
 
 /// "On … wrote:", or a date and an address in front of a colon.
 fn is_attribution(joined: &str) -> bool {
@@ -413,11 +438,11 @@ fn is_attribution(joined: &str) -> bool {
         if last && (opens && (dated || has_address || ends) || ends && (dated && has_address)) {
             return true;
         }
-        // "Am 13.12.2017 schrieb Ana <ana@x>:", "skrev Ana:", "Ana kirjutas kuupäeval …:"
-        let inside = ends && words.find(verb).is_some_and(|at| is_word(words, at, verb.len()));
-        if inside && (dated && (has_address || opens)) {
-            return true;
-        }
+    }
+    // "Am 13.12.2017 schrieb Ana <ana@x>:", "skrev Ana:", "Ana kirjutas kuupäeval …:"
+    let may_hold_verb = ends && dated && (has_address || opens);
+    if may_hold_verb && VERBS.iter().any(|verb| verb.find(words.as_bytes()).is_some_and(|at| is_word(words, at, verb.needle().len()))) {
+        return true;
     }
     // "2017-11-24 16:32 GMT+01:00 Ana <ana@x>:"
     ends && has_address && is_dated_fully(&lower) && words.ends_with(['>', ')']) && words.len() <= 250

@@ -381,20 +381,19 @@ pub(super) const CLOSINGS: [&str; 44] = [
 ];
 
 /// With which two letters phrases begin: most lines are none of them, which this tells without a copy in lower case.
-pub(super) struct Begins([u128; 128]);
+pub(super) struct Begins(Pairs);
 
 impl Begins {
     /// Of phrases in lower case.
     pub(super) fn of(phrases: &[&str]) -> Self {
-        Self([0; 128]).and(phrases)
+        Self(Pairs([0; 128])).and(phrases)
     }
 
     /// And of these.
     pub(super) fn and(mut self, phrases: &[&str]) -> Self {
         for phrase in phrases {
-            // Those that begin otherwise fit no text that begins with two letters of ASCII.
-            if let [first @ 0..=0x7f, second @ 0..=0x7f, ..] = *phrase.as_bytes() {
-                self.0[usize::from(first)] |= 1 << second;
+            if let [first, second, ..] = *phrase.as_bytes() {
+                self.0.add(first, second);
             }
         }
         self
@@ -402,12 +401,46 @@ impl Begins {
 
     /// Whether one of the phrases may stand at the start of a text, in any case.
     pub(super) fn may_fit(&self, text: &str) -> bool {
-        match *text.as_bytes() {
-            [first @ 0..=0x7f, second @ 0..=0x7f, ..] => {
-                self.0[usize::from(first.to_ascii_lowercase())] & (1 << second.to_ascii_lowercase()) != 0
+        matches!(*text.as_bytes(), [first, second, ..] if self.0.may_hold(first, second))
+    }
+}
+
+/// With which two letters phrases end.
+pub(super) struct Ends(Pairs);
+
+impl Ends {
+    /// Of phrases in lower case.
+    pub(super) fn of(phrases: &[&str]) -> Self {
+        let mut pairs = Pairs([0; 128]);
+        for phrase in phrases {
+            if let [.., before, last] = *phrase.as_bytes() {
+                pairs.add(before, last);
             }
-            [] | [0..=0x7f] => false,
-            [..] => true,
+        }
+        Self(pairs)
+    }
+
+    /// Whether one of the phrases may stand at the end of a text, in any case.
+    pub(super) fn may_fit(&self, text: &str) -> bool {
+        matches!(*text.as_bytes(), [.., before, last] if self.0.may_hold(before, last))
+    }
+}
+
+/// Pairs of letters.
+struct Pairs([u128; 128]);
+
+impl Pairs {
+    /// Beyond ASCII any two letters may be one of the pairs.
+    fn add(&mut self, one: u8, other: u8) {
+        if let (0..=0x7f, 0..=0x7f) = (one, other) {
+            self.0[usize::from(one)] |= 1 << other;
+        }
+    }
+
+    fn may_hold(&self, one: u8, other: u8) -> bool {
+        match (one, other) {
+            (0..=0x7f, 0..=0x7f) => self.0[usize::from(one.to_ascii_lowercase())] & (1 << other.to_ascii_lowercase()) != 0,
+            _ => true,
         }
     }
 }
