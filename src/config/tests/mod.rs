@@ -1,6 +1,7 @@
 //! Configurations, right and wrong.
 
 mod policy;
+mod proof;
 mod rules;
 mod wrong;
 
@@ -188,7 +189,7 @@ fn secrets_come_from_credentials_before_the_configuration() {
     let (config, credentials) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::write(config.path().join("password"), "beside \r\n").unwrap();
     let read = |credentials: Option<&Path>| {
-        let settings = load_layers(&[("g.toml".to_owned(), IMAP.to_owned())], Vec::new(), config.path(), credentials, None).unwrap();
+        let settings = prove_layers(&[("g.toml".to_owned(), IMAP.to_owned())], Vec::new(), config.path(), credentials, None, None).outcome.unwrap();
         let MailboxSource::Imap(account) = &settings.mailboxes[0].source else { panic!("no IMAP") };
         assert_eq!((account.port, account.tls, &account.after), (993, Tls::Implicit, &After::Move("Done".to_owned())));
         assert!(!format!("{settings:?}").contains("beside"), "a secret is never printed");
@@ -204,7 +205,9 @@ fn secrets_come_from_credentials_before_the_configuration() {
 /// What comes of [`LEAST`] with an environment.
 fn with_environment(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
     let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    load_layers(&[("g.toml".to_owned(), LEAST.replace("maildir = 'out'", "host = 'localhost'"))], variables, Path::new("/x"), None, None)
+    let files = [("g.toml".to_owned(), LEAST.replace("maildir = 'out'", "host = 'localhost'"))];
+    prove_layers(&files, variables, Path::new("/x"), None, None, None)
+        .outcome
         .map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }
 
