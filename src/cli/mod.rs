@@ -60,6 +60,9 @@ enum Verb {
         /// One JSON object a mail.
         #[arg(long)]
         json: bool,
+        /// The mailbox that it counts as having come to; by default the one that it is addressed to.
+        #[arg(long, value_name = "NAME")]
+        mailbox: Option<String>,
         /// Files with one mail each; - is standard input.
         #[arg(required = true, value_name = "MAIL")]
         mails: Vec<PathBuf>,
@@ -189,7 +192,7 @@ impl Arguments {
         let ended = match self.verb {
             Verb::Run => run::run(&config),
             Verb::Check { strict } => check::check(&config, strict),
-            Verb::Explain { json, mails } => explain::explain(&config, &mails, json),
+            Verb::Explain { json, mailbox, mails } => explain::explain(&config, &mails, mailbox.as_deref(), json),
             Verb::Tickets { status, team, tier, json } => tickets::tickets(&config, status, team, tier, json),
             Verb::Ticket { number, json } => ticket::ticket(&config, number, json),
             Verb::Fetch { number, seq, output, json } => fetch::fetch(&config, (number, seq), output.as_deref(), json),
@@ -226,7 +229,9 @@ impl Arguments {
 
 /// The configuration, or each of its faults.
 fn settings(config: &std::path::Path) -> Result<Settings, Ended> {
-    crate::config::prove(config, Some(Clock::system().now())).outcome.map_err(|faults| Ended::Wrong(faults.iter().map(ToString::to_string).collect()))
+    crate::config::prove(config, Some(Clock::system().now()))
+        .outcome
+        .map_err(|faults| Ended::Wrong(faults.iter().map(ToString::to_string).collect()))
 }
 
 /// Nothing is wrong with it, but people should know.

@@ -18,11 +18,11 @@ mod written;
 
 use crate::domain::directory::{Directory, Edition};
 use crate::domain::policy::Policy;
+use checked::Told;
 use fault::Fault;
+use jiff::Timestamp;
 use layers::Layers;
 use locate::Places;
-use checked::Told;
-use jiff::Timestamp;
 use settings::{Counts, Settings};
 use std::collections::BTreeMap;
 use std::ffi::OsString;

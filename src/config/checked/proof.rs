@@ -148,7 +148,7 @@ fn tickets<'a>(policy: &'a Policy, customers: &'a Customers<'a>) -> impl Iterato
     })
 }
 
-/// `1 policy`, `2 policies`.
+/// `one, two`.
 fn list(words: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
     words.into_iter().map(|word| word.to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -14,8 +14,7 @@ impl Check<'_> {
         let policy = whole.policy;
         let of_teams = policy.teams.values().map(|team| team.calendar.as_str());
         let of_agents = policy.agents.iter().filter_map(|agent| agent.duty.as_deref());
-        let used: BTreeSet<&str> =
-            of_teams.chain(of_agents).chain(policy.slas.iter().filter_map(|sla| sla.calendar.as_deref())).collect();
+        let used: BTreeSet<&str> = of_teams.chain(of_agents).chain(policy.slas.iter().filter_map(|sla| sla.calendar.as_deref())).collect();
         for (at, written) in whole.written.calendar.iter().enumerate() {
             let Some(calendar) = written.name.as_ref().and_then(|name| policy.calendars.get(name)) else { continue };
             if !used.contains(calendar.name.as_str()) {
@@ -27,7 +26,10 @@ impl Check<'_> {
             let key = if written.closed.is_some() { "closed" } else { "holidays" };
             match longest_rest(calendar, now) {
                 Rest::Throughout => {
-                    let wrong = format!("swallow every opening of calendar '{}' for the next two years: no clock in it would run out", calendar.name);
+                    let wrong = format!(
+                        "swallows every opening of calendar '{}' for the next two years: no clock in it would run out",
+                        calendar.name
+                    );
                     self.fault(&format!("calendar[{at}].{key}"), format!("{wrong}; write fewer days, or openings as extra"));
                 }
                 Rest::Of { from, until } if until.duration_since(from) > CLOSED_MAX => {

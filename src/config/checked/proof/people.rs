@@ -32,7 +32,10 @@ impl Check<'_> {
             for (key, is_written) in [("duty", agent.duty.is_some()), ("cap", agent.cap.is_some())] {
                 if is_written && !is_given {
                     let why = "has no effect: in none of the agent's teams does the desk choose who gets a ticket";
-                    self.warning(&format!("agent[{at}].{key}"), format!("{why}; write assign = \"least-loaded\" or \"round-robin\" in one"));
+                    self.warning(
+                        &format!("agent[{at}].{key}"),
+                        format!("{why}; write assign = \"least-loaded\" or \"round-robin\" in one"),
+                    );
                 }
             }
         }

@@ -40,16 +40,11 @@ impl Check<'_> {
     }
 
     /// The key that keeps a policy from every ticket, and why.
-    fn why_not_held(
-        &self,
-        sla: &Sla,
-        policy: &Policy,
-        customers: &Customers<'_>,
-        in_vain: bool,
-    ) -> (&'static str, String) {
+    fn why_not_held(&self, sla: &Sla, policy: &Policy, customers: &Customers<'_>, in_vain: bool) -> (&'static str, String) {
         let by_rule = if in_vain { "the rule that asks for it never holds" } else { "no rule asks for it" };
         if !sla.is_for_all() {
-            let right = if in_vain { "" } else { "; write then = { policy = \"…\" } in a [[rule]], or name a tier, priority or channel here" };
+            let right =
+                if in_vain { "" } else { "; write then = { policy = \"…\" } in a [[rule]], or name a tier, priority or channel here" };
             return (".name", format!("it names neither tier, priority nor channel, and {by_rule}{right}"));
         }
         if let Some(tier) = sla.tier.as_ref().filter(|tier| !customers.have_tier(tier)) {
@@ -66,9 +61,15 @@ impl Check<'_> {
         };
         let winners: Vec<&Sla> = tickets(policy, customers).filter(holds).filter_map(|(t, p, c)| policy.sla_of_all(t, p, c)).collect();
         let lines = policy.slas.iter().enumerate().filter(|(_, sla)| winners.iter().any(|winner| std::ptr::eq(*winner, *sla)));
-        let lines = list(lines.filter_map(|(at, _)| self.places.find(&format!("sla[{at}]")).line));
+        let lines: Vec<u32> = lines.filter_map(|(at, _)| self.places.find(&format!("sla[{at}]")).line).collect();
+        let lines = format!("{} {}", if lines.len() == 1 { "line" } else { "lines" }, list(&lines));
         let named = if sla.name.is_some() { format!(", and {by_rule}") } else { String::new() };
-        ("", format!("wherever it would hold, one that says more holds (line {lines}){named}; leave it out, or let it say more"))
+        (
+            "",
+            format!(
+                "wherever it would hold, another comes first ({lines}), which says more or stands earlier{named}; leave it out, or let it say more"
+            ),
+        )
     }
 
     /// A target that takes years of the calendar that it runs in.

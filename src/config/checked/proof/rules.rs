@@ -51,7 +51,10 @@ impl Check<'_> {
                     self.warning(&format!("{path}.name"), format!("'{}' never holds: {end}", rule.name));
                     dead.insert(at);
                 } else {
-                    let end = format!("the earlier rule '{}' holds wherever it does, and closes the ticket as spam", other.name);
+                    let end = format!(
+                        "the earlier rule '{}' holds wherever it does, and closes the ticket as spam; leave this one out",
+                        other.name
+                    );
                     self.warning(&format!("{path}.name"), format!("'{}' changes nothing: {end}", rule.name));
                 }
                 continue;
@@ -138,7 +141,10 @@ impl Check<'_> {
         };
         if first.assign == Assign::Queue {
             let right = "write assign = \"least-loaded\" or \"round-robin\" there, or leave it out";
-            self.warning(&key, format!("has no effect in team '{}', whose tickets are taken by whoever answers first; {right}", first.name));
+            self.warning(
+                &key,
+                format!("has no effect in team '{}', whose tickets are taken by whoever answers first; {right}", first.name),
+            );
             return;
         }
         // Fallbacks do not go in a circle: that is a fault of its own.
@@ -157,8 +163,7 @@ impl Check<'_> {
 impl Found {
     /// Notes the entries of a list that nothing can meet; of all of them, the condition never holds.
     fn list<T>(&mut self, key: &'static str, entries: &[T], written: impl Fn(&T) -> String, why: impl Fn(&T) -> Option<String>) {
-        let dead: Vec<Dead> =
-            entries.iter().filter_map(|entry| Some(Dead { key, written: written(entry), why: why(entry)? })).collect();
+        let dead: Vec<Dead> = entries.iter().filter_map(|entry| Some(Dead { key, written: written(entry), why: why(entry)? })).collect();
         match dead.first() {
             Some(first) if dead.len() == entries.len() => self.never(key, first.why.clone()),
             Some(_) => self.entries.extend(dead),
@@ -211,25 +216,35 @@ impl Found {
             }
         }
         let judges = policy.mailboxes.iter().any(|mailbox| mailbox.judges_senders());
-        self.list("authenticity", &asks.authenticity, |one| one.word().to_owned(), |one| {
-            let can_be = match one {
-                Authenticity::Authenticated => judges || whole.signs_in,
-                Authenticity::Failed => judges,
-                Authenticity::Unknown => true,
-            };
-            let right = "write trusted_authserv_ids or check_senders";
-            (!can_be).then(|| format!("nobody is asked about senders; {right}"))
-        });
+        self.list(
+            "authenticity",
+            &asks.authenticity,
+            |one| one.word().to_owned(),
+            |one| {
+                let can_be = match one {
+                    Authenticity::Authenticated => judges || whole.signs_in,
+                    Authenticity::Failed => judges,
+                    Authenticity::Unknown => true,
+                };
+                let right = "write trusted_authserv_ids or check_senders";
+                (!can_be).then(|| format!("nobody is asked about senders; {right}"))
+            },
+        );
         let always = |team: &Team| policy.calendars.get(&team.calendar).is_some_and(Calendar::is_always);
         if asks.hours == Some(Hours::Out) && policy.teams.values().all(always) {
             self.never("hours", "every team works day and night; write a calendar for one");
         }
         let cues = policy.rules.cues();
-        self.list("cue", &asks.cues, |cue| cue.word().to_owned(), |cue| {
-            let languages: Vec<_> = if asks.languages.is_empty() { cues.languages().collect() } else { asks.languages.clone() };
-            let has_words = languages.iter().any(|language| cues.has(*cue, *language));
-            (!has_words).then(|| format!("the list of its words is empty in {}; see desk.cues", list(languages)))
-        });
+        self.list(
+            "cue",
+            &asks.cues,
+            |cue| cue.word().to_owned(),
+            |cue| {
+                let languages: Vec<_> = if asks.languages.is_empty() { cues.languages().collect() } else { asks.languages.clone() };
+                let has_words = languages.iter().any(|language| cues.has(*cue, *language));
+                (!has_words).then(|| format!("the list of its words is empty in {}; see desk.cues", list(languages)))
+            },
+        );
     }
 }
 

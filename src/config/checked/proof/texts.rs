@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Check<'_> {
     pub(super) fn prove_texts(&mut self, whole: &Whole<'_>, dead_rules: &BTreeSet<usize>) {
         let (spoken, sources) = (&whole.policy.desk.languages, &whole.texts.sources);
-        let in_other = |name: &str| {
-            list(spoken.iter().filter(|language| !sources.contains_key(&(**language, name.to_owned()))))
-        };
+        let in_other = |name: &str| list(spoken.iter().filter(|language| !sources.contains_key(&(**language, name.to_owned()))));
         // Those that rules ask for.
         let mut asked = BTreeSet::new();
         for (at, template) in whole.policy.rules.iter().enumerate().filter_map(|(at, rule)| Some((at, rule.then.template.as_deref()?))) {
@@ -21,7 +19,10 @@ impl Check<'_> {
                 let first = spoken.first().filter(|first| sources.contains_key(&(**first, template.to_owned()))).copied();
                 let got = first.unwrap_or(Language::EN);
                 let wrong = format!("'{template}' is not there in {missing}: customers who are written to in it would get it in {got}");
-                self.warning(&format!("rule[{at}].then.template"), format!("{wrong}; put {template}.txt into the directories of desk.templates"));
+                self.warning(
+                    &format!("rule[{at}].then.template"),
+                    format!("{wrong}; put {template}.txt into the directories of desk.templates"),
+                );
             }
         }
         let mut foreign: BTreeMap<Language, &std::path::Path> = BTreeMap::new();
