@@ -13,7 +13,7 @@ pub(super) fn check(path: &Path, strict: bool) -> Result<(), Ended> {
         Ok(settings) => (Vec::new(), Some(settings)),
         Err(faults) => (faults, None),
     };
-    let is_right = faults.is_empty() && !(strict && !warnings.is_empty());
+    let is_right = faults.is_empty() && (!strict || warnings.is_empty());
     let summary = summary(path, counts, faults.len(), warnings.len(), is_right);
     if !is_right {
         let lines = faults.iter().map(ToString::to_string).chain(warned).chain([summary]);

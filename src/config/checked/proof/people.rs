@@ -19,7 +19,7 @@ impl Check<'_> {
                 let duty = agent.duty.as_ref().unwrap_or(&team.calendar);
                 *meet.entry((team.calendar.clone(), duty.clone())).or_insert_with(|| do_meet(policy, &team.calendar, duty, from))
             };
-            if !policy.members(name).map(on_duty).any(|is| is) {
+            if !policy.members(name).any(on_duty) {
                 let wrong = format!("can give nobody a ticket: no agent of team '{name}' is on duty in any hour in which it is open");
                 self.fault(&format!("team[{at}].assign"), format!("{wrong}; see duty of its agents and calendar of the team"));
                 continue;

@@ -3,7 +3,7 @@
 use super::{Check, Customers, Whole, list, silence_of};
 use crate::domain::calendar::Calendar;
 use crate::domain::message::Channel;
-use crate::domain::policy::{Assign, Policy, Team};
+use crate::domain::policy::{Assign, Mailbox, Policy, Team};
 use crate::domain::rule::{Action, Authenticity, Condition, Hours, PriorityChange, Rule};
 use std::collections::BTreeSet;
 
@@ -215,7 +215,7 @@ impl Found {
                 self.never("attachment", "the rule is for chat alone, which has none");
             }
         }
-        let judges = policy.mailboxes.iter().any(|mailbox| mailbox.judges_senders());
+        let judges = policy.mailboxes.iter().any(Mailbox::judges_senders);
         self.list(
             "authenticity",
             &asks.authenticity,
