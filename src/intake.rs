@@ -23,6 +23,7 @@ use crate::channel::dns::Resolver;
 use crate::channel::look_up::LookUp;
 use crate::channel::{Handover, HandoverFault, Receipt, Received};
 use crate::clock::Clock;
+use crate::domain::address::EmailAddress;
 use crate::domain::change::{Change, Context, Landing, Quarantined};
 use crate::domain::decide::{self, Further};
 use crate::domain::message::{Arrival, BlobId, BlobRef, Body, Bound, Channel, Fingerprint, Inbound, SessionId, Source};
@@ -360,6 +361,11 @@ impl Desk {
         let parts = inbound::parts(raw, &mut parsed);
         let kept = self.0.store.keep(parts).await?;
         Ok(self.assemble(source, parsed, kept, cut, judged))
+    }
+
+    /// Each address that a copy of a mail was sent to, as far as its header knows.
+    pub(crate) fn addressed(&self, raw: &[u8]) -> Vec<EmailAddress> {
+        self.read(raw, None).addressed
     }
 
     /// What would be decided about a mail now; nothing is kept or committed.

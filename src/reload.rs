@@ -87,6 +87,7 @@ pub(crate) async fn run<R>(
                 // A large file of customers holds up no socket.
                 match spawn_blocking(move || reload(&in_force)).await {
                     Ok(Ok(settings)) => {
+                        warn(&settings.warnings);
                         watched = Watched { file: settings.customers_file, seen: None, refused: Refused::Nothing };
                         show(&settings.policy.customers, false);
                         policy.send_replace(settings.policy);
@@ -194,6 +195,16 @@ async fn look(watched: &mut Watched, policy: &watch::Sender<Arc<Policy>>, refusa
                 }
             }
         }
+    }
+}
+
+/// What is of no use in a configuration that is in force.
+pub(crate) fn warn(warnings: &[Fault]) {
+    for warning in warnings.iter().take(FAULTS_LOGGED_MAX) {
+        tracing::warn!(%warning, "configuration");
+    }
+    if warnings.len() > FAULTS_LOGGED_MAX {
+        tracing::warn!(more = warnings.len() - FAULTS_LOGGED_MAX, "further warnings: `guichet check` shows them");
     }
 }
 

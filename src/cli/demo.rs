@@ -56,7 +56,9 @@ pub(super) fn demo(dir: Option<PathBuf>, listen: SocketAddr, once: bool) -> Resu
         let reload_from = config.clone();
         let daemon = tokio::spawn(crate::run(
             settings,
-            move |in_force: &crate::domain::policy::Policy| crate::config::load_again(&reload_from, in_force),
+            move |in_force: &crate::domain::policy::Policy| {
+                crate::config::load_again(&reload_from, in_force, crate::clock::Clock::system().now())
+            },
             stop.clone(),
             crate::fault_plan::FaultPlan::default(),
             |started| {

@@ -2,19 +2,26 @@
 
 use super::{Ended, ask, say};
 use crate::explain::Explained;
+use crate::http::client::percent_encoded;
 use crate::intake::Desk;
 use anyhow::Context as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-pub(super) fn explain(config: &Path, mails: &[PathBuf], json: bool) -> Result<(), Ended> {
+pub(super) fn explain(config: &Path, mails: &[PathBuf], mailbox: Option<&str>, json: bool) -> Result<(), Ended> {
     let settings = super::settings(config)?;
+    if let Some(name) = mailbox.filter(|name| !settings.policy.mailboxes.iter().any(|mailbox| mailbox.name == **name)) {
+        let known: Vec<&str> = settings.policy.mailboxes.iter().map(|mailbox| mailbox.name.as_str()).collect();
+        return Err(Ended::Wrong(vec![format!("guichet: there is no mailbox '{name}'; known are: {}", known.join(", "))]));
+    }
+    let query = mailbox.map(|name| format!("?mailbox={}", percent_encoded(name)));
+    let path_of_api = format!("/api/v1/explain{}", query.unwrap_or_default());
     let limit = settings.limits.message_octets_max;
     for path in mails {
         let raw = read(path, limit)?;
         let shown = raw.clone();
-        let offline = async |desk: &Desk| Ok(Some(crate::explain::explain(desk, &shown).await?));
-        let explained: Option<Explained> = ask::hand_over(&settings, "/api/v1/explain", raw, offline)?;
+        let offline = async |desk: &Desk| Ok(Some(crate::explain::explain(desk, &shown, mailbox).await?));
+        let explained: Option<Explained> = ask::hand_over(&settings, &path_of_api, raw, offline)?;
         let Some(explained) = explained else { continue };
         if json {
             say(&serde_json::to_string(&explained)?);

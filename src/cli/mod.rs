@@ -21,6 +21,7 @@ mod ticket;
 mod tickets;
 mod verify;
 
+use crate::clock::Clock;
 use crate::config::settings::Settings;
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
@@ -48,13 +49,21 @@ pub struct Arguments {
 enum Verb {
     /// The daemon, in the foreground. SIGTERM drains and stops it, SIGHUP reads rules and texts anew.
     Run,
-    /// Checks the configuration and prints each fault as file:line: key: what is wrong, and what would be right.
-    Check,
+    /// Proves the configuration and prints each fault as file:line: key: what is wrong, and what would be right; warns of what is of no
+    /// use, such as rules that never hold and policies that no ticket can have. Exit 2 if there is a fault.
+    Check {
+        /// Takes warnings for faults.
+        #[arg(long)]
+        strict: bool,
+    },
     /// What would be decided for a mail, and why. Changes and sends nothing.
     Explain {
         /// One JSON object a mail.
         #[arg(long)]
         json: bool,
+        /// The mailbox that it counts as having come to; by default the one that it is addressed to.
+        #[arg(long, value_name = "NAME")]
+        mailbox: Option<String>,
         /// Files with one mail each; - is standard input.
         #[arg(required = true, value_name = "MAIL")]
         mails: Vec<PathBuf>,
@@ -186,8 +195,8 @@ impl Arguments {
         let config = self.config;
         let ended = match self.verb {
             Verb::Run => run::run(&config),
-            Verb::Check => check::check(&config),
-            Verb::Explain { json, mails } => explain::explain(&config, &mails, json),
+            Verb::Check { strict } => check::check(&config, strict),
+            Verb::Explain { json, mailbox, mails } => explain::explain(&config, &mails, mailbox.as_deref(), json),
             Verb::Tickets { status, team, tier, json } => tickets::tickets(&config, status, team, tier, json),
             Verb::Ticket { number, json } => ticket::ticket(&config, number, json),
             Verb::Fetch { number, seq, output, json } => fetch::fetch(&config, (number, seq), output.as_deref(), json),
@@ -225,7 +234,9 @@ impl Arguments {
 
 /// The configuration, or each of its faults.
 fn settings(config: &std::path::Path) -> Result<Settings, Ended> {
-    crate::config::load(config).map_err(|faults| Ended::Wrong(faults.iter().map(ToString::to_string).collect()))
+    crate::config::prove(config, Some(Clock::system().now()))
+        .outcome
+        .map_err(|faults| Ended::Wrong(faults.iter().map(ToString::to_string).collect()))
 }
 
 /// Nothing is wrong with it, but people should know.

@@ -2,6 +2,7 @@
 
 use super::Ended;
 use crate::RunFault;
+use crate::clock::Clock;
 use crate::domain::policy::Policy;
 use crate::fault_plan::FaultPlan;
 use std::io::IsTerminal as _;
@@ -14,6 +15,7 @@ pub(super) fn run(config: &Path) -> Result<(), Ended> {
     let settings = super::settings(config)?;
     let fault_plan = FaultPlan::of_environment().map_err(|wrong| Ended::Wrong(vec![wrong]))?;
     log();
+    crate::reload::warn(&settings.warnings);
     let runtime = super::runtime()?;
     let stop = CancellationToken::new();
     let path = config.to_owned();
@@ -21,7 +23,7 @@ pub(super) fn run(config: &Path) -> Result<(), Ended> {
         // Installed before anything can be asked to stop.
         let (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let signals = tokio::spawn(until_signal(term, int, stop.clone()));
-        let reload = move |in_force: &Policy| crate::config::load_again(&path, in_force);
+        let reload = move |in_force: &Policy| crate::config::load_again(&path, in_force, Clock::system().now());
         let ended = crate::run(settings, reload, stop, fault_plan, |_| {}).await;
         signals.abort();
         ended

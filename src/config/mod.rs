@@ -4,7 +4,8 @@
 //!   text ──locate──► tables with their lines ──layers──► Written ──checked──► Settings, and in it the Policy
 //! ```
 //! Whatever is wrong on the way is a [`Fault`]; all of them are told at once, and with one of them nothing runs.
-//! No socket and no clock here; files are read, none is written.
+//! No socket and no clock here: who wants calendars to be looked at for the time to come says what time it is. Files are read, none
+//! is written.
 
 mod checked;
 mod customers;
@@ -20,10 +21,12 @@ pub use zones::named as zone_named;
 
 use crate::domain::directory::{Directory, Edition};
 use crate::domain::policy::Policy;
+use checked::Told;
 use fault::Fault;
+use jiff::Timestamp;
 use layers::Layers;
 use locate::Places;
-use settings::Settings;
+use settings::{Counts, Settings};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -34,27 +37,48 @@ pub const DEFAULTS: &str = include_str!("../../config/guichet.toml");
 /// Largest file of configuration that is read, in octets (P11).
 const FILE_OCTETS_MAX: u64 = 4 << 20;
 
+/// What `guichet check` tells of a configuration.
+#[derive(Debug)]
+pub struct Proof {
+    /// As of [`load`].
+    pub outcome: Result<Settings, Vec<Fault>>,
+    /// What is not wrong, but of no use, or most likely not meant; where there are faults, too.
+    pub warnings: Vec<Fault>,
+    /// `None` where it could not be read at all.
+    pub counts: Option<Counts>,
+}
+
+/// Reads a configuration and tells all that there is to say of it. With `now`, calendars are looked at for the time to come.
+#[must_use]
+pub fn prove(path: &Path, now: Option<Timestamp>) -> Proof {
+    prove_beside(path, None, now)
+}
+
 /// Reads a configuration: the embedded defaults, over them a file (or all `*.toml` of a directory, in the order of their names), over
 /// them the environment.
 ///
 /// # Errors
 /// Every fault that could be found, in the order of files and lines.
 pub fn load(path: &Path) -> Result<Settings, Vec<Fault>> {
-    load_beside(path, None)
+    prove(path, None).outcome
 }
 
-/// [`load`] while another configuration is in force: a file of customers that has not changed since is not read again.
+/// [`load`] while another configuration is in force: a file of customers that has not changed since is not read again. Calendars
+/// are looked at from `now` on, as with [`prove`].
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_again(path: &Path, in_force: &Policy) -> Result<Settings, Vec<Fault>> {
-    load_beside(path, Some(&in_force.customers))
+pub fn load_again(path: &Path, in_force: &Policy, now: Timestamp) -> Result<Settings, Vec<Fault>> {
+    prove_beside(path, Some(&in_force.customers), Some(now)).outcome
 }
 
-fn load_beside(path: &Path, in_force: Option<&Directory>) -> Result<Settings, Vec<Fault>> {
-    let (files, base_dir) = files_of(path).map_err(|fault| vec![fault])?;
+fn prove_beside(path: &Path, in_force: Option<&Directory>, now: Option<Timestamp>) -> Proof {
+    let (files, base_dir) = match files_of(path) {
+        Ok(found) => found,
+        Err(fault) => return Proof { outcome: Err(vec![fault]), warnings: Vec::new(), counts: None },
+    };
     let credentials_dir = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    load_layers(&files, std::env::vars_os().collect(), &base_dir, credentials_dir.as_deref(), in_force)
+    prove_layers(&files, std::env::vars_os().collect(), &base_dir, credentials_dir.as_deref(), in_force, now)
 }
 
 /// The state of a file of customers, to be compared with [`Directory::edition`]; `None` if it cannot be seen.
@@ -80,36 +104,44 @@ pub fn load_customers(file: &Path, in_force: &Policy) -> Result<Directory, Vec<F
 /// # Errors
 /// As [`load`].
 pub fn load_text(name: &str, text: &str, base_dir: &Path) -> Result<Settings, Vec<Fault>> {
-    load_layers(&[(name.to_owned(), text.to_owned())], Vec::new(), base_dir, None, None)
+    prove_text(name, text, base_dir, None).outcome
 }
 
-fn load_layers(
+/// [`prove`] for a text, as with [`load_text`].
+#[must_use]
+pub fn prove_text(name: &str, text: &str, base_dir: &Path, now: Option<Timestamp>) -> Proof {
+    prove_layers(&[(name.to_owned(), text.to_owned())], Vec::new(), base_dir, None, None, now)
+}
+
+fn prove_layers(
     files: &[(String, String)],
     environment: Vec<(OsString, OsString)>,
     base_dir: &Path,
     credentials_dir: Option<&Path>,
     in_force: Option<&Directory>,
-) -> Result<Settings, Vec<Fault>> {
-    let (mut places, mut layers, mut faults) = (Places::default(), Layers::default(), Vec::new());
+    now: Option<Timestamp>,
+) -> Proof {
+    let (mut places, mut layers, mut told) = (Places::default(), Layers::default(), Told::default());
+    let faults = &mut told.faults;
     let mut lists = BTreeMap::new();
     let mut all_read = true;
     // What the defaults hold stands nowhere in the user's files: a fault of it is that of the section, or of the whole.
     let mut built_in = Places::default();
-    if let Some(table) = locate::read("built-in guichet.toml", DEFAULTS, &mut lists, &mut built_in, &mut faults) {
+    if let Some(table) = locate::read("built-in guichet.toml", DEFAULTS, &mut lists, &mut built_in, faults) {
         layers.add_file(&table);
     }
     for (name, text) in files {
-        match locate::read(name, text, &mut lists, &mut places, &mut faults) {
+        match locate::read(name, text, &mut lists, &mut places, faults) {
             Some(table) => layers.add_file(&table),
             None => all_read = false,
         }
     }
     places.home = files.first().map(|(name, _)| name.clone()).unwrap_or_default();
-    layers.add_environment(environment, &mut places, &mut faults);
+    layers.add_environment(environment, &mut places, faults);
     // Where a file is no TOML, everything else would seem to be missing.
     let settings = if all_read {
         match layers.merge() {
-            Ok(written) => checked::check(&written, places, base_dir, credentials_dir, in_force, &mut faults),
+            Ok(written) => checked::check(&written, places, base_dir, credentials_dir, in_force, now, &mut told),
             Err(error) => {
                 faults.push(Fault { file: places.home, line: Some(1), key: "toml".to_owned(), message: error.to_string() });
                 None
@@ -119,12 +151,16 @@ fn load_layers(
         None
     };
     let order = |fault: &Fault| files.iter().position(|(name, _)| *name == fault.file).unwrap_or(usize::MAX);
-    faults.sort_by(|a, b| (order(a), a).cmp(&(order(b), b)));
-    faults.dedup();
-    match settings {
-        Some(settings) if faults.is_empty() => Ok(settings),
-        Some(_) | None => Err(faults),
+    let Told { mut faults, mut warnings, counts } = told;
+    for told in [&mut faults, &mut warnings] {
+        told.sort_by(|a, b| (order(a), a).cmp(&(order(b), b)));
+        told.dedup();
     }
+    let outcome = match settings {
+        Some(settings) if faults.is_empty() => Ok(Settings { warnings: warnings.clone(), ..settings }),
+        Some(_) | None => Err(faults),
+    };
+    Proof { outcome, warnings, counts }
 }
 
 /// The files of a path with their texts, and the directory that relative paths in them start from.

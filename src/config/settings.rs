@@ -29,6 +29,23 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+/// How much of what a configuration has: the last line of `guichet check`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub mailboxes: usize,
+    pub teams: usize,
+    pub agents: usize,
+    pub tiers: usize,
+    /// With the one that is built in.
+    pub calendars: usize,
+    pub policies: usize,
+    pub rules: usize,
+    /// Texts in the desk's languages, built in or not.
+    pub templates: usize,
+    /// Rows of the file.
+    pub customers: usize,
+}
+
 /// `[customers]`: another system that is asked who a sender is, by HTTP GET.
 #[derive(Clone, Debug)]
 pub struct LookUpSettings {

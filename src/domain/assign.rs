@@ -264,7 +264,8 @@ fn preferred(by: Assign, one: &Candidate<'_>, other: &Candidate<'_>) -> String {
 }
 
 /// Who names no language speaks the desk's first.
-fn speaks(agent: &Agent, language: Language, policy: &Policy) -> bool {
+#[must_use]
+pub fn speaks(agent: &Agent, language: Language, policy: &Policy) -> bool {
     agent.languages.contains(&language) || (agent.languages.is_empty() && policy.desk.languages.first() == Some(&language))
 }
 

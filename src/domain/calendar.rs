@@ -138,8 +138,9 @@ impl Calendar {
         self.week.get(day).map_or(&[], Vec::as_slice)
     }
 
-    /// Stretches of opening time from `from` on, in order, none empty; the first is cut at `from`.
-    fn openings(&self, from: Timestamp) -> Openings<'_> {
+    /// Stretches of opening time from `from` on, in order, none empty; the first is cut at `from`. They end after some forty years.
+    #[must_use]
+    pub fn openings(&self, from: Timestamp) -> Openings<'_> {
         let stretch = Stretch::around(&self.zone, from);
         let date = stretch.offset.to_datetime(from).date();
         Openings { calendar: self, from, date, midnight: stretch.midnight(date), stretch, shift: 0, days_left: HORIZON_DAYS }
@@ -159,6 +160,7 @@ pub fn unite(shifts: &mut Vec<Shift>) {
 }
 
 /// A time in which the zone's offset does not change.
+#[derive(Debug)]
 struct Stretch {
     offset: Offset,
     /// The change that ends it; `None` in a zone that changes no more.
@@ -176,7 +178,8 @@ impl Stretch {
 }
 
 /// Walks day by day, and over each change of the zone.
-struct Openings<'a> {
+#[derive(Debug)]
+pub struct Openings<'a> {
     calendar: &'a Calendar,
     /// Nothing before it is given.
     from: Timestamp,

@@ -90,6 +90,17 @@ impl Cues {
         self.0.insert(language, words);
     }
 
+    /// Whether anything can show a cue in a message of this language.
+    #[must_use]
+    pub fn has(&self, cue: Cue, language: Language) -> bool {
+        cue == Cue::Shouting || self.0.get(&language).is_some_and(|words| !words.of(cue).is_empty())
+    }
+
+    /// The languages that there are words of.
+    pub fn languages(&self) -> impl Iterator<Item = Language> {
+        self.0.keys().copied()
+    }
+
     /// What shows a cue in a message; `None` if nothing does. Words are sought in its language, or where that is not known in
     /// `else_in`: a word of one language is an insult in another.
     #[must_use]

@@ -182,6 +182,11 @@ impl Directory {
         self.0.plans.all()
     }
 
+    /// Every organisation that some row names, or is of.
+    pub fn organisations(&self) -> impl Iterator<Item = &str> {
+        self.0.organisations.all()
+    }
+
     /// The state of the file that it was read from.
     #[must_use]
     pub fn edition(&self) -> Option<Edition> {

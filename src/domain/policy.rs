@@ -290,9 +290,12 @@ impl Policy {
     #[must_use]
     pub fn sla(&self, tier: &str, priority: Priority, channel: Channel, chosen: Option<&str>) -> Sla {
         let named = |name: &str| self.slas.iter().find(|sla| sla.name.as_deref() == Some(name));
-        if let Some(sla) = chosen.and_then(named) {
-            return sla.clone();
-        }
+        chosen.and_then(named).or_else(|| self.sla_of_all(tier, priority, channel)).cloned().unwrap_or_else(Sla::fallback)
+    }
+
+    /// The policy that holds without being asked for; `None` where none does.
+    #[must_use]
+    pub fn sla_of_all(&self, tier: &str, priority: Priority, channel: Channel) -> Option<&Sla> {
         let mut best: Option<((u8, u8), &Sla)> = None;
         for sla in self.slas.iter().filter(|sla| sla.is_for_all()) {
             let holds = sla.tier.as_deref().is_none_or(|t| t == tier)
@@ -304,7 +307,7 @@ impl Policy {
                 best = Some((says, sla));
             }
         }
-        best.map_or_else(Sla::fallback, |(_, sla)| sla.clone())
+        best.map(|(_, sla)| sla)
     }
 
     /// The targets of a ticket as it stands.

@@ -42,6 +42,12 @@ impl Rules {
         Self { index: Index::new(&rules), in_order: rules, cues, headers }
     }
 
+    /// The words of cues that are in force.
+    #[must_use]
+    pub const fn cues(&self) -> &Cues {
+        &self.cues
+    }
+
     /// Of the header fields of a mail (names in lower case) those that some rule asks for, bounded (P11).
     pub fn headers<'h>(&self, fields: impl Iterator<Item = (&'h str, &'h str)>) -> Vec<(String, String)> {
         /// Fields, and characters of one value, that rules look at.

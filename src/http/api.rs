@@ -254,8 +254,11 @@ async fn past(State(api): State<Api>, Query(SpanQuery { since, until }): Query<S
     ([(CONTENT_TYPE, "application/octet-stream")], body).into_response()
 }
 
-async fn explain(State(api): State<Api>, raw: Bytes) -> Response {
-    answer(explain::explain(&api.desk, &raw).await)
+async fn explain(State(api): State<Api>, Query(query): Query<ExplainQuery>, raw: Bytes) -> Response {
+    if query.mailbox.as_ref().is_some_and(|name| !api.desk.policy().mailboxes.iter().any(|mailbox| mailbox.name == *name)) {
+        return (StatusCode::CONFLICT, "the running daemon has no mailbox of that name\n").into_response();
+    }
+    answer(explain::explain(&api.desk, &raw, query.mailbox.as_deref()).await)
 }
 
 async fn quarantine(State(api): State<Api>, Query(also): Query<Also>) -> Response {
@@ -436,6 +439,14 @@ impl From<ImportedView> for Imported {
         };
         Self { landing, already: view.already }
     }
+}
+
+/// How a mail is explained.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ExplainQuery {
+    /// The mailbox that it counts as having come to; by default the one that it is addressed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mailbox: Option<String>,
 }
 
 async fn import(State(api): State<Api>, Query(query): Query<ImportQuery>, raw: Bytes) -> Response {

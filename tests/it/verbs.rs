@@ -27,6 +27,50 @@ async fn p12_a_wrong_configuration_names_file_line_and_key_and_never_runs() {
 }
 
 #[tokio::test]
+async fn p12_check_ends_with_a_summary_and_strict_takes_warnings_for_faults() {
+    let useless = "[[rule]]\nname = \"calls\"\nwhen = { channel = \"phone\" }\nthen = { tags = \"call\" }\n";
+    let daemon = Daemon::new(&[("guichet.toml", &maildirs(useless)), ("customers.csv", CUSTOMERS)]);
+    let checked = daemon.cli(&["check"]).await;
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!(checked.status.code(), Some(0), "{said}");
+    assert!(said.lines().any(|line| line.starts_with("warning: ") && line.contains("rule.when.channel: never holds")), "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(
+        last.contains(": right. 1 mailbox, 2 teams, 2 agents") && last.contains(" templates, ") && last.contains("0 faults, "),
+        "{said}"
+    );
+    let strict = daemon.cli(&["check", "--strict"]).await;
+    let said = String::from_utf8_lossy(&strict.stderr).into_owned();
+    assert_eq!(strict.status.code(), Some(2), "{said}");
+    assert!(said.lines().last().unwrap().contains(": wrong. "), "{said}");
+}
+
+#[tokio::test]
+async fn p9_explain_shows_the_whole_way_of_a_mail() {
+    let daemon = Daemon::new(&[("guichet.toml", &maildirs("")), ("customers.csv", CUSTOMERS)]);
+    let mail = MailText::new("João <joao@padaria.example>", "support@acme.example").subject("Fatura").text("A fatura veio em dobro.\n");
+    let file = daemon.dir().join("mail.eml").display().to_string();
+    std::fs::write(&file, mail.octets()).unwrap();
+    let explained = daemon.cli(&["explain", &file]).await;
+    let said = String::from_utf8_lossy(&explained.stdout).into_owned();
+    for expected in [
+        "outcome   a new ticket #",
+        "mailbox   support: the mail is addressed to support@acme.example",
+        "verdict   unknown",
+        "customer  organisation Padaria, plan extended, language pt, tier advanced",
+        "          because plan 'extended' of joao@padaria.example gives tier advanced",
+        "clocks    first_response",
+        "mails would be sent",
+        "ack by mail to the customer joao@padaria.example",
+    ] {
+        assert!(said.contains(expected), "{expected} in:\n{said}");
+    }
+    let json = daemon.json(&["explain", &file]).await;
+    assert_eq!((&json["sender"]["tier"], &json["mailbox"]), (&"advanced".into(), &"support".into()), "{json}");
+    assert_eq!(daemon.cli(&["explain", "--mailbox", "sales", &file]).await.status.code(), Some(2), "there is none of that name");
+}
+
+#[tokio::test]
 async fn p12_a_reload_that_fails_leaves_the_old_one_in_force() {
     let mut daemon = Daemon::start(&[("guichet.toml", &maildirs("")), ("customers.csv", CUSTOMERS)]).await;
     daemon.write("guichet.toml", "nonsense");

@@ -8,6 +8,7 @@ mod holidays;
 mod hours;
 mod look_up;
 mod promises;
+mod proof;
 mod rules;
 mod senders;
 mod sign_in;
@@ -17,7 +18,7 @@ use super::customers;
 use super::duration;
 use super::fault::{Fault, unknown};
 use super::locate::{Places, shown};
-use super::settings::{Limits, Settings};
+use super::settings::{Counts, Limits, Settings};
 use super::written::{Desk as WrittenDesk, Limits as WrittenLimits, OneOrMany, Written};
 use crate::domain::address::EmailAddress;
 use crate::domain::calendar::Calendar;
@@ -27,7 +28,7 @@ use crate::domain::message::Language;
 use crate::domain::policy::{Agent, CopiedFollow, Desk, Policy, Team};
 use crate::domain::rule::Rules;
 use crate::domain::ticket::Priority;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,32 @@ const YEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
 /// The name of a thing that others may refer to, and where it stands.
 type Names = BTreeSet<String>;
 
+/// What there is to say of a configuration.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) faults: Vec<Fault>,
+    pub(super) warnings: Vec<Fault>,
+    /// `None` where it could not be read at all.
+    pub(super) counts: Option<Counts>,
+}
+
+impl Counts {
+    fn of(written: &Written) -> Self {
+        Self {
+            mailboxes: written.mailbox.len(),
+            teams: written.team.len(),
+            agents: written.agent.len(),
+            // One of each is built in.
+            tiers: written.tier.len().max(1),
+            calendars: written.calendar.len() + 1,
+            policies: written.sla.len(),
+            rules: written.rule.len(),
+            templates: 0,
+            customers: 0,
+        }
+    }
+}
+
 /// Checks everything; `None` where some part could not be built at all. The result is good only if no fault was noted.
 pub(super) fn check(
     written: &Written,
@@ -52,10 +79,13 @@ pub(super) fn check(
     base_dir: &Path,
     credentials_dir: Option<&Path>,
     in_force: Option<&Directory>,
-    faults: &mut Vec<Fault>,
+    now: Option<Timestamp>,
+    told: &mut Told,
 ) -> Option<Settings> {
     let state_dir = written.desk.state_dir.as_deref().map(|dir| base_dir.join(dir)).unwrap_or_default();
-    let mut check = Check { places, faults, warnings: Vec::new(), base_dir, credentials_dir, state_dir };
+    let Told { faults, warnings, counts } = told;
+    *counts = Some(Counts::of(written));
+    let mut check = Check { places, faults, warnings, base_dir, credentials_dir, state_dir };
     let names = AllNames::of(written, &mut check);
     let (mailboxes, sources) = check.mailboxes(&written.mailbox, written.desk.trusted_authserv_ids.as_ref(), &names);
     let desk = check.desk(&written.desk, &mailboxes);
@@ -69,7 +99,7 @@ pub(super) fn check(
     let slas = check.slas(written, &names);
     let limits = check.limits(&written.limits);
     let dns = check.dns(&written.dns);
-    let templates = check.templates(&written.desk, &desk.languages, &tiers);
+    let (templates, texts) = check.templates(&written.desk, &desk.languages, &tiers);
     let customers = written.desk.customers.as_deref().map(|file| {
         let path = check.path(file);
         let directory = check.note("desk.customers", &path, |path, faults| customers::load(path, &tiers, in_force, faults));
@@ -98,9 +128,21 @@ pub(super) fn check(
         templates: templates?,
         own_looks: OwnLooks::default(),
     };
+    check.prove(&proof::Whole {
+        written,
+        policy: &policy,
+        texts: &texts,
+        looks_up: look_up.is_some(),
+        signs_in: chat_settings.as_ref().is_some_and(|chat| chat.identity_secret.is_some()),
+        now,
+    });
+    if let Some(counts) = counts {
+        counts.templates = texts.count(&policy.desk.languages);
+        counts.customers = policy.customers.len();
+    }
     Some(Settings {
         policy: Arc::new(policy),
-        warnings: check.warnings,
+        warnings: Vec::new(),
         state_dir: written.desk.state_dir.is_some().then_some(check.state_dir)?,
         mailboxes: sources,
         relay: relay?,
@@ -150,7 +192,7 @@ impl AllNames {
 struct Check<'a> {
     places: Places,
     faults: &'a mut Vec<Fault>,
-    warnings: Vec<Fault>,
+    warnings: &'a mut Vec<Fault>,
     base_dir: &'a Path,
     credentials_dir: Option<&'a Path>,
     /// Empty if none is written, which is a fault of its own.

@@ -51,7 +51,6 @@ impl Check<'_> {
             if !name.is_empty() && rules.iter().any(|other| other.name == name) {
                 self.fault(&format!("{path}.name"), format!("there is another rule '{name}' already; each needs a name of its own"));
             }
-            let faults_before = self.faults.len();
             let when = self.condition(&format!("{path}.when"), &rule.when, names, around);
             let unless = rule.unless.as_ref().map(|unless| self.unless(&format!("{path}.unless"), unless, names, around));
             let stop = rule.stop == Some(true);
@@ -66,31 +65,12 @@ impl Check<'_> {
             };
             let rule = Rule { name, when, unless, then, stop };
             patterns += patterns_of(&rule.when) + rule.unless.as_ref().map_or(0, patterns_of);
-            // What is wrong already says nothing about what holds when.
-            if self.faults.len() == faults_before {
-                self.never_holds(&path, &rule, &rules);
-            }
             rules.push(rule);
         }
         if patterns > PATTERNS_MAX {
             self.fault("rule[0]", format!("and the other rules have {patterns} regular expressions; at most {PATTERNS_MAX} can be"));
         }
         rules
-    }
-
-    /// Warns of a rule that can hold for nothing.
-    fn never_holds(&mut self, path: &str, rule: &Rule, earlier: &[Rule]) {
-        if rule.unless.as_ref().is_some_and(|unless| rule.when.is_within(&Condition { reopened: rule.when.reopened, ..unless.clone() })) {
-            self.warning(&format!("{path}.unless"), "never lets the rule hold: it holds wherever 'when' does");
-        }
-        let wider = earlier.iter().find(|other| {
-            let ends = other.stop && other.unless.as_ref().is_none_or(|unless| rule.unless.as_ref() == Some(unless));
-            ends && rule.occasion() == other.occasion() && rule.when.is_within(&other.when)
-        });
-        if let Some(other) = wider {
-            let message = format!("'{}' never holds: the earlier rule '{}' holds wherever it would, and says stop", rule.name, other.name);
-            self.warning(&format!("{path}.name"), message);
-        }
     }
 
     /// The condition that must not hold.

@@ -28,14 +28,33 @@ const BUILT_IN: &[(&str, &str, &str)] = built_in! {
     "pt": "ack" "ack_unverified" "away" "breach" "brief" "chat_expected" "checkin" "delay" "escalation" "held" "help" "new_ticket_from_closed" "nudge" "ops_digest" "ops_recovered" "ops_silent" "promise_reminder" "review" "status" "undelivered" "warning" "words";
 };
 
-type Sources = BTreeMap<(Language, String), String>;
+pub(super) type Sources = BTreeMap<(Language, String), String>;
+
+/// The texts that there are.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    pub(super) sources: Sources,
+    /// The files of those that are not built in.
+    pub(super) files: BTreeMap<(Language, String), PathBuf>,
+}
+
+impl Texts {
+    /// How many are in these languages.
+    pub(super) fn count(&self, languages: &[Language]) -> usize {
+        self.sources.keys().filter(|(language, name)| languages.contains(language) && name != WORDS).count()
+    }
+}
+
+/// Not a text, but what the filter `word` knows.
+pub(super) const WORDS: &str = "words";
 
 impl Check<'_> {
-    pub(super) fn templates(&mut self, desk: &Desk, languages: &[Language], tiers: &[Tier]) -> Option<Templates> {
+    pub(super) fn templates(&mut self, desk: &Desk, languages: &[Language], tiers: &[Tier]) -> (Option<Templates>, Texts) {
         let mut sources = Sources::new();
         for (language, name, source) in BUILT_IN {
-            let language = Language::parse(language)?;
-            sources.insert((language, (*name).to_owned()), (*source).to_owned());
+            if let Some(language) = Language::parse(language) {
+                sources.insert((language, (*name).to_owned()), (*source).to_owned());
+            }
         }
         let mut files = BTreeMap::new();
         if let Some(dir) = &desk.templates {
@@ -72,7 +91,7 @@ impl Check<'_> {
             self.fault("desk.languages", wrong);
         }
         let first = languages.first().copied().unwrap_or(Language::EN);
-        match Templates::from_sources(&sources, first) {
+        let templates = match Templates::from_sources(&sources, first) {
             Ok(templates) => Some(templates),
             Err(wrong) => {
                 for fault in wrong {
@@ -86,7 +105,8 @@ impl Check<'_> {
                 }
                 None
             }
-        }
+        };
+        (templates, Texts { sources, files })
     }
 }
 

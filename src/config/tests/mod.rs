@@ -1,6 +1,7 @@
 //! Configurations, right and wrong.
 
 mod policy;
+mod proof;
 mod rules;
 mod wrong;
 
@@ -161,9 +162,11 @@ fn p12_every_example_is_right() {
                 + "[[mailbox]]\nname = 'a'\naddress = 'a@b.example'\nteam = 'frontline'\nmaildir = 'in'\n[smtp]\nmaildir = 'out'\n";
         }
         std::fs::write(dir.path().join("tried.toml"), text).unwrap();
-        if let Err(faults) = load(&dir.path().join("tried.toml")) {
-            panic!("{name}: {}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
-        }
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        let Proof { outcome, warnings, .. } = prove(&dir.path().join("tried.toml"), Some(now));
+        let told = outcome.err().unwrap_or_default().into_iter().chain(warnings);
+        let told: Vec<String> = told.map(|told| told.to_string()).collect();
+        assert!(told.is_empty(), "{name}: {}", told.join("\n"));
     }
 }
 
@@ -188,7 +191,8 @@ fn secrets_come_from_credentials_before_the_configuration() {
     let (config, credentials) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::write(config.path().join("password"), "beside \r\n").unwrap();
     let read = |credentials: Option<&Path>| {
-        let settings = load_layers(&[("g.toml".to_owned(), IMAP.to_owned())], Vec::new(), config.path(), credentials, None).unwrap();
+        let settings =
+            prove_layers(&[("g.toml".to_owned(), IMAP.to_owned())], Vec::new(), config.path(), credentials, None, None).outcome.unwrap();
         let MailboxSource::Imap(account) = &settings.mailboxes[0].source else { panic!("no IMAP") };
         assert_eq!((account.port, account.tls, &account.after), (993, Tls::Implicit, &After::Move("Done".to_owned())));
         assert!(!format!("{settings:?}").contains("beside"), "a secret is never printed");
@@ -204,7 +208,9 @@ fn secrets_come_from_credentials_before_the_configuration() {
 /// What comes of [`LEAST`] with an environment.
 fn with_environment(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
     let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    load_layers(&[("g.toml".to_owned(), LEAST.replace("maildir = 'out'", "host = 'localhost'"))], variables, Path::new("/x"), None, None)
+    let files = [("g.toml".to_owned(), LEAST.replace("maildir = 'out'", "host = 'localhost'"))];
+    prove_layers(&files, variables, Path::new("/x"), None, None, None)
+        .outcome
         .map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }
 
