@@ -36,10 +36,10 @@ pub struct Rules {
 impl Rules {
     /// Puts rules in force; `cues` are the words of [`Cue`].
     #[must_use]
-    pub fn new(rules: Vec<Rule>, cues: Cues) -> Self {
+    pub fn new(mut rules: Vec<Rule>, mut cues: Cues) -> Self {
         let asked = rules.iter().flat_map(|rule| rule.when.headers.iter().chain(rule.unless.iter().flat_map(|c| &c.headers)));
         let headers = asked.map(|header| header.name.clone()).collect();
-        Self { index: Index::new(&rules), in_order: rules, cues, headers }
+        Self { index: Index::new(&mut rules, &mut cues), in_order: rules, cues, headers }
     }
 
     /// Of the header fields of a mail (names in lower case) those that some rule asks for, bounded (P11).
@@ -141,6 +141,8 @@ pub struct Sought {
 pub struct Pattern {
     pub written: String,
     pub(super) regex: Regex,
+    /// What it needs, of which some has to stand in a text, by its places in what [`super::rule_text`] seeks all at once.
+    pub(super) keys: Option<Vec<u32>>,
 }
 
 impl PartialEq for Pattern {
@@ -188,7 +190,7 @@ impl Pattern {
             let said = error.to_string();
             PatternFault::Syntax(said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
         })?;
-        Ok(Self { written: written.to_owned(), regex })
+        Ok(Self { written: written.to_owned(), regex, keys: None })
     }
 }
 

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 /// Entries of one list of a rule, rules, and regular expressions of all rules: each is a pattern in memory (P11).
 const TEXTS_MAX: usize = 200;
 const RULES_MAX: usize = 2_000;
-const PATTERNS_MAX: usize = 500;
+const PATTERNS_MAX: usize = 1_000;
 
 const CHANNELS: [Channel; 3] = [Channel::Mail, Channel::Chat, Channel::Phone];
 
@@ -290,7 +290,10 @@ impl Check<'_> {
             && !action.hold
             && !action.spam;
         if sets_nothing {
-            self.fault(path, "sets nothing; write at least one of team, priority, tags and assignee");
+            self.fault(
+                path,
+                "sets nothing; write at least one of team, priority, tags, assignee, skill, policy, template, notify, hold and spam",
+            );
         }
         action
     }
