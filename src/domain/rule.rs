@@ -143,6 +143,7 @@ pub struct Pattern {
     pub(super) regex: Regex,
     /// What it needs, of which some has to stand in a text, by its places in what [`super::rule_text`] seeks all at once.
     pub(super) keys: Option<Vec<u32>>,
+    octets_max: usize,
 }
 
 impl PartialEq for Pattern {
@@ -169,6 +170,8 @@ impl Pattern {
     pub const CHARS_MAX: usize = 1_000;
     /// What a compiled one may take, in octets.
     pub const OCTETS_MAX: usize = 512 * 1024;
+    /// What one without great counts takes at most, in octets.
+    const OCTETS_USUAL: usize = 64 * 1024;
 
     /// Reads what a rule says.
     ///
@@ -181,7 +184,11 @@ impl Pattern {
         if written.chars().count() > Self::CHARS_MAX {
             return Err(PatternFault::Length);
         }
-        let regex = RegexBuilder::new(written).case_insensitive(true).size_limit(Self::OCTETS_MAX).build();
+        let within = |octets: usize| RegexBuilder::new(written).case_insensitive(true).size_limit(octets).build();
+        let (octets_max, regex) = match within(Self::OCTETS_USUAL) {
+            Err(regex::Error::CompiledTooBig(_)) => (Self::OCTETS_MAX, within(Self::OCTETS_MAX)),
+            usual => (Self::OCTETS_USUAL, usual),
+        };
         let regex = regex.map_err(|error| {
             if matches!(error, regex::Error::CompiledTooBig(_)) {
                 return PatternFault::Size;
@@ -190,7 +197,13 @@ impl Pattern {
             let said = error.to_string();
             PatternFault::Syntax(said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
         })?;
-        Ok(Self { written: written.to_owned(), regex, keys: None })
+        Ok(Self { written: written.to_owned(), regex, keys: None, octets_max })
+    }
+
+    /// What it may take, in octets.
+    #[must_use]
+    pub const fn octets_max(&self) -> usize {
+        self.octets_max
     }
 }
 

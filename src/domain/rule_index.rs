@@ -184,7 +184,9 @@ impl Gates {
                 && few.len() > rules / FEW_OF
             {
                 let mut many = Bits::none(rules);
-                few.iter().for_each(|rule| many.put(*rule as usize));
+                for rule in few {
+                    many.put(*rule as usize);
+                }
                 *opens = Opens::Many(many);
             }
         }
@@ -222,7 +224,7 @@ impl Bits {
 
     fn all(of: usize) -> Self {
         let mut all = Self(vec![u64::MAX; of.div_ceil(64)]);
-        if of % 64 != 0
+        if !of.is_multiple_of(64)
             && let Some(last) = all.0.last_mut()
         {
             *last = (1 << (of % 64)) - 1;

@@ -219,7 +219,7 @@ impl LooseSet {
     /// Expressions of one set: what they may be in the middle of, all at once, has to fit into the cache below.
     const EXPRESSIONS: usize = 32;
     /// What the states of one set may take, in octets, for each thread that seeks at the same time.
-    const CACHE_OCTETS: usize = 4 << 20;
+    const CACHE_OCTETS: usize = 2 << 20;
 
     fn new(expressions: &[(String, (usize, usize))]) -> Self {
         let written = expressions.iter().map(|(written, _)| written);

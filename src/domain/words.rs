@@ -54,13 +54,14 @@ impl Words {
     #[must_use]
     pub fn are_in(&self, searched: &Searched<'_>) -> bool {
         let folded = self.folded();
-        let finder = memchr::memmem::Finder::new(&folded);
+        let first = folded.chars().next().map_or(1, char::len_utf8);
         let mut from = 0;
-        while let Some(at) = searched.folded.get(from..).and_then(|rest| finder.find(rest)).map(|at| from + at) {
+        while let Some(at) = searched.folded.get(from..).and_then(|rest| rest.find(&folded)).map(|at| from + at) {
             if searched.has_borders(at, at + folded.len(), (self.begins_word, self.ends_word)) {
                 return true;
             }
-            from = at + 1;
+            // What stands there twice may overlap itself.
+            from = at + first;
         }
         false
     }
@@ -79,9 +80,9 @@ const ENDS: u8 = 2;
 /// A text in which many words are sought: folded once into the letters that [`Words`] are compared by.
 pub struct Searched<'t> {
     text: &'t str,
-    /// Letters as [`letter_of`] gives them, in UTF-8; one space for any white space; accents behind a letter are left out. Those
+    /// Letters as [`letter_of`] gives them; one space for any white space; accents behind a letter are left out. Those
     /// that stand behind no letter are kept: no words go on over them.
-    folded: Vec<u8>,
+    folded: String,
     /// [`BEGINS`] and [`ENDS`] for each octet of these, and for their end.
     borders: Vec<u8>,
 }
@@ -91,7 +92,7 @@ impl<'t> Searched<'t> {
     #[must_use]
     pub fn new(text: &'t str) -> Self {
         let table = &**SIGNS;
-        let mut folded = Vec::with_capacity(text.len() + 1);
+        let mut folded = String::with_capacity(text.len() + 1);
         let mut borders = Vec::with_capacity(text.len() + 1);
         let (mut in_word, mut ends_here) = (false, false);
         // What the character before is: at the beginning accents stay, as behind a space.
@@ -110,11 +111,8 @@ impl<'t> Searched<'t> {
             let begins = if border && sign.is(Sign::HAS_BORDERS) { BEGINS } else { 0 };
             let ends = if border || std::mem::take(&mut ends_here) { ENDS } else { 0 };
             borders.push(begins | ends);
-            let letter = sign.letter();
-            if letter.is_ascii() {
-                folded.push(letter as u8);
-            } else {
-                folded.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+            folded.push(sign.letter());
+            if borders.len() < folded.len() {
                 borders.resize(folded.len(), 0);
             }
         }
@@ -128,8 +126,8 @@ impl<'t> Searched<'t> {
         self.text
     }
 
-    /// What words are sought in, in UTF-8.
-    pub(super) fn folded(&self) -> &[u8] {
+    /// What words are sought in.
+    pub(super) fn folded(&self) -> &str {
         &self.folded
     }
 
