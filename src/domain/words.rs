@@ -109,7 +109,7 @@ impl<'t> Searched<'t> {
             }
             before = sign.0 & (Sign::SPACE | Sign::ACCENT);
             let begins = if border && sign.is(Sign::HAS_BORDERS) { BEGINS } else { 0 };
-            let ends = if border || std::mem::take(&mut ends_here) { ENDS } else { 0 };
+            let ends = if std::mem::take(&mut ends_here) | border { ENDS } else { 0 };
             borders.push(begins | ends);
             folded.push(sign.letter());
             if borders.len() < folded.len() {
@@ -310,6 +310,7 @@ mod tests {
             ("a.c", "abc", false, "no pattern language"),
             ("việt", "viet", true, "two accents on one letter"),
             ("street", "straße", false, "another letter is another letter"),
+            ("a", "9\u{5be}aカ", false, "the border before it is none behind it"),
         ] {
             assert_eq!(Words::parse(words).unwrap().are_in(&Searched::new(text)), expect, "{words} in {text}: {why}");
         }
