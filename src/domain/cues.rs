@@ -105,14 +105,30 @@ impl Cues {
     /// `else_in`: a word of one language is an insult in another.
     #[must_use]
     pub fn find(&self, cue: Cue, texts: [&Searched<'_>; 2], language: Option<Language>, else_in: &[Language]) -> Option<String> {
+        let whole = texts.map(Searched::text);
+        self.find_by(cue, whole, |words| texts.iter().any(|text| words.are_in(text)), language, else_in)
+    }
+
+    /// [`Self::find`], where somebody else says whether words are in the texts.
+    pub(super) fn find_by(
+        &self,
+        cue: Cue,
+        texts: [&str; 2],
+        are_there: impl Fn(&Words) -> bool,
+        language: Option<Language>,
+        else_in: &[Language],
+    ) -> Option<String> {
         if cue == Cue::Shouting {
-            return shouting(texts.iter().flat_map(|text| text.text().chars()));
+            return shouting(texts.iter().flat_map(|text| text.chars()));
         }
         let languages = language.as_ref().map_or(else_in, std::slice::from_ref);
         let mut entries = languages.iter().filter_map(|language| self.0.get(language)).flat_map(|words| words.of(cue));
-        entries
-            .find(|(_, words)| texts.iter().any(|text| words.are_in(text)))
-            .map(|(written, _)| format!("cue {}: '{written}'", cue.word()))
+        entries.find(|(_, words)| are_there(words)).map(|(written, _)| format!("cue {}: '{written}'", cue.word()))
+    }
+
+    /// All words of all lists.
+    pub(super) fn words_mut(&mut self) -> impl Iterator<Item = &mut Words> {
+        self.0.values_mut().flat_map(|lists| lists.insult.iter_mut().chain(&mut lists.churn)).map(|(_, words)| words)
     }
 }
 

@@ -20,6 +20,8 @@ pub mod sla;
 pub mod policy;
 pub mod rule;
 mod rule_index;
+mod rule_text;
+mod literals;
 pub mod cues;
 pub mod change;
 pub mod tally;

@@ -8,17 +8,19 @@
 
 use super::address::EmailAddress;
 use super::change::{Actor, Context, History};
+use super::cues::Cue;
 use super::customer::Known;
 use super::forward;
 use super::lifecycle;
 use super::message::{Attachment, Inbound};
 use super::policy::Policy;
-use super::rule::{Authenticity, Condition, Glob, HeaderIs, Hours, Occasion, PriorityChange, Rule, Said};
+use super::rule::{Authenticity, Condition, Glob, HeaderIs, Hours, Occasion, Pattern, PriorityChange, Rule, Said};
 use super::rule_index::Keys;
+use super::rule_text::{Found, PLACES};
 use super::threading::{self, Place};
 use super::ticket::{HELD_TAG, Priority, SPAM_TAG, TAGS_MAX, Ticket};
 use super::verdict::Verdict;
-use super::words::Searched;
+use super::words::{Searched, Words};
 use jiff::Timestamp;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -277,9 +279,16 @@ struct Facts<'a> {
     /// Whoever is known not to be who he claims is no sender that a rule could speak of.
     sender: Option<&'a EmailAddress>,
     organisation: String,
-    subject_words: OnceCell<Searched<'a>>,
-    body_words: OnceCell<Searched<'a>>,
+    searched: [OnceCell<Searched<'a>>; PLACES],
+    found: OnceCell<[Found; PLACES]>,
+    /// In the order of [`Cue::ALL`].
+    cues: [OnceCell<Option<String>>; Cue::ALL.len()],
 }
+
+/// Where words and expressions are sought, with what the history calls it: the subject and the new text.
+const SUBJECT: usize = 0;
+const BODY: usize = 1;
+const PLACE_WORDS: [&str; PLACES] = ["subject", "text"];
 
 impl<'a> Facts<'a> {
     fn new(matter: Matter<'a>, body: &'a str, policy: &'a Policy) -> Self {
@@ -289,29 +298,60 @@ impl<'a> Facts<'a> {
             body,
             sender: matter.inbound.from.as_ref().filter(|_| !matter.inbound.judgement.has_failed()).map(|from| &from.address),
             organisation: matter.known.organisation.to_lowercase(),
-            subject_words: OnceCell::new(),
-            body_words: OnceCell::new(),
+            searched: Default::default(),
+            found: OnceCell::new(),
+            cues: Default::default(),
         }
     }
 
     fn candidates(&self) -> Vec<usize> {
-        self.policy.rules.index.candidates(&Keys {
-            sender: self.sender,
-            plan: &self.matter.known.plan,
+        let (inbound, known) = (self.matter.inbound, self.matter.known);
+        let keys = Keys {
+            occasion: self.matter.occasion,
+            channel: inbound.channel.word(),
+            mailbox: inbound.source.mailbox(),
+            tier: &known.tier,
+            plan: &known.plan,
             organisation: &self.organisation,
-            headers: &self.matter.inbound.headers,
-            subject: &self.matter.inbound.subject,
-            body: self.body,
-        })
+            authenticity: authenticity(&inbound.judgement.verdict).word(),
+            language: inbound.language.as_ref().map_or("", |language| language.as_str()),
+            first_contact: self.matter.first_contact,
+            has_attachment: !inbound.attachments.is_empty(),
+            sender: self.sender,
+            headers: &inbound.headers,
+            texts: self.texts(),
+        };
+        self.policy.rules.index.candidates(&keys, || self.found())
     }
 
-    fn in_subject(&self) -> (&'static str, &'a str, &Searched<'a>) {
-        let subject = self.matter.inbound.subject.as_str();
-        ("subject", subject, self.subject_words.get_or_init(|| Searched::new(subject)))
+    fn texts(&self) -> [&'a str; PLACES] {
+        [&self.matter.inbound.subject, self.body]
     }
 
-    fn in_body(&self) -> (&'static str, &'a str, &Searched<'a>) {
-        ("text", self.body, self.body_words.get_or_init(|| Searched::new(self.body)))
+    fn searched(&self, place: usize) -> &Searched<'a> {
+        self.searched[place].get_or_init(|| Searched::new(self.texts()[place]))
+    }
+
+    /// What of all that the rules seek stands in the texts.
+    fn found(&self) -> &[Found; PLACES] {
+        self.found.get_or_init(|| [SUBJECT, BODY].map(|place| self.policy.rules.index.in_texts.find(self.searched(place))))
+    }
+
+    fn are_in(&self, words: &Words, place: usize) -> bool {
+        words.key.map_or_else(|| words.are_in(self.searched(place)), |key| self.found()[place].has(key))
+    }
+
+    fn matches_in(&self, pattern: &Pattern, place: usize) -> bool {
+        (pattern.keys.is_none() || self.found()[place].lets_match(pattern)) && pattern.regex.is_match(self.texts()[place])
+    }
+
+    fn cue(&self, cue: Cue) -> Option<String> {
+        let found = self.cues.iter().zip(Cue::ALL).find(|(_, of)| *of == cue)?.0.get_or_init(|| {
+            let are_there = |words: &Words| [SUBJECT, BODY].into_iter().any(|place| self.are_in(words, place));
+            let languages = &self.policy.desk.languages;
+            self.policy.rules.cues.find_by(cue, self.texts(), are_there, self.matter.inbound.language, languages)
+        });
+        found.clone()
     }
 
     /// What of a rule matched, in words, or the part that did not hold.
@@ -325,7 +365,7 @@ impl<'a> Facts<'a> {
 
     fn holds(&self, when: &Condition, team: &str) -> Result<String, Part> {
         let (inbound, known) = (self.matter.inbound, self.matter.known);
-        let mut why = Why(Vec::new());
+        let mut why = Why(String::new());
         let one_of = |what: &str, list: &[String], value: &str| list.iter().find(|one| *one == value).map(|one| format!("{what} {one}"));
         // What costs least is asked first.
         why.need(Part::Tier, &when.tiers, || one_of("tier", &when.tiers, &known.tier))?;
@@ -360,38 +400,31 @@ impl<'a> Facts<'a> {
             (when.has_attachment == Some(some)).then(|| if some { "an attachment" } else { "no attachment" }.to_owned())
         })?;
         if !when.attachment_types.is_empty() || when.attachment_octets_min.is_some() {
-            why.0.push(of_files(&inbound.attachments, &when.attachment_types, when.attachment_octets_min).ok_or(Part::Attachment)?);
+            why.add(&of_files(&inbound.attachments, &when.attachment_types, when.attachment_octets_min).ok_or(Part::Attachment)?);
         }
         why.need(Part::Header, &when.headers, || when.headers.iter().find_map(|header| self.header(header)))?;
-        self.said(Part::Subject, &when.subject, true, false, &mut why)?;
-        self.said(Part::Text, &when.text, true, true, &mut why)?;
-        self.said(Part::Body, &when.body, false, true, &mut why)?;
-        why.need(Part::Cue, &when.cues, || {
-            let texts = [self.in_subject().2, self.in_body().2];
-            let languages = &self.policy.desk.languages;
-            when.cues.iter().find_map(|cue| self.policy.rules.cues.find(*cue, texts, inbound.language, languages))
-        })?;
+        self.said(Part::Subject, &when.subject, &[SUBJECT], &mut why)?;
+        self.said(Part::Text, &when.text, &[SUBJECT, BODY], &mut why)?;
+        self.said(Part::Body, &when.body, &[BODY], &mut why)?;
+        why.need(Part::Cue, &when.cues, || when.cues.iter().find_map(|cue| self.cue(*cue)))?;
         if when.reopened {
-            why.0.push("reopened".to_owned());
+            why.add("reopened");
         }
-        Ok(if why.0.is_empty() { "it always holds".to_owned() } else { why.0.join(", ") })
+        Ok(if why.0.is_empty() { "it always holds".to_owned() } else { why.0 })
     }
 
     /// Words first, which cost less than expressions.
-    fn said(&self, part: Part, said: &Said, subject: bool, body: bool, why: &mut Why) -> Result<(), Part> {
+    fn said(&self, part: Part, said: &Said, places: &[usize], why: &mut Why) -> Result<(), Part> {
         why.need(part, &said.words, || {
             said.words.iter().find_map(|sought| {
-                let there = |(place, _, text): (&str, &str, &Searched<'_>)| {
-                    sought.words.are_in(text).then(|| format!("'{}' in the {place}", sought.written))
-                };
-                subject.then(|| there(self.in_subject())).flatten().or_else(|| body.then(|| there(self.in_body())).flatten())
+                let place = places.iter().find(|place| self.are_in(&sought.words, **place))?;
+                Some(format!("'{}' in the {}", sought.written, PLACE_WORDS[*place]))
             })
         })?;
         why.need(part, &said.patterns, || {
-            let texts = [("subject", self.matter.inbound.subject.as_str(), subject), ("text", self.body, body)];
             said.patterns.iter().find_map(|pattern| {
-                let place = texts.iter().find(|(_, text, asked)| *asked && pattern.regex.is_match(text));
-                place.map(|(place, ..)| format!("/{}/ in the {place}", pattern.written))
+                let place = places.iter().find(|place| self.matches_in(pattern, **place))?;
+                Some(format!("/{}/ in the {}", pattern.written, PLACE_WORDS[*place]))
             })
         })
     }
@@ -479,15 +512,22 @@ impl<'a> Facts<'a> {
 }
 
 /// What held, in words.
-struct Why(Vec<String>);
+struct Why(String);
 
 impl Why {
     /// Asks for a part if it is listed.
     fn need<T>(&mut self, part: Part, listed: &[T], found: impl FnOnce() -> Option<String>) -> Result<(), Part> {
         if !listed.is_empty() {
-            self.0.push(found().ok_or(part)?);
+            self.add(&found().ok_or(part)?);
         }
         Ok(())
+    }
+
+    fn add(&mut self, found: &str) {
+        if !self.0.is_empty() {
+            self.0.push_str(", ");
+        }
+        self.0.push_str(found);
     }
 }
 

@@ -36,10 +36,10 @@ pub struct Rules {
 impl Rules {
     /// Puts rules in force; `cues` are the words of [`Cue`].
     #[must_use]
-    pub fn new(rules: Vec<Rule>, cues: Cues) -> Self {
+    pub fn new(mut rules: Vec<Rule>, mut cues: Cues) -> Self {
         let asked = rules.iter().flat_map(|rule| rule.when.headers.iter().chain(rule.unless.iter().flat_map(|c| &c.headers)));
         let headers = asked.map(|header| header.name.clone()).collect();
-        Self { index: Index::new(&rules), in_order: rules, cues, headers }
+        Self { index: Index::new(&mut rules, &mut cues), in_order: rules, cues, headers }
     }
 
     /// The words of cues that are in force.
@@ -147,6 +147,9 @@ pub struct Sought {
 pub struct Pattern {
     pub written: String,
     pub(super) regex: Regex,
+    /// What it needs, of which some has to stand in a text, by its places in what [`super::rule_text`] seeks all at once.
+    pub(super) keys: Option<Vec<u32>>,
+    octets_max: usize,
 }
 
 impl PartialEq for Pattern {
@@ -173,6 +176,8 @@ impl Pattern {
     pub const CHARS_MAX: usize = 1_000;
     /// What a compiled one may take, in octets.
     pub const OCTETS_MAX: usize = 512 * 1024;
+    /// What one without great counts takes at most, in octets.
+    const OCTETS_USUAL: usize = 64 * 1024;
 
     /// Reads what a rule says.
     ///
@@ -185,7 +190,11 @@ impl Pattern {
         if written.chars().count() > Self::CHARS_MAX {
             return Err(PatternFault::Length);
         }
-        let regex = RegexBuilder::new(written).case_insensitive(true).size_limit(Self::OCTETS_MAX).build();
+        let within = |octets: usize| RegexBuilder::new(written).case_insensitive(true).size_limit(octets).build();
+        let (octets_max, regex) = match within(Self::OCTETS_USUAL) {
+            Err(regex::Error::CompiledTooBig(_)) => (Self::OCTETS_MAX, within(Self::OCTETS_MAX)),
+            usual => (Self::OCTETS_USUAL, usual),
+        };
         let regex = regex.map_err(|error| {
             if matches!(error, regex::Error::CompiledTooBig(_)) {
                 return PatternFault::Size;
@@ -194,7 +203,13 @@ impl Pattern {
             let said = error.to_string();
             PatternFault::Syntax(said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
         })?;
-        Ok(Self { written: written.to_owned(), regex })
+        Ok(Self { written: written.to_owned(), regex, keys: None, octets_max })
+    }
+
+    /// What it may take, in octets.
+    #[must_use]
+    pub const fn octets_max(&self) -> usize {
+        self.octets_max
     }
 }
 

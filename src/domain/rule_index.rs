@@ -1,125 +1,127 @@
 //! Which few of many rules can hold for a message: built once, so that a thousand rules cost about what ten do.
 //!
-//! Each rule stands behind one gate, the part of its condition that fewest messages pass: its senders, its words, its plans,
-//! its organisations, its header fields or its regular expressions. What a message has opens gates by one look-up each:
-//! every word of its text, its sender's address and domain, the fields that came. A rule behind an open gate can hold and is
-//! looked at; one behind a closed gate cannot. Rules that have no such part are always looked at.
+//! Each part of a rule's condition is a gate: its tiers, its senders, its words. What a message has opens gates by one look-up
+//! each, for all rules at once: its tier, its sender's address and domain, the fields that came, the words of its text. A rule
+//! is looked at only if all its gates are open. Texts come last, and are not read at all unless a rule that is still open asks
+//! for something in them.
 
 use super::address::EmailAddress;
-use super::rule::{Condition, Pattern, Rule, Sender};
-use super::words::{Words, is_accent, is_border_letter, is_of_word, letter_of};
-use regex::{RegexSet, RegexSetBuilder};
+use super::cues::Cues;
+use super::rule::{Condition, Occasion, Rule, Sender};
+use super::rule_text::{Found, PLACES, TextGates};
 use std::collections::HashMap;
-use std::sync::LazyLock;
 
 /// The gates of all rules; rules are named by their places.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    always: Vec<usize>,
-    by_sender: HashMap<String, Vec<usize>>,
-    by_plan: HashMap<String, Vec<usize>>,
-    by_organisation: HashMap<String, Vec<usize>>,
-    by_header: HashMap<String, Vec<usize>>,
-    words: WordGates,
-    in_subject: PatternGates,
-    in_body: PatternGates,
     rules: usize,
+    /// In the order of [`asked`].
+    by_fact: [Gates; FACTS],
+    by_sender: Gates,
+    by_header: Gates,
+    pub(super) in_texts: TextGates,
 }
+
+/// What a message has exactly one of.
+const FACTS: usize = 10;
 
 /// What of a message opens gates.
 pub(super) struct Keys<'m> {
-    pub sender: Option<&'m EmailAddress>,
+    pub occasion: Occasion,
+    pub channel: &'m str,
+    pub mailbox: &'m str,
+    pub tier: &'m str,
     pub plan: &'m str,
     /// In lower case.
     pub organisation: &'m str,
+    pub authenticity: &'m str,
+    /// Empty: not known.
+    pub language: &'m str,
+    pub first_contact: Option<bool>,
+    pub has_attachment: bool,
+    pub sender: Option<&'m EmailAddress>,
     pub headers: &'m [(String, String)],
-    pub subject: &'m str,
-    pub body: &'m str,
+    /// The subject and the new text.
+    pub texts: [&'m str; PLACES],
 }
 
 impl Index {
-    pub(super) fn new(rules: &[Rule]) -> Self {
-        let mut index = Self { rules: rules.len(), ..Self::default() };
-        let (mut subject_patterns, mut body_patterns) = (Vec::new(), Vec::new());
+    /// Files all rules; what they seek in texts gets its keys.
+    pub(super) fn new(rules: &mut [Rule], cues: &mut Cues) -> Self {
+        let mut index = Self { rules: rules.len(), in_texts: TextGates::new(rules, cues), ..Self::default() };
         for (at, rule) in rules.iter().enumerate() {
-            let when = &rule.when;
-            let said = [&when.subject, &when.text, &when.body];
-            if let Some(keys) = sender_keys(when) {
-                put(&mut index.by_sender, keys, at);
-            } else if let Some(said) = said.iter().find(|said| !said.words.is_empty()) {
-                // Words that begin with nothing to go by could stand anywhere.
-                if !said.words.iter().all(|sought| index.words.put(&sought.words, at)) {
-                    index.always.push(at);
-                }
-            } else if !when.plans.is_empty() {
-                put(&mut index.by_plan, when.plans.iter().cloned(), at);
-            } else if !when.organisations.is_empty() {
-                put(&mut index.by_organisation, when.organisations.iter().cloned(), at);
-            } else if !when.headers.is_empty() {
-                put(&mut index.by_header, when.headers.iter().map(|header| header.name.clone()), at);
-            } else if !when.subject.patterns.is_empty() {
-                subject_patterns.extend(when.subject.patterns.iter().map(|pattern| (pattern, at)));
-            } else if !when.body.patterns.is_empty() {
-                body_patterns.extend(when.body.patterns.iter().map(|pattern| (pattern, at)));
-            } else if !when.text.patterns.is_empty() {
-                subject_patterns.extend(when.text.patterns.iter().map(|pattern| (pattern, at)));
-                body_patterns.extend(when.text.patterns.iter().map(|pattern| (pattern, at)));
-            } else {
-                index.always.push(at);
+            for (gates, keys) in index.by_fact.iter_mut().zip(asked(rule)) {
+                gates.put(keys, at);
             }
+            index.by_sender.put(sender_keys(&rule.when).unwrap_or_default(), at);
+            index.by_header.put(rule.when.headers.iter().map(|header| header.name.clone()).collect(), at);
         }
-        index.words.close();
-        index.in_subject = PatternGates::new(&subject_patterns);
-        index.in_body = PatternGates::new(&body_patterns);
+        let gates = index.by_fact.iter_mut().chain([&mut index.by_sender, &mut index.by_header]);
+        gates.for_each(|gates| gates.close(rules.len()));
         index
     }
 
-    /// The places, ascending, of all rules that can hold.
-    pub(super) fn candidates(&self, keys: &Keys<'_>) -> Vec<usize> {
-        let mut open = vec![0_u64; self.rules.div_ceil(64)];
-        let mut mark = |at: &usize| {
-            if let Some(bits) = open.get_mut(at / 64) {
-                *bits |= 1 << (at % 64);
-            }
-        };
-        self.always.iter().for_each(&mut mark);
-        let mut look_up = |gates: &HashMap<String, Vec<usize>>, key: &str| {
-            if let Some(rules) = gates.get(key).filter(|_| !gates.is_empty()) {
-                rules.iter().for_each(&mut mark);
-            }
-        };
-        look_up(&self.by_plan, keys.plan);
-        look_up(&self.by_organisation, keys.organisation);
-        if let Some(sender) = keys.sender.filter(|_| !self.by_sender.is_empty()) {
-            look_up(&self.by_sender, sender.as_str());
-            let domain = sender.domain();
-            look_up(&self.by_sender, &format!("@{domain}"));
-            for (dot, _) in domain.match_indices('.') {
-                look_up(&self.by_sender, &domain[dot..]);
-            }
+    /// The places, ascending, of all rules that can hold; what was found in the texts is asked for where some rule wants it.
+    pub(super) fn candidates<'f>(&self, keys: &Keys<'_>, found: impl FnOnce() -> &'f [Found; PLACES]) -> Vec<usize> {
+        let mut open = Bits::all(self.rules);
+        let yes_no = |is: bool| if is { "yes" } else { "no" };
+        let facts: [&str; FACTS] = [
+            of_occasion(keys.occasion),
+            keys.channel,
+            keys.mailbox,
+            keys.tier,
+            keys.plan,
+            keys.organisation,
+            keys.authenticity,
+            keys.language,
+            keys.first_contact.map_or("", yes_no),
+            yes_no(keys.has_attachment),
+        ];
+        for (gates, fact) in self.by_fact.iter().zip(facts) {
+            gates.pass(&mut open, [fact]);
         }
-        for (name, _) in keys.headers {
-            look_up(&self.by_header, name);
+        if !self.by_sender.is_empty() {
+            let address = keys.sender.map(EmailAddress::as_str).unwrap_or_default();
+            let domain = keys.sender.map(EmailAddress::domain).unwrap_or_default();
+            // An address has one `@`, before its domain.
+            let at_domain = address.rfind('@').and_then(|at| address.get(at..)).unwrap_or_default();
+            let ends = domain.match_indices('.').map(|(dot, _)| &domain[dot..]);
+            self.by_sender.pass(&mut open, [address, at_domain].into_iter().chain(ends));
         }
-        self.words.open(keys.subject, &mut mark);
-        self.words.open(keys.body, &mut mark);
-        self.in_subject.open(keys.subject, &mut mark);
-        self.in_body.open(keys.body, &mut mark);
-        let mut candidates = Vec::new();
-        for (at, bits) in open.iter().enumerate() {
-            let mut bits = *bits;
-            while bits != 0 {
-                candidates.push(at * 64 + bits.trailing_zeros() as usize);
-                bits &= bits - 1;
-            }
+        self.by_header.pass(&mut open, keys.headers.iter().map(|(name, _)| name.as_str()));
+        if self.in_texts.concern(&open) {
+            self.in_texts.pass(&mut open, found(), keys.texts);
         }
-        candidates
+        open.iter().collect()
     }
 }
 
-fn put(gates: &mut HashMap<String, Vec<usize>>, keys: impl IntoIterator<Item = String>, rule: usize) {
-    for key in keys {
-        gates.entry(key).or_default().push(rule);
+/// What of each fact a rule holds for; nothing where it does not ask.
+fn asked(rule: &Rule) -> [Vec<String>; FACTS] {
+    let when = &rule.when;
+    let yes_no = |is: Option<bool>| is.map(|is| if is { "yes" } else { "no" }.to_owned()).into_iter().collect();
+    // Who asks for the type or the size of a file asks for a file.
+    let attachment =
+        when.has_attachment.or_else(|| (!when.attachment_types.is_empty() || when.attachment_octets_min.is_some()).then_some(true));
+    [
+        // Nearly all are for new tickets: they are not told apart one by one.
+        if when.reopened { vec![of_occasion(rule.occasion()).to_owned()] } else { Vec::new() },
+        when.channels.iter().map(|channel| channel.word().to_owned()).collect(),
+        when.mailboxes.clone(),
+        when.tiers.clone(),
+        when.plans.clone(),
+        when.organisations.clone(),
+        when.authenticity.iter().map(|verdict| verdict.word().to_owned()).collect(),
+        when.languages.iter().map(ToString::to_string).collect(),
+        yes_no(when.first_contact),
+        yes_no(attachment),
+    ]
+}
+
+const fn of_occasion(occasion: Occasion) -> &'static str {
+    match occasion {
+        Occasion::New => "new",
+        Occasion::Reopened => "reopened",
     }
 }
 
@@ -142,145 +144,130 @@ fn sender_keys(when: &Condition) -> Option<Vec<String>> {
     (!when.senders.is_empty()).then(|| when.senders.iter().map(key).collect()).flatten()
 }
 
-/// Letters of a beginning that count: the fewer, the more rules share it, and the more, the longer each word takes.
-const LETTERS_MAX: usize = 8;
-/// Bits of the filter before the look-up: some sixteen for each of four thousand words.
-const FILTER_BITS: u32 = 16;
-
-/// How the words of rules begin. What opens a gate here is only that a text has such a beginning where [`Words`] may begin;
-/// whether the words are there is theirs to say.
+/// The gates of one part of all conditions.
 #[derive(Clone, Debug, Default)]
-struct WordGates {
-    /// Beginnings of words that begin where a word does.
-    at_borders: Beginnings,
-    /// Of those that may begin anywhere: in scripts without spaces, with signs.
-    anywhere: Beginnings,
+struct Gates {
+    /// The rules that ask, with what they ask for.
+    filed: Vec<usize>,
+    by_key: HashMap<String, Opens>,
+    asks: Bits,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Beginnings {
-    rules: HashMap<u64, Vec<usize>>,
-    filter: Vec<u64>,
+/// The rules that a key opens: in a list, or if that took more, as bits.
+#[derive(Clone, Debug)]
+enum Opens {
+    Few(Vec<u32>),
+    Many(Bits),
 }
 
-impl Beginnings {
-    /// `false` if there are no letters.
-    fn put(&mut self, letters: impl Iterator<Item = char>, rule: usize) -> bool {
-        let hash = letters.take(LETTERS_MAX).fold(0, step);
-        self.rules.entry(hash).or_default().push(rule);
-        hash != 0
-    }
-
-    fn close(&mut self) {
-        if self.rules.is_empty() {
+impl Gates {
+    /// Files a rule; without keys it does not ask.
+    fn put(&mut self, keys: Vec<String>, rule: usize) {
+        if keys.is_empty() {
             return;
         }
-        self.filter = vec![0; 1 << (FILTER_BITS - 6)];
-        for hash in self.rules.keys() {
-            let bit = slot(*hash);
-            self.filter[bit / 64] |= 1 << (bit % 64);
+        self.filed.push(rule);
+        for key in keys {
+            if let Opens::Few(rules) = self.by_key.entry(key).or_insert(Opens::Few(Vec::new())) {
+                rules.extend(u32::try_from(rule));
+            }
         }
     }
 
-    /// Opens what each beginning of these letters leads to.
-    fn open(&self, letters: impl Iterator<Item = char>, mark: &mut impl FnMut(&usize)) {
-        let mut hash = 0;
-        for letter in letters.take(LETTERS_MAX) {
-            hash = step(hash, letter);
-            let bit = slot(hash);
-            if self.filter[bit / 64] & (1 << (bit % 64)) != 0
-                && let Some(rules) = self.rules.get(&hash)
+    /// All is filed.
+    fn close(&mut self, rules: usize) {
+        const FEW_OF: usize = 32;
+        self.asks = Bits::none(rules);
+        self.filed.drain(..).for_each(|rule| self.asks.put(rule));
+        for opens in self.by_key.values_mut() {
+            if let Opens::Few(few) = opens
+                && few.len() > rules / FEW_OF
             {
-                rules.iter().for_each(&mut *mark);
-            }
-        }
-    }
-}
-
-fn step(hash: u64, letter: char) -> u64 {
-    (hash.rotate_left(5) ^ u64::from(letter)).wrapping_mul(0x517c_c1b7_2722_0a95)
-}
-
-/// The upper bits, into which all others have gone.
-const fn slot(hash: u64) -> usize {
-    (hash >> (64 - FILTER_BITS)) as usize
-}
-
-impl WordGates {
-    fn put(&mut self, words: &Words, rule: usize) -> bool {
-        if words.begins_word() {
-            self.at_borders.put(words.letters().iter().copied().take_while(|c| is_border_letter(*c)), rule)
-        } else {
-            self.anywhere.put(words.letters().iter().copied().take_while(|c| *c != ' '), rule)
-        }
-    }
-
-    fn close(&mut self) {
-        self.at_borders.close();
-        self.anywhere.close();
-    }
-
-    fn open(&self, text: &str, mark: &mut impl FnMut(&usize)) {
-        if !self.at_borders.rules.is_empty() {
-            let mut in_word = false;
-            for (at, c) in text.char_indices() {
-                let was_in_word = std::mem::replace(&mut in_word, is_of_word(c));
-                // As in `Searched`, where words may begin.
-                if was_in_word != in_word && is_border_letter(c) {
-                    self.at_borders.open(letters(&text[at..]).take_while(|c| is_border_letter(*c)), mark);
+                let mut many = Bits::none(rules);
+                for rule in few {
+                    many.put(*rule as usize);
                 }
-            }
-        }
-        if !self.anywhere.rules.is_empty() {
-            for (at, _) in text.char_indices() {
-                self.anywhere.open(letters(&text[at..]), mark);
+                *opens = Opens::Many(many);
             }
         }
     }
-}
 
-/// The letters from here on as [`Words`] compare them, up to the first that they do not compare.
-fn letters(text: &str) -> impl Iterator<Item = char> {
-    let mut chars = text.chars();
-    let first = chars.next().and_then(letter);
-    first.into_iter().chain(chars.filter(|c| !is_accent(*c)).map_while(letter))
-}
-
-/// [`letter_of`], for letters with accents out of a table.
-fn letter(c: char) -> Option<char> {
-    const TABLE_END: u32 = 0x2000;
-    static TABLE: LazyLock<Vec<Option<char>>> = LazyLock::new(|| (0..TABLE_END).map(|c| char::from_u32(c).and_then(letter_of)).collect());
-    if c.is_ascii() {
-        return Some(c.to_ascii_lowercase());
+    fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
     }
-    TABLE.get(c as usize).map_or_else(|| letter_of(c), |letter| *letter)
+
+    /// Closes all rules that ask and that no key opens.
+    fn pass<'k>(&self, open: &mut Bits, keys: impl IntoIterator<Item = &'k str>) {
+        if self.is_empty() {
+            return;
+        }
+        let mut opened = Bits::none(self.asks.rules());
+        for opens in keys.into_iter().filter_map(|key| self.by_key.get(key)) {
+            match opens {
+                Opens::Few(rules) => rules.iter().for_each(|rule| opened.put(*rule as usize)),
+                Opens::Many(rules) => opened.add(rules),
+            }
+        }
+        open.close(&self.asks, &opened);
+    }
 }
 
-/// Regular expressions of one place, sought all at once.
+/// A set of rules, or of whatever else has numbers.
 #[derive(Clone, Debug, Default)]
-struct PatternGates {
-    /// `None`: none, or together too many, so that each is sought by itself.
-    set: Option<RegexSet>,
-    /// Behind each expression its rule.
-    rules: Vec<usize>,
-}
+pub(super) struct Bits(Vec<u64>);
 
-impl PatternGates {
-    fn new(patterns: &[(&Pattern, usize)]) -> Self {
-        /// What all together may take, in octets.
-        const OCTETS_MAX: usize = 64 << 20;
-        if patterns.is_empty() {
-            return Self::default();
-        }
-        let written = patterns.iter().map(|(pattern, _)| &pattern.written);
-        let set = RegexSetBuilder::new(written).case_insensitive(true).size_limit(OCTETS_MAX).dfa_size_limit(8 << 20).build().ok();
-        Self { set, rules: patterns.iter().map(|(_, rule)| *rule).collect() }
+impl Bits {
+    /// Of so many, none.
+    pub(super) fn none(of: usize) -> Self {
+        Self(vec![0; of.div_ceil(64)])
     }
 
-    fn open(&self, text: &str, mark: &mut impl FnMut(&usize)) {
-        match &self.set {
-            Some(set) => set.matches(text).iter().filter_map(|at| self.rules.get(at)).for_each(mark),
-            None => self.rules.iter().for_each(mark),
+    fn all(of: usize) -> Self {
+        let mut all = Self(vec![u64::MAX; of.div_ceil(64)]);
+        if !of.is_multiple_of(64)
+            && let Some(last) = all.0.last_mut()
+        {
+            *last = (1 << (of % 64)) - 1;
         }
+        all
+    }
+
+    /// Of how many there is room for.
+    pub(super) fn rules(&self) -> usize {
+        self.0.len() * 64
+    }
+
+    pub(super) fn put(&mut self, at: usize) {
+        if let Some(bits) = self.0.get_mut(at / 64) {
+            *bits |= 1 << (at % 64);
+        }
+    }
+
+    pub(super) fn has(&self, at: usize) -> bool {
+        self.0.get(at / 64).is_some_and(|bits| bits & (1 << (at % 64)) != 0)
+    }
+
+    fn add(&mut self, others: &Self) {
+        self.0.iter_mut().zip(&others.0).for_each(|(own, other)| *own |= other);
+    }
+
+    /// Whether something is in both.
+    pub(super) fn meets(&self, others: &Self) -> bool {
+        self.0.iter().zip(&others.0).any(|(own, other)| own & other != 0)
+    }
+
+    /// Takes away what asks and was not opened.
+    pub(super) fn close(&mut self, asks: &Self, opened: &Self) {
+        self.0.iter_mut().zip(asks.0.iter().zip(&opened.0)).for_each(|(own, (asks, opened))| *own &= !asks | opened);
+    }
+
+    /// Ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().flat_map(|(at, bits)| {
+            // Each step takes the lowest away.
+            let steps =
+                std::iter::successors(Some(*bits).filter(|bits| *bits != 0), |bits| Some(bits & (bits - 1)).filter(|bits| *bits != 0));
+            steps.map(move |bits| at * 64 + bits.trailing_zeros() as usize)
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! Words as people write them: sought in a text, and mistyped.
 
 use icu_normalizer::properties::{CanonicalDecompositionBorrowed, Decomposed};
+use std::sync::LazyLock;
 
 /// Longest entry of a rule's `text`, in characters.
 pub const WORDS_CHARS_MAX: usize = 200;
@@ -23,6 +24,8 @@ pub struct Words {
     letters: Vec<char>,
     begins_word: bool,
     ends_word: bool,
+    /// Their place in what [`super::rule_text`] seeks all at once.
+    pub(super) key: Option<u32>,
 }
 
 impl Words {
@@ -39,98 +42,82 @@ impl Words {
         let mut letters: Vec<char> = words.chars().filter_map(letter_of).map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
         letters.dedup_by(|later, earlier| *later == ' ' && *earlier == ' ');
         let (Some(&first), Some(&last)) = (letters.first(), letters.last()) else { return Err(WordsFault::Empty) };
-        Ok(Self { letters, begins_word: has_borders(first), ends_word: !goes_on && has_borders(last) })
+        Ok(Self { letters, begins_word: has_borders(first), ends_word: !goes_on && has_borders(last), key: None })
     }
 
-    /// What is compared: never none.
-    pub(super) fn letters(&self) -> &[char] {
-        &self.letters
-    }
-
-    /// Whether they can only stand where a word begins.
-    pub(super) const fn begins_word(&self) -> bool {
-        self.begins_word
+    /// What is compared, as it stands in [`Searched`]: never nothing.
+    pub(super) fn folded(&self) -> String {
+        self.letters.iter().collect()
     }
 
     /// Whether they stand in a text.
     #[must_use]
     pub fn are_in(&self, searched: &Searched<'_>) -> bool {
-        match self.letters[..] {
-            [first, second, ..] if self.begins_word => searched.borders_before([first, second]).any(|at| self.stand_at(searched.text, at)),
-            _ if self.begins_word => searched.borders.iter().any(|(at, _)| self.stand_at(searched.text, *at)),
-            _ => searched.text.char_indices().any(|(at, _)| self.stand_at(searched.text, at)),
+        let folded = self.folded();
+        let first = folded.chars().next().map_or(1, char::len_utf8);
+        let mut from = 0;
+        while let Some(at) = searched.folded.get(from..).and_then(|rest| rest.find(&folded)).map(|at| from + at) {
+            if searched.has_borders(at, at + folded.len(), (self.begins_word, self.ends_word)) {
+                return true;
+            }
+            // What stands there twice may overlap itself.
+            from = at + first;
         }
+        false
     }
 
-    fn stand_at(&self, text: &str, at: usize) -> bool {
-        let mut letter_end = at;
-        let mut rest = &text[at..];
-        for letter in &self.letters {
-            let Some(c) = rest.chars().next() else { return false };
-            if *letter == ' ' && c.is_whitespace() {
-                rest = rest.trim_start();
-            } else if letter_of(c) == Some(*letter) {
-                rest = &rest[c.len_utf8()..];
-                letter_end = text.len() - rest.len();
-                // Accents may stand behind their letter on their own.
-                if !rest.as_bytes().first().is_none_or(u8::is_ascii) {
-                    rest = rest.trim_start_matches(is_accent);
-                }
-            } else {
-                return false;
-            }
-        }
-        // What counts as an accent may be a border itself, as the dash of Hebrew is.
-        let end = text.len() - rest.len();
-        !self.ends_word || (letter_end..=end).any(|at| text.is_char_boundary(at) && is_border(text, at))
+    /// Whether a word has to begin where they do, and to end where they do.
+    pub(super) const fn borders(&self) -> (bool, bool) {
+        (self.begins_word, self.ends_word)
     }
 }
 
-/// Slots of [`Searched`]; beginnings with the same remainder share one.
-const SLOTS: usize = 256;
-/// No place in a list.
-const NONE: usize = usize::MAX;
+/// A word begins here, with a letter that has borders.
+const BEGINS: u8 = 1;
+/// A word begins or ends here, or behind an accent that was left out here.
+const ENDS: u8 = 2;
 
-/// A text in which many words are sought: its words are found once.
+/// A text in which many words are sought: folded once into the letters that [`Words`] are compared by.
 pub struct Searched<'t> {
     text: &'t str,
-    /// Where a word begins or ends and a letter or digit follows, each with the place in this list of the one before it that
-    /// begins alike; [`NONE`] is none.
-    borders: Vec<(usize, usize)>,
-    /// The place of the last one, by the two letters that follow: see [`Self::slot`].
-    last: [usize; SLOTS],
+    /// Letters as [`letter_of`] gives them; one space for any white space; accents behind a letter are left out. Those
+    /// that stand behind no letter are kept: no words go on over them.
+    folded: String,
+    /// [`BEGINS`] and [`ENDS`] for each octet of these, and for their end.
+    borders: Vec<u8>,
 }
 
 impl<'t> Searched<'t> {
-    /// Finds the words.
+    /// Folds it.
     #[must_use]
     pub fn new(text: &'t str) -> Self {
-        let mut this = Self { text, borders: Vec::with_capacity(text.len() / 5), last: [NONE; SLOTS] };
-        let mut in_word = false;
-        let mut at = 0;
-        while let Some(&octet) = text.as_bytes().get(at) {
-            let start = at;
-            // Letters and digits of ASCII are a part of a word and have borders; what else is ASCII is neither.
-            let (c, is_of_word, has_borders) = if octet.is_ascii() {
-                let is_of_word = octet.is_ascii_alphanumeric() || octet == b'_';
-                (char::from(octet), is_of_word, is_of_word)
-            } else {
-                let Some(c) = text[at..].chars().next() else { break };
-                (c, is_of_word(c), has_borders(c))
-            };
-            at += c.len_utf8();
-            let was_in_word = std::mem::replace(&mut in_word, is_of_word);
-            if was_in_word != in_word
-                && has_borders
-                && let Some(first) = letter_of(c)
-            {
-                let second = text[at..].chars().find_map(letter_of).unwrap_or(' ');
-                let last = &mut this.last[Self::slot([first, second])];
-                let before = std::mem::replace(last, this.borders.len());
-                this.borders.push((start, before));
+        let table = &**SIGNS;
+        let mut folded = String::with_capacity(text.len() + 1);
+        let mut borders = Vec::with_capacity(text.len() + 1);
+        let (mut in_word, mut ends_here) = (false, false);
+        // What the character before is: at the beginning accents stay, as behind a space.
+        let mut before = Sign::ACCENT;
+        for c in text.chars() {
+            let sign = table.get(c as usize).copied().unwrap_or_else(|| Sign::of(c));
+            let border = sign.is(Sign::OF_WORD) != std::mem::replace(&mut in_word, sign.is(Sign::OF_WORD));
+            if sign.is(Sign::SPACE) && before == Sign::SPACE {
+                continue;
+            }
+            if sign.is(Sign::ACCENT) && before == 0 {
+                ends_here |= border;
+                continue;
+            }
+            before = sign.0 & (Sign::SPACE | Sign::ACCENT);
+            let begins = if border && sign.is(Sign::HAS_BORDERS) { BEGINS } else { 0 };
+            let ends = if std::mem::take(&mut ends_here) | border { ENDS } else { 0 };
+            borders.push(begins | ends);
+            folded.push(sign.letter());
+            if borders.len() < folded.len() {
+                borders.resize(folded.len(), 0);
             }
         }
-        this
+        borders.push(if in_word || ends_here { ENDS } else { 0 });
+        Self { text, folded, borders }
     }
 
     /// All of it.
@@ -139,26 +126,61 @@ impl<'t> Searched<'t> {
         self.text
     }
 
-    /// Borders that these letters may follow.
-    fn borders_before(&self, beginning: [char; 2]) -> impl Iterator<Item = usize> {
-        let border = |place: usize| self.borders.get(place);
-        std::iter::successors(border(self.last[Self::slot(beginning)]), move |(_, before)| border(*before)).map(|(at, _)| *at)
+    /// What words are sought in.
+    pub(super) fn folded(&self) -> &str {
+        &self.folded
     }
 
-    fn slot([first, second]: [char; 2]) -> usize {
-        let second = if second.is_whitespace() { ' ' } else { second };
-        (first as usize * 31 + second as usize) % SLOTS
+    /// Whether there are borders of words where a piece of [`Self::folded`] begins and ends, as far as they are wanted.
+    pub(super) fn has_borders(&self, begin: usize, end: usize, (begins, ends): (bool, bool)) -> bool {
+        let is = |at: usize, what: u8| self.borders.get(at).is_some_and(|border| border & what != 0);
+        (!begins || is(begin, BEGINS)) && (!ends || is(end, ENDS))
     }
 }
 
-/// Whether a word begins or ends here (UTS 18, annex C).
-fn is_border(text: &str, at: usize) -> bool {
-    let (before, behind) = (text[..at].chars().next_back(), text[at..].chars().next());
-    before.is_some_and(is_of_word) != behind.is_some_and(is_of_word)
+/// What a character is to [`Searched`]: its letter, and these in the upper bits.
+#[derive(Clone, Copy)]
+struct Sign(u32);
+
+/// Of all letters with accents, and of what is mostly written besides; what is above costs a look into several tables each.
+static SIGNS: LazyLock<Vec<Sign>> = LazyLock::new(|| (0..0x2e80).map(|c| char::from_u32(c).map_or(Sign(0), Sign::of)).collect());
+
+impl Sign {
+    const OF_WORD: u32 = 1 << 24;
+    const HAS_BORDERS: u32 = 1 << 25;
+    const SPACE: u32 = 1 << 26;
+    const ACCENT: u32 = 1 << 27;
+    const LETTER: u32 = (1 << 21) - 1;
+
+    fn of(c: char) -> Self {
+        // Han, kana and Hangul, without a look into the tables: they have no cases, and no accents of those that are left out.
+        let (letter, of_word, borders) = match c {
+            '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' => (Some(c), true, false),
+            '\u{ac00}'..='\u{d7a3}' => (Some(c), true, true),
+            _ => (letter_of(c), is_of_word(c), has_borders(c)),
+        };
+        let flag = |flag: u32, is: bool| if is { flag } else { 0 };
+        let space = c.is_whitespace();
+        Self(
+            if space { ' ' as u32 } else { letter.unwrap_or(c) as u32 }
+                | flag(Self::OF_WORD, of_word)
+                | flag(Self::HAS_BORDERS, borders && letter.is_some())
+                | flag(Self::SPACE, space)
+                | flag(Self::ACCENT, letter.is_none()),
+        )
+    }
+
+    const fn is(self, flag: u32) -> bool {
+        self.0 & flag != 0
+    }
+
+    fn letter(self) -> char {
+        char::from_u32(self.0 & Self::LETTER).unwrap_or_default()
+    }
 }
 
 /// Letters, digits, their marks and what joins them.
-pub(super) fn is_of_word(c: char) -> bool {
+fn is_of_word(c: char) -> bool {
     match c {
         '\0'..='\x7f' => c.is_ascii_alphanumeric() || c == '_',
         // Most of what is not ASCII, without a look into the tables.
@@ -188,7 +210,8 @@ fn letter_beyond_ascii(c: char) -> Option<char> {
             Decomposed::Expansion(..) | Decomposed::Default => break,
         }
     }
-    Some(folded(letter)).filter(|letter| !is_accent(*letter))
+    // An accent is none even if it has a capital, as the iota below Greek letters has.
+    Some(folded(letter)).filter(|letter| !is_accent(*letter) && !is_accent(c))
 }
 
 /// The one lower case letter of all that are the same in another case: σ of Σ, σ and ς.
@@ -206,11 +229,6 @@ fn folded(c: char) -> char {
 /// other scripts are letters of theirs and stay.
 pub(super) const fn is_accent(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}')
-}
-
-/// Whether a character may stand at a border of words and go on from there.
-pub(super) fn is_border_letter(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_' || (!c.is_ascii() && c.is_alphanumeric())
 }
 
 /// Whether a word that begins or ends with this character has a border there that a text shows. Han, kana, Thai, Lao,
@@ -267,7 +285,6 @@ mod tests {
     use regex::{Regex, RegexBuilder};
     use std::collections::HashMap;
     use std::fmt::Write as _;
-    use std::sync::LazyLock;
 
     #[test]
     fn words_are_found_as_people_write_them() {
@@ -293,6 +310,7 @@ mod tests {
             ("a.c", "abc", false, "no pattern language"),
             ("việt", "viet", true, "two accents on one letter"),
             ("street", "straße", false, "another letter is another letter"),
+            ("a", "9\u{5be}aカ", false, "the border before it is none behind it"),
         ] {
             assert_eq!(Words::parse(words).unwrap().are_in(&Searched::new(text)), expect, "{words} in {text}: {why}");
         }

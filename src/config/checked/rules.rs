@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 /// Entries of one list of a rule, rules, and regular expressions of all rules: each is a pattern in memory (P11).
 const TEXTS_MAX: usize = 200;
 const RULES_MAX: usize = 2_000;
-const PATTERNS_MAX: usize = 500;
+const PATTERNS_MAX: usize = 1_000;
+const PATTERNS_OCTETS_MAX: usize = 250 << 20;
 
 const CHANNELS: [Channel; 3] = [Channel::Mail, Channel::Chat, Channel::Phone];
 
@@ -39,7 +40,7 @@ impl Check<'_> {
             self.fault(&format!("rule[{RULES_MAX}]"), format!("there are {} rules; at most {RULES_MAX} can be", written.len()));
             return rules;
         }
-        let mut patterns = 0;
+        let (mut patterns, mut octets) = (0, 0);
         for (at, rule) in written.iter().enumerate() {
             let path = format!("rule[{at}]");
             let name = self.required(&format!("{path}.name"), rule.name.as_ref(), "write one; it stands in the history of tickets");
@@ -64,11 +65,22 @@ impl Check<'_> {
                 }
             };
             let rule = Rule { name, when, unless, then, stop };
-            patterns += patterns_of(&rule.when) + rule.unless.as_ref().map_or(0, patterns_of);
+            for pattern in [Some(&rule.when), rule.unless.as_ref()].into_iter().flatten().flat_map(patterns_of) {
+                patterns += 1;
+                octets += pattern.octets_max();
+            }
             rules.push(rule);
         }
         if patterns > PATTERNS_MAX {
             self.fault("rule[0]", format!("and the other rules have {patterns} regular expressions; at most {PATTERNS_MAX} can be"));
+        }
+        if octets > PATTERNS_OCTETS_MAX {
+            let (all, most) = (octets >> 20, PATTERNS_OCTETS_MAX >> 20);
+            let right = "say less with counts such as {1,500} or classes such as \\w";
+            self.fault(
+                "rule[0]",
+                format!("and the other rules have regular expressions of up to {all} MiB; at most {most} MiB can be; {right}"),
+            );
         }
         rules
     }
@@ -270,7 +282,10 @@ impl Check<'_> {
             && !action.hold
             && !action.spam;
         if sets_nothing {
-            self.fault(path, "sets nothing; write at least one of team, priority, tags and assignee");
+            self.fault(
+                path,
+                "sets nothing; write at least one of team, priority, tags, assignee, skill, policy, template, notify, hold and spam",
+            );
         }
         action
     }
@@ -335,9 +350,9 @@ fn lists(when: &When) -> [(&'static str, &Option<OneOrMany>); 16] {
     ]
 }
 
-fn patterns_of(condition: &Condition) -> usize {
+fn patterns_of(condition: &Condition) -> impl Iterator<Item = &Pattern> {
     let headers = condition.headers.iter().map(|header| &header.said);
-    [&condition.subject, &condition.text, &condition.body].into_iter().chain(headers).map(|said| said.patterns.len()).sum()
+    [&condition.subject, &condition.text, &condition.body].into_iter().chain(headers).flat_map(|said| &said.patterns)
 }
 
 /// A pattern of addresses in their normal form: one `@`, and behind it a domain of which each part without a star is in ASCII.

@@ -1,8 +1,9 @@
 //! Rules, one line a case.
 
-use super::super::cues::{CueWords, Cues};
+use super::super::cues::{Cue, CueWords, Cues};
+use super::super::message::Channel;
 use super::super::message::{BlobId, BlobRef, Language};
-use super::super::rule::{Action, Rules};
+use super::super::rule::{Action, Pattern, Rules, Sender, Sought};
 use super::super::testing::{World, address, authenticated, chat, judged, mail, policy, proven};
 use super::*;
 use crate::domain::outbound::Purpose;
@@ -397,5 +398,197 @@ fn gates_let_through_words_of_any_script() {
             let found = explain(matter(&inbound, &known), &policy)[0].1.is_ok();
             assert_eq!(!route(matter(&inbound, &known), &policy).history.is_empty(), found, "{words} in {text}");
         }
+    }
+}
+
+/// Texts of several scripts, and what rules may seek in them: sometimes there, sometimes nearly.
+const PIECES: [&str; 20] = [
+    "invoice",
+    "Invoices ",
+    "é uma ",
+    "ORC\u{327}AMENTO",
+    "orçamento",
+    "發票",
+    "請開",
+    "ใบเสร็จ",
+    "счёт",
+    "СЧЕТ 4711",
+    "double\n charge",
+    " ",
+    "\n",
+    "no",
+    "c++",
+    "İst",
+    "שלום\u{5be}",
+    "Σας",
+    "+\u{301}",
+    "x",
+];
+const WORDS: [&str; 16] = [
+    "invoice",
+    "invoice*",
+    "orcamento",
+    "é uma",
+    "發票",
+    "開發",
+    "ใบเสร็จ",
+    "счёт*",
+    "double charge",
+    "no",
+    "no invoice",
+    "c++",
+    "σασ",
+    "שלום*",
+    "ist*",
+    "x",
+];
+const EXPRESSIONS: [&str; 20] = [
+    "invoice",
+    r"\binvoice\b",
+    r"\bсчет \d{2,4}",
+    "^invoice",
+    "x$",
+    r"\d{3}",
+    "[a-z]{9}",
+    "發票|收據",
+    "(invoice|charge)s? ",
+    r"double\s+charge",
+    "(?-i:Inv)",
+    "orçamento",
+    "(?:no|é)x",
+    ".x",
+    r"\w+\+\+",
+    "ใบ",
+    r"\bno\b",
+    "a?b?c?x{2}",
+    "Σας",
+    r"שלום\b",
+];
+
+fn said() -> impl Strategy<Value = Said> {
+    let some = |of: &'static [&'static str]| prop_oneof![1 => Just(Vec::new()), 1 => prop::collection::vec(prop::sample::select(of), 1..4)];
+    (some(&WORDS), some(&EXPRESSIONS)).prop_map(|(words, patterns)| Said {
+        words: words.into_iter().map(|w| Sought { written: w.to_owned(), words: Words::parse(w).unwrap() }).collect(),
+        patterns: patterns.into_iter().map(|p| Pattern::parse(p).unwrap()).collect(),
+    })
+}
+
+/// Conditions of every part that has a gate.
+fn any_condition() -> impl Strategy<Value = Condition> {
+    let seldom = |said| prop_oneof![2 => Just(Said::default()), 1 => said];
+    let few = |of: &'static [&'static str]| prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(prop::sample::select(of), 1..3)];
+    let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let glob = |glob: &str| Sender::Like(Glob::new(glob));
+    let senders = vec![
+        Sender::Address(address("joao@padaria.example")),
+        Sender::Domain("padaria.example".to_owned()),
+        glob("*@*.example"),
+        glob("*@padaria.*"),
+        Sender::Domain("acme.example".to_owned()),
+    ];
+    let senders = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(prop::sample::select(senders), 1..3)];
+    let header = prop_oneof![4 => Just(Vec::new()), 1 => said().prop_map(|said| vec![HeaderIs { name: "x-a".to_owned(), said }])];
+    let one = prop_oneof![4 => Just(None), 1 => any::<bool>().prop_map(Some)];
+    let cues = prop_oneof![5 => Just(Vec::new()), 1 => prop::sample::subsequence(Cue::ALL.to_vec(), 1..3)];
+    let facts = (
+        few(&["basic", "advanced"]),
+        few(&["free", "extended"]),
+        few(&["padaria", "acme"]),
+        few(&["support", "sales"]),
+        few(&["en", "pt"]),
+    );
+    let channel = prop_oneof![4 => Just(Vec::new()), 1 => Just(vec![Channel::Chat]), 1 => Just(vec![Channel::Mail])];
+    (facts, senders, header, (one.clone(), one, cues, channel), seldom(said().boxed()), seldom(said().boxed()), seldom(said().boxed()))
+        .prop_map(
+            move |(
+                (tiers, plans, organisations, mailboxes, languages),
+                senders,
+                headers,
+                (first_contact, has_attachment, cues, channels),
+                subject,
+                text,
+                body,
+            )| Condition {
+                channels,
+                mailboxes: owned(mailboxes),
+                tiers: owned(tiers),
+                plans: owned(plans),
+                organisations: owned(organisations),
+                languages: languages.into_iter().filter_map(Language::parse).collect(),
+                senders,
+                headers,
+                first_contact,
+                has_attachment,
+                cues,
+                subject,
+                text,
+                body,
+                ..Condition::default()
+            },
+        )
+}
+
+/// What a condition means, each part asked by itself and by nothing that others are asked by.
+fn holds_alone(when: &Condition, matter: &Matter<'_>, policy: &Policy, cues: &Cues) -> bool {
+    fn none_or<T>(list: &[T], is: impl Fn(&T) -> bool) -> bool {
+        list.is_empty() || list.iter().any(is)
+    }
+    let said = |said: &Said, texts: &[&str]| {
+        none_or(&said.words, |sought| texts.iter().any(|text| Words::parse(&sought.written).unwrap().are_in(&Searched::new(text))))
+            && none_or(&said.patterns, |pattern| texts.iter().any(|text| pattern.regex.is_match(text)))
+    };
+    let (inbound, known) = (matter.inbound, matter.known);
+    let (subject, body) = (inbound.subject.as_str(), inbound.body.new_text());
+    let searched = [Searched::new(subject), Searched::new(&body)];
+    let sender = inbound.from.as_ref().filter(|_| !inbound.judgement.has_failed()).map(|from| &from.address);
+    none_or(&when.tiers, |tier| *tier == known.tier)
+        && none_or(&when.channels, |channel| *channel == inbound.channel)
+        && none_or(&when.plans, |plan| *plan == known.plan)
+        && none_or(&when.organisations, |name| *name == known.organisation.to_lowercase())
+        && none_or(&when.mailboxes, |name| name == inbound.source.mailbox())
+        && none_or(&when.languages, |language| Some(*language) == inbound.language)
+        && none_or(&when.senders, |one| sender.is_some_and(|sender| one.is(sender)))
+        && none_or(&when.headers, |header| inbound.headers.iter().any(|(name, value)| *name == header.name && said(&header.said, &[value])))
+        && when.first_contact.is_none_or(|first| Some(first) == matter.first_contact)
+        && when.has_attachment.is_none_or(|some| some != inbound.attachments.is_empty())
+        && none_or(&when.cues, |cue| cues.find(*cue, [&searched[0], &searched[1]], inbound.language, &policy.desk.languages).is_some())
+        && said(&when.subject, &[subject])
+        && said(&when.text, &[subject, &body])
+        && said(&when.body, &[&body])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Many rules at once, any of them with anything in any script, say what each says that is asked alone.
+    #[test]
+    fn p9_many_rules_hold_where_each_alone_does(
+        conditions in prop::collection::vec((any_condition(), prop_oneof![2 => Just(None), 1 => any_condition().prop_map(Some)]), 1..40),
+        subject in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..4),
+        body in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..12),
+        language in prop::sample::select(vec!["", "en", "pt"]),
+        (file, header, first, doubted) in any::<(bool, bool, Option<bool>, bool)>(),
+    ) {
+        let mut inbound = mail(1, "joao@padaria.example", &subject.concat(), &body.concat());
+        inbound.language = Language::parse(language);
+        inbound.headers = if header { vec![("x-a".to_owned(), "Invoice no 1".to_owned())] } else { Vec::new() };
+        inbound.attachments = if file { letter().attachments } else { Vec::new() };
+        let inbound = if doubted { judged(inbound, Verdict::Failed) } else { inbound };
+        let mut cues = Cues::default();
+        cues.put(Language::EN, CueWords::parse("[insult]\nno\n[churn]\ndouble charge").unwrap());
+        let rules = (0..).zip(conditions).map(|(n, (when, unless))| Rule { name: format!("{n}"), when, unless, ..Rule::default() });
+        let mut policy = ruled("");
+        policy.rules = Rules::new(rules.collect(), cues.clone());
+        let known = policy.know_sender(inbound.from.as_ref().map(|f| &f.address), &inbound.judgement, None, now());
+        let matter = Matter { first_contact: first, ..matter(&inbound, &known) };
+        let alone = |rule: &&Rule| {
+            holds_alone(&rule.when, &matter, &policy, &cues) && !rule.unless.as_ref().is_some_and(|unless| holds_alone(unless, &matter, &policy, &cues))
+        };
+        let expect: Vec<_> = policy.rules.iter().filter(alone).map(|rule| rule.name.clone()).collect();
+        let told = |by: &Actor| if let Actor::Rule(name) = by { name.clone() } else { String::new() };
+        let ran: Vec<_> = route(matter, &policy).history.iter().map(|line| told(&line.by)).collect();
+        let explained: Vec<_> = explain(matter, &policy).into_iter().filter(|(_, found)| found.is_ok()).map(|(name, _)| name).collect();
+        prop_assert_eq!(&ran, &expect);
+        prop_assert_eq!(&explained, &expect);
     }
 }
