@@ -92,32 +92,40 @@ impl<'t> Searched<'t> {
     #[must_use]
     pub fn new(text: &'t str) -> Self {
         let table = &**SIGNS;
-        let mut folded = String::with_capacity(text.len() + 1);
-        let mut borders = Vec::with_capacity(text.len() + 1);
+        let mut folded = Vec::with_capacity(text.len() + 8);
+        let mut borders = Vec::with_capacity(text.len() + 8);
         let (mut in_word, mut ends_here) = (false, false);
         // What the character before is: at the beginning accents stay, as behind a space.
         let mut before = Sign::ACCENT;
         for c in text.chars() {
             let sign = table.get(c as usize).copied().unwrap_or_else(|| Sign::of(c));
             let border = sign.is(Sign::OF_WORD) != std::mem::replace(&mut in_word, sign.is(Sign::OF_WORD));
-            if sign.is(Sign::SPACE) && before == Sign::SPACE {
-                continue;
+            let kind = sign.0 & (Sign::SPACE | Sign::ACCENT);
+            if kind != 0 {
+                if kind == Sign::SPACE && before == Sign::SPACE {
+                    continue;
+                }
+                if kind == Sign::ACCENT && before == 0 {
+                    ends_here |= border;
+                    continue;
+                }
             }
-            if sign.is(Sign::ACCENT) && before == 0 {
-                ends_here |= border;
-                continue;
-            }
-            before = sign.0 & (Sign::SPACE | Sign::ACCENT);
-            let begins = if border && sign.is(Sign::HAS_BORDERS) { BEGINS } else { 0 };
-            let ends = if std::mem::take(&mut ends_here) | border { ENDS } else { 0 };
-            borders.push(begins | ends);
-            folded.push(sign.letter());
-            if borders.len() < folded.len() {
-                borders.resize(folded.len(), 0);
+            before = kind;
+            let begins = border & sign.is(Sign::HAS_BORDERS);
+            let ends = border | std::mem::take(&mut ends_here);
+            borders.push((u8::from(begins) * BEGINS) | (u8::from(ends) * ENDS));
+            // Most are of ASCII: one octet each.
+            match u8::try_from(sign.0 & Sign::LETTER) {
+                Ok(letter) if letter.is_ascii() => folded.push(letter),
+                Ok(_) | Err(_) => {
+                    folded.extend_from_slice(sign.letter().encode_utf8(&mut [0; 4]).as_bytes());
+                    borders.resize(folded.len(), 0);
+                }
             }
         }
         borders.push(if in_word || ends_here { ENDS } else { 0 });
-        Self { text, folded, borders }
+        // All of it is UTF-8.
+        Self { text, folded: String::from_utf8(folded).unwrap_or_default(), borders }
     }
 
     /// All of it.
