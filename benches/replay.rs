@@ -98,7 +98,7 @@ fn write_archive(path: &Path, messages: usize) {
             if !references.is_empty() {
                 let _ = writeln!(head, "References:{references}");
             }
-            mails.push(head + &without(raw, &["From", "To", "Date", "Message-ID", "References", "In-Reply-To"]));
+            mails.push(head + &without(raw, &["Received", "From", "To", "Date", "Message-ID", "References", "In-Reply-To"]));
             references = format!("{references} {id}");
             at += SignedDuration::from_secs(i64::try_from(600 + draw(86_400)).unwrap());
         }

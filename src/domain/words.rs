@@ -91,41 +91,19 @@ impl<'t> Searched<'t> {
     /// Folds it.
     #[must_use]
     pub fn new(text: &'t str) -> Self {
-        let table = &**SIGNS;
-        let mut folded = Vec::with_capacity(text.len() + 8);
-        let mut borders = Vec::with_capacity(text.len() + 8);
-        let (mut in_word, mut ends_here) = (false, false);
-        // What the character before is: at the beginning accents stay, as behind a space.
-        let mut before = Sign::ACCENT;
-        for c in text.chars() {
-            let sign = table.get(c as usize).copied().unwrap_or_else(|| Sign::of(c));
-            let border = sign.is(Sign::OF_WORD) != std::mem::replace(&mut in_word, sign.is(Sign::OF_WORD));
-            let kind = sign.0 & (Sign::SPACE | Sign::ACCENT);
-            if kind != 0 {
-                if kind == Sign::SPACE && before == Sign::SPACE {
-                    continue;
-                }
-                if kind == Sign::ACCENT && before == 0 {
-                    ends_here |= border;
-                    continue;
-                }
+        let mut folding = Folding::new(text.len());
+        let mut rest = text;
+        loop {
+            // One character behind the other is beyond ASCII in most scripts.
+            if rest.as_bytes().first().is_some_and(u8::is_ascii) {
+                rest = rest.get(folding.ascii(rest.as_bytes())..).unwrap_or_default();
             }
-            before = kind;
-            let begins = border & sign.is(Sign::HAS_BORDERS);
-            let ends = border | std::mem::take(&mut ends_here);
-            borders.push((u8::from(begins) * BEGINS) | (u8::from(ends) * ENDS));
-            // Most are of ASCII: one octet each.
-            match u8::try_from(sign.0 & Sign::LETTER) {
-                Ok(letter) if letter.is_ascii() => folded.push(letter),
-                Ok(_) | Err(_) => {
-                    folded.extend_from_slice(sign.letter().encode_utf8(&mut [0; 4]).as_bytes());
-                    borders.resize(folded.len(), 0);
-                }
-            }
+            let mut beyond = rest.chars();
+            let Some(c) = beyond.next() else { break };
+            folding.character(c);
+            rest = beyond.as_str();
         }
-        borders.push(if in_word || ends_here { ENDS } else { 0 });
-        // All of it is UTF-8.
-        Self { text, folded: String::from_utf8(folded).unwrap_or_default(), borders }
+        folding.ends(text)
     }
 
     /// All of it.
@@ -143,6 +121,102 @@ impl<'t> Searched<'t> {
     pub(super) fn has_borders(&self, begin: usize, end: usize, (begins, ends): (bool, bool)) -> bool {
         let is = |at: usize, what: u8| self.borders.get(at).is_some_and(|border| border & what != 0);
         (!begins || is(begin, BEGINS)) && (!ends || is(end, ENDS))
+    }
+}
+
+/// A text while it is folded.
+struct Folding {
+    folded: Vec<u8>,
+    borders: Vec<u8>,
+    in_word: bool,
+    /// A word ended at an accent that was left out.
+    ends_here: bool,
+    /// What the character before is: at the beginning accents stay, as behind a space.
+    before: u32,
+    table: &'static [Sign],
+}
+
+impl Folding {
+    /// Characters of ASCII that are folded in one go.
+    const RUN: usize = 64;
+
+    fn new(octets: usize) -> Self {
+        let (folded, borders) = (Vec::with_capacity(octets + Self::RUN), Vec::with_capacity(octets + Self::RUN));
+        Self { folded, borders, in_word: false, ends_here: false, before: Sign::ACCENT, table: &SIGNS }
+    }
+
+    /// Folds what is of ASCII at the beginning, and says how many octets that were: none is an accent, each is one octet.
+    fn ascii(&mut self, octets: &[u8]) -> usize {
+        let mut done = 0;
+        for run in octets.chunks(Self::RUN) {
+            let length = run.iter().position(|octet| !octet.is_ascii()).unwrap_or(run.len());
+            self.ascii_run(run.get(..length).unwrap_or_default());
+            done += length;
+            if length < run.len() {
+                break;
+            }
+        }
+        done
+    }
+
+    fn ascii_run(&mut self, run: &[u8]) {
+        let Some(table) = self.table.first_chunk::<128>() else { return };
+        let start = self.folded.len();
+        self.folded.resize(start + run.len(), 0);
+        self.borders.resize(start + run.len(), 0);
+        let (mut in_word, mut after_space, mut ends_here) = (self.in_word, self.before == Sign::SPACE, self.ends_here);
+        let mut written = 0;
+        if let (Some(folded), Some(borders)) = (self.folded.get_mut(start..), self.borders.get_mut(start..)) {
+            for octet in run {
+                let Sign(sign) = table[usize::from(octet & 127)];
+                let of_word = sign & Sign::OF_WORD != 0;
+                let border = of_word != in_word;
+                in_word = of_word;
+                let space = sign & Sign::SPACE != 0;
+                if space && after_space {
+                    continue;
+                }
+                after_space = space;
+                let begins = border && sign & Sign::HAS_BORDERS != 0;
+                let ends = border | std::mem::take(&mut ends_here);
+                if let (Some(folded), Some(borders)) = (folded.get_mut(written), borders.get_mut(written)) {
+                    *folded = sign.to_le_bytes()[0];
+                    *borders = (u8::from(begins) * BEGINS) | (u8::from(ends) * ENDS);
+                }
+                written += 1;
+            }
+        }
+        self.folded.truncate(start + written);
+        self.borders.truncate(start + written);
+        (self.in_word, self.ends_here) = (in_word, ends_here);
+        if !run.is_empty() {
+            self.before = if after_space { Sign::SPACE } else { 0 };
+        }
+    }
+
+    fn character(&mut self, c: char) {
+        let sign = self.table.get(c as usize).copied().unwrap_or_else(|| Sign::of(c));
+        let border = sign.is(Sign::OF_WORD) != std::mem::replace(&mut self.in_word, sign.is(Sign::OF_WORD));
+        let kind = sign.0 & (Sign::SPACE | Sign::ACCENT);
+        if kind == Sign::SPACE && self.before == Sign::SPACE {
+            return;
+        }
+        if kind == Sign::ACCENT && self.before == 0 {
+            self.ends_here |= border;
+            return;
+        }
+        self.before = kind;
+        let begins = border & sign.is(Sign::HAS_BORDERS);
+        let ends = border | std::mem::take(&mut self.ends_here);
+        self.borders.push((u8::from(begins) * BEGINS) | (u8::from(ends) * ENDS));
+        self.folded.extend_from_slice(sign.letter().encode_utf8(&mut [0; 4]).as_bytes());
+        self.borders.resize(self.folded.len(), 0);
+    }
+
+    fn ends(mut self, text: &str) -> Searched<'_> {
+        self.borders.push(if self.in_word || self.ends_here { ENDS } else { 0 });
+        // All of it is UTF-8.
+        Searched { text, folded: String::from_utf8(self.folded).unwrap_or_default(), borders: self.borders }
     }
 }
 
