@@ -76,6 +76,9 @@ pub(super) fn replay(config: &Path, order: &Order) -> Result<(), Ended> {
     if span.since >= span.until {
         return Err(Ended::Wrong(vec!["guichet: --since: lies behind --until, or in the future".to_owned()]));
     }
+    if same(config, &order.against) {
+        complain("guichet: both configurations are the same: name the other one with --config");
+    }
     for (settings, which) in [(&in_force, "--against"), (&other, "--config")] {
         if settings.look_up.is_some() {
             complain(&format!("guichet: {which}: the look-up of customers is not asked about the past: its file answers alone"));
@@ -101,6 +104,10 @@ pub(super) fn replay(config: &Path, order: &Order) -> Result<(), Ended> {
         say(&comparison.text([&order.against.display().to_string(), &config.display().to_string()]));
     }
     Ok(())
+}
+
+fn same(one: &Path, other: &Path) -> bool {
+    one == other || one.canonicalize().ok().is_some_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
 fn of_archive(order: &Order, replay: &Replay, in_force: &Settings, span: Span) -> Result<[Outcome; 2], Ended> {
