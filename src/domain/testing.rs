@@ -59,6 +59,7 @@ pub(crate) fn policy() -> Policy {
     for (name, manager) in [("frontline", Some("carla@acme.example")), ("billing", None)] {
         let team = Team {
             name: name.to_owned(),
+            title: String::new(),
             calendar: "always".to_owned(),
             manager: manager.map(address),
             assign: Assign::Queue,
