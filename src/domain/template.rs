@@ -423,8 +423,7 @@ impl NoticeFacts {
     /// Facts to try a text with: all there, in and out of hours; and all empty.
     #[must_use]
     pub fn samples() -> [Self; 3] {
-        let moment =
-            |at| Moment { at, zone: TimeZone::UTC, language: Language::EN, now: Timestamp::constant(15 * 3600, 0) };
+        let moment = |at| Moment { at, zone: TimeZone::UTC, language: Language::EN, now: Timestamp::constant(15 * 3600, 0) };
         let full = Self {
             desk: "Acme Support".to_owned(),
             number: "#1042".to_owned(),
@@ -485,7 +484,11 @@ impl NoticeFacts {
             hint: "undelivered_full",
             suppressed: "mail to it came back on 2026-11-23 (5.2.2)".to_owned(),
         };
-        [full.clone(), Self { in_hours: false, opens_text: Some(moment(Timestamp::constant(33 * 3600, 0))), ..full }, Self { number: "#1".to_owned(), desk: "Acme".to_owned(), ..Self::default() }]
+        [
+            full.clone(),
+            Self { in_hours: false, opens_text: Some(moment(Timestamp::constant(33 * 3600, 0))), ..full },
+            Self { number: "#1".to_owned(), desk: "Acme".to_owned(), ..Self::default() },
+        ]
     }
 
     /// One of them as a text sees it, by the name of its field; `None` if there is none of that name.

@@ -82,7 +82,10 @@ pub fn compose(outbound: &Outbound, signer: &Signer, text: &str, attachments: &[
     for (name, value) in marks(outbound, signer) {
         mail = mail.header(name, HeaderType::Raw(Raw::new(value)));
     }
-    let octets = mail.body(body(&message_id, &outbound.audience, outbound.automatic.is_some(), text, attachments)).write_to_vec().unwrap_or_default();
+    let octets = mail
+        .body(body(&message_id, &outbound.audience, outbound.automatic.is_some(), text, attachments))
+        .write_to_vec()
+        .unwrap_or_default();
     Ok(Composed {
         envelope_from: outbound.automatic.is_none().then(|| signer.return_path(&outbound.from, outbound.id)),
         envelope_from_else: outbound.automatic.is_none().then(|| outbound.from.clone()),

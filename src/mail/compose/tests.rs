@@ -226,7 +226,7 @@ fn long_lines_of_ours_are_broken_so_that_they_can_be_joined() {
     let words = |n: usize| "word ".repeat(n).trim_end().to_owned();
     for (text, expect, why) in [
         (words(30), format!("{} \n{}", words(15), words(15)), "within 78, the space at the end included"),
-        (format!("{} > x", words(15)), format!("{} \n > x", words(15)), "no quote begins by it"),
+        (format!("{} >xxxxx", words(15)), format!("{} \n >xxxxx", words(15)), "no quote begins by it"),
         (format!("{} From x", words(15)), format!("{} \n From x", words(15)), "nor what would be stuffed on its way"),
         (format!("{} #solve x", words(15)), format!("{} \nword #solve x", words(14)), "nor a command"),
         (format!("{} https://{}", words(2), "x".repeat(90)), format!("{} \nhttps://{}", words(2), "x".repeat(90)), "no word is cut"),
