@@ -229,11 +229,19 @@ fn push_stuffed(out: &mut String, line: &str) {
 }
 
 /// Words with the spaces behind them. One that begins with # stays behind the one before it: at the start of a line it could be read as
-/// a command of whoever quotes it.
+/// a command of whoever quotes it. What stands in brackets stays together, such as the zone of a time.
 fn stretches(line: &str) -> impl Iterator<Item = &str> {
+    const BRACKETS_OCTETS_MAX: usize = 50;
+    let in_brackets = |rest: &str, at: usize| {
+        let (before, behind) = rest.as_bytes().split_at(at);
+        let near = &before[before.len().saturating_sub(BRACKETS_OCTETS_MAX)..];
+        let open = near.iter().rposition(|b| matches!(b, b'(' | b')')).filter(|open| near[*open] == b'(');
+        open.is_some_and(|open| behind.iter().take(BRACKETS_OCTETS_MAX - (near.len() - open)).any(|b| *b == b')'))
+    };
     let mut rest = line;
     std::iter::from_fn(move || {
-        let breaks = rest.match_indices(' ').map(|(at, _)| at + 1).find(|at| !rest[*at..].starts_with(['#', ' ']));
+        let may_break = |at: &usize| !rest[*at..].starts_with(['#', ' ']) && !in_brackets(rest, *at);
+        let breaks = rest.match_indices(' ').map(|(at, _)| at + 1).find(may_break);
         let (word, behind) = rest.split_at(breaks.unwrap_or(rest.len()));
         rest = behind;
         (!word.is_empty()).then_some(word)

@@ -230,6 +230,8 @@ fn long_lines_of_ours_are_broken_so_that_they_can_be_joined() {
         (format!("{} From x", words(15)), format!("{} \n From x", words(15)), "nor what would be stuffed on its way"),
         (format!("{} #solve x", words(15)), format!("{} \nword #solve x", words(14)), "nor a command"),
         (format!("{} https://{}", words(2), "x".repeat(90)), format!("{} \nhttps://{}", words(2), "x".repeat(90)), "no word is cut"),
+        (format!("{} (Lisbon time, UTC)", words(13)), format!("{} \n(Lisbon time, UTC)", words(13)), "nor a bracket within"),
+        (format!("{} ({})", words(13), words(13)), format!("{} (word word \n{})", words(13), words(11)), "but for a long one"),
         (format!("> {}", words(30)), format!("> {}", words(30)), "a quote stays as it is"),
         (format!("#solve    {}", words(30)), format!("#solve    {}", words(30)), "so do columns"),
         ("a  \n\n-- \nb ".to_owned(), "a\n\n-- \nb".to_owned(), "no line goes on by chance; the delimiter of signatures stays"),
