@@ -516,7 +516,7 @@ impl Desk {
         let decided = || {
             let Some(ticket) = self.0.store.ticket(entry.outbound.id.ticket)? else { return Ok(None) };
             let away = self.0.store.away()?;
-            Ok::<_, StoreFault>(Some(decide::on_undelivered(&ticket, entry.outbound.purpose, why, &away, &policy, self.0.clock.now())))
+            Ok::<_, StoreFault>(Some(decide::on_undelivered(&ticket, &entry.outbound, why, &away, &policy, self.0.clock.now())))
         };
         self.carry_out_durably(decided).await.map(|_| ())
     }

@@ -161,6 +161,7 @@ pub(super) struct Customers {
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub(super) struct Team {
     pub(super) name: Option<String>,
+    pub(super) title: Option<String>,
     pub(super) calendar: Option<String>,
     pub(super) manager: Option<String>,
     pub(super) assign: Option<String>,

@@ -20,7 +20,7 @@ use super::merge;
 use super::message::{Author, Channel, Fingerprint, Inbound, Language, Machine, Message, Seq, SessionId, TicketNumber, Visibility};
 use super::notice::{self, Voice};
 use super::ops::DESK_REPORT;
-use super::outbound::{Audience, Delivery, OutboxEntry, OutboxId, Purpose};
+use super::outbound::{Audience, Delivery, Outbound, OutboxEntry, OutboxId, Purpose};
 use super::policy::{CopiedFollow, Policy};
 use super::route;
 use super::sla::{ClockEvent, ClockKind};
@@ -264,14 +264,15 @@ pub fn on_calendars(ticket: &Ticket, policy: &Policy, now: Timestamp) -> Option<
 
 /// Decides about a mail that could not be delivered for good.
 #[must_use]
-pub fn on_undelivered(ticket: &Ticket, purpose: Purpose, why: &str, away: &[Away], policy: &Policy, now: Timestamp) -> Change {
+pub fn on_undelivered(ticket: &Ticket, mail: &Outbound, why: &str, away: &[Away], policy: &Policy, now: Timestamp) -> Change {
+    let (purpose, to) = (mail.purpose, mail.to.as_ref().map(|to| &to.address));
     let mut ticket = ticket.clone();
     let mut change = Change { undeliverable: true, ..Change::default() };
     let mut voice = Voice::new(policy, now);
     voice.away = away;
     // Only what a customer should have got: telling agents that telling agents failed would never end.
     if matches!(purpose, Purpose::Answer | Purpose::Ack | Purpose::Question) {
-        voice.undelivered(&mut ticket, purpose, why, Hint::of(News::Failed, "", why));
+        voice.undelivered(&mut ticket, (purpose, to), why, Hint::of(News::Failed, "", why));
     }
     let lines = vec![line(now, Actor::Desk, format!("{} could not be delivered", purpose.word()), one_line(why, 300))];
     change.outbox.extend(voice.said);
@@ -642,10 +643,10 @@ fn report(
             change.bounced = Some((about, now));
             change.undeliverable = !known_already;
             if is_told {
-                voice.undelivered(&mut ticket, purpose, &fate.reason, fate.hint);
+                voice.undelivered(&mut ticket, (purpose, Some(&fate.recipient)), &fate.reason, fate.hint);
             }
         }
-        News::Complained if is_told => voice.undelivered(&mut ticket, purpose, &fate.reason, fate.hint),
+        News::Complained if is_told => voice.undelivered(&mut ticket, (purpose, Some(&fate.recipient)), &fate.reason, fate.hint),
         News::Complained | News::Delivered | News::Delayed => {}
     }
     finish(change, ticket, message, lines, voice, None);

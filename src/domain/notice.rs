@@ -149,13 +149,14 @@ impl<'a> Voice<'a> {
         // mail forwarded to others, who would read his words in our name (P6).
         let template = if in_file { self.template.clone().unwrap_or_else(|| "ack".to_owned()) } else { "ack_unverified".to_owned() };
         let clock = ticket.clocks.iter().find(|c| c.kind == ClockKind::FirstResponse);
-        let (due, calendar) = (clock.map(|c| c.due), clock.map_or_else(String::new, |c| c.calendar.clone()));
+        let due = clock.map(|c| c.due);
+        let calendar = clock.map_or_else(|| self.policy.team_calendar(&ticket.team).to_owned(), |c| c.calendar.clone());
         let language = ticket.language;
         let reader = Reader::customer(ticket);
         let mut facts = self.facts(ticket, &reader);
         facts.customer = one_line(if from.name.is_empty() { &known.name } else { &from.name }, 100);
         facts.due_text = due.map_or_else(String::new, |due| self.when(due, &calendar, &reader));
-        facts.in_hours = self.policy.calendars.get(&calendar).is_none_or(|c| c.is_open(self.now));
+        self.tell_hours(&mut facts, &calendar, &reader);
         let Rendered { subject, text } = self.render(language, &template, facts);
 
         let id = self.send(
@@ -183,6 +184,13 @@ impl<'a> Voice<'a> {
             what: format!("{ACKNOWLEDGED} {language}"),
             why: format!("template {template}, {due}{judged}"),
         }
+    }
+
+    /// Whether somebody is there, and if not, when.
+    fn tell_hours(&self, facts: &mut NoticeFacts, calendar: &str, reader: &Reader) {
+        let closed = self.policy.calendars.get(calendar).filter(|c| !c.is_open(self.now));
+        facts.in_hours = closed.is_none();
+        facts.opens_text = closed.and_then(|c| c.next_opening(self.now)).map(|opens| self.moment(opens, calendar, reader));
     }
 
     /// The mark of an address, where it is in force.
@@ -267,8 +275,9 @@ impl<'a> Voice<'a> {
                 told.push((contact, audience, reader));
             }
         }
-        let brief_for = |voice: &Self, ticket: &Ticket, reader: &Reader| {
+        let brief_for = |voice: &Self, ticket: &Ticket, reader: &Reader, may_answer: bool| {
             let mut facts = voice.brief_facts(ticket, known, earlier, reader);
+            facts.may_answer = may_answer;
             if message.judgement.has_failed() {
                 facts.doubted = address.clone().unwrap_or_default();
             } else if stranger {
@@ -288,10 +297,12 @@ impl<'a> Voice<'a> {
             voice.render(reader.language, "brief", facts).text
         };
         // Each brief once, however many read it.
-        let mut briefs: BTreeMap<(Language, Option<String>), String> = BTreeMap::new();
+        let mut briefs: BTreeMap<(Language, Option<String>, bool), String> = BTreeMap::new();
         let said = if message.body.says_something_new() { Piece::NewTextOf(message.seq) } else { Piece::QuotedTextOf(message.seq) };
         for (contact, audience, reader) in told {
-            let brief = briefs.entry(reader.key()).or_insert_with(|| brief_for(self, ticket, &reader));
+            let may_answer = may_answer(&audience);
+            let (language, zone) = reader.key();
+            let brief = briefs.entry((language, zone, may_answer)).or_insert_with(|| brief_for(self, ticket, &reader, may_answer));
             let draft = Draft {
                 purpose: Purpose::Notification,
                 audience,
@@ -381,7 +392,8 @@ impl<'a> Voice<'a> {
         let Some(assignee) = assignee else { return };
         let (to, audience, reader) = self.seat(assignee);
         let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
-        let brief = self.render(reader.language, "brief", self.brief_facts(ticket, &known, &[], &reader)).text;
+        let facts = NoticeFacts { may_answer: may_answer(&audience), ..self.brief_facts(ticket, &known, &[], &reader) };
+        let brief = self.render(reader.language, "brief", facts).text;
         let draft = Draft {
             purpose: Purpose::Notification,
             audience,
@@ -406,10 +418,17 @@ impl<'a> Voice<'a> {
     }
 
     /// A mail of the ticket could not be delivered for good: whoever looks after it hears of it.
-    pub fn undelivered(&mut self, ticket: &mut Ticket, purpose: Purpose, why: &str, hint: Hint) {
-        let fault = format!("{}: {}", purpose.word(), one_line(why, 300));
+    pub fn undelivered(&mut self, ticket: &mut Ticket, (purpose, recipient): (Purpose, Option<&EmailAddress>), why: &str, hint: Hint) {
+        let fault = one_line(why, 300);
         for (to, audience, reader) in self.watchers(ticket, None) {
-            let facts = NoticeFacts { faults: vec![fault.clone()], hint: hint.word(), ..self.facts(ticket, &reader) };
+            let facts = NoticeFacts {
+                purpose: purpose.word(),
+                address: recipient.map(ToString::to_string).unwrap_or_default(),
+                faults: vec![fault.clone()],
+                hint: hint.word(),
+                may_answer: may_answer(&audience),
+                ..self.facts(ticket, &reader)
+            };
             self.of_its_own(ticket, Purpose::Held, self.render(reader.language, "undelivered", facts), to, audience);
         }
     }
@@ -589,6 +608,7 @@ impl<'a> Voice<'a> {
             customer: ticket.requester.name.clone(),
             tier: ticket.tier.clone(),
             team: ticket.team.clone(),
+            team_title: self.title_of(&ticket.team),
             assignee: ticket.assignee.clone().unwrap_or_default(),
             priority: ticket.priority.word(),
             status: ticket.status.word(),
@@ -628,6 +648,11 @@ impl<'a> Voice<'a> {
         }
     }
 
+    /// What customers are told of a team.
+    fn title_of(&self, team: &str) -> String {
+        self.policy.teams.get(team).map_or_else(String::new, |team| team.title.clone())
+    }
+
     fn moment(&self, at: Timestamp, calendar: &str, reader: &Reader) -> Moment {
         let of_calendar = || self.policy.calendars.get(calendar).map(|c| c.zone.clone());
         let zone = reader.zone.clone().or_else(of_calendar).unwrap_or(TimeZone::UTC);
@@ -646,6 +671,14 @@ impl<'a> Voice<'a> {
             .templates
             .render(language, template, Arc::clone(&facts))
             .unwrap_or_else(|_| Rendered { subject: format!("[{}]", facts.number), text: format!("{}: {}", facts.desk, facts.number) })
+    }
+}
+
+/// Whether a reply to what goes there is an answer to the customer, and its commands are obeyed.
+const fn may_answer(audience: &Audience) -> bool {
+    match audience {
+        Audience::Agent(_) => true,
+        Audience::Customer | Audience::Asked | Audience::Informed => false,
     }
 }
 
@@ -671,14 +704,15 @@ pub fn expected_in_chat(policy: &Policy, address: Option<&EmailAddress>, languag
     let voice = Voice::new(policy, now);
     let reader = Reader { language, zone: known.zone.clone() };
     let due = sla.first_response.and_then(|target| Some(policy.calendars.get(calendar)?.add(now, target)));
-    let facts = NoticeFacts {
+    let mut facts = NoticeFacts {
         desk: policy.desk.name.clone(),
         team: chat.team.clone(),
+        team_title: voice.title_of(&chat.team),
         tier: known.tier.clone(),
         due_text: due.map_or_else(String::new, |due| voice.when(due, calendar, &reader)),
-        in_hours: policy.calendars.get(calendar).is_none_or(|c| c.is_open(now)),
         ..NoticeFacts::default()
     };
+    voice.tell_hours(&mut facts, calendar, &reader);
     voice.render(language, "chat_expected", facts).text.trim().to_owned()
 }
 

@@ -133,6 +133,8 @@ pub struct ChatDesk {
 #[derive(Clone, Debug)]
 pub struct Team {
     pub name: String,
+    /// What customers read of it; empty: nothing.
+    pub title: String,
     pub calendar: String,
     /// Told of breaches.
     pub manager: Option<EmailAddress>,

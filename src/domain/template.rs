@@ -56,11 +56,11 @@ const WORDS: &str = "words";
 
 /// Names of all variables: the fields of [`NoticeFacts`].
 #[rustfmt::skip]
-const VARIABLES: [&str; 43] = [
+const VARIABLES: [&str; 47] = [
     "desk", "number", "subject", "customer", "address", "organisation", "plan", "tier", "team", "assignee", "away", "away_text", "priority", "status",
     "channel", "tags", "clock", "due_text", "opened_text", "in_hours", "agent", "text", "faults", "clocks", "earlier", "closed_number",
     "stranger", "doubted", "seq", "last_word", "copied", "look_alike", "left_out", "whole", "fetch", "hint", "suppressed", "mailboxes",
-    "reasons", "waiting", "fresh", "ids", "undeliverable",
+    "reasons", "waiting", "fresh", "ids", "undeliverable", "team_title", "opens_text", "may_answer", "purpose",
 ];
 
 /// The texts of all languages, ready to be filled.
@@ -95,12 +95,14 @@ pub struct NoticeFacts {
     pub subject: String,
     /// Name of the customer; empty if it is not known.
     pub customer: String,
-    /// The requester's address; empty if it is not known.
+    /// The requester's address, or that of a mail that did not arrive; empty if it is not known.
     pub address: String,
     pub organisation: String,
     pub plan: String,
     pub tier: String,
     pub team: String,
+    /// What customers are told of the team; empty if they are told of none. The name is for those who work here.
+    pub team_title: String,
     /// Handle of the agent that has it; empty if nobody has.
     pub assignee: String,
     /// Name of the agent that has it, if he is away, and until when, in words; both are empty if he is not, the latter if he did not say.
@@ -122,6 +124,12 @@ pub struct NoticeFacts {
     pub opened_text: Option<Moment>,
     /// Whether the team is at work now.
     pub in_hours: bool,
+    /// If it is not: when it is next; nothing where it is `None`.
+    pub opens_text: Option<Moment>,
+    /// Whether who is written to is an agent, whose answer goes to the customer and whose commands are obeyed.
+    pub may_answer: bool,
+    /// What kind of mail did not arrive: `ack`, `answer`, …; to be shown through `word`.
+    pub purpose: &'static str,
     /// Name of the agent who is written to.
     pub agent: String,
     /// A text that is repeated: an agent's own, or what a customer wrote.
@@ -415,6 +423,7 @@ impl NoticeFacts {
     /// Facts to try a text with: all there, in and out of hours; and all empty.
     #[must_use]
     pub fn samples() -> [Self; 3] {
+        let moment = |at| Moment { at, zone: TimeZone::UTC, language: Language::EN, now: Timestamp::constant(15 * 3600, 0) };
         let full = Self {
             desk: "Acme Support".to_owned(),
             number: "#1042".to_owned(),
@@ -433,13 +442,12 @@ impl NoticeFacts {
             tags: vec!["billing".to_owned()],
             clock: "first_response",
             due_text: "today, 15:20 (UTC)".to_owned(),
-            opened_text: Some(Moment {
-                at: Timestamp::constant(14 * 3600 + 20 * 60, 0),
-                zone: TimeZone::UTC,
-                language: Language::EN,
-                now: Timestamp::constant(15 * 3600, 0),
-            }),
+            opened_text: Some(moment(Timestamp::constant(14 * 3600 + 20 * 60, 0))),
             in_hours: true,
+            opens_text: None,
+            may_answer: true,
+            purpose: "answer",
+            team_title: "Accounts".to_owned(),
             agent: "Carla".to_owned(),
             text: "Hello\nthere".to_owned(),
             faults: vec!["a fault".to_owned()],
@@ -476,7 +484,11 @@ impl NoticeFacts {
             hint: "undelivered_full",
             suppressed: "mail to it came back on 2026-11-23 (5.2.2)".to_owned(),
         };
-        [full.clone(), Self { in_hours: false, ..full }, Self { number: "#1".to_owned(), desk: "Acme".to_owned(), ..Self::default() }]
+        [
+            full.clone(),
+            Self { in_hours: false, opens_text: Some(moment(Timestamp::constant(33 * 3600, 0))), ..full },
+            Self { number: "#1".to_owned(), desk: "Acme".to_owned(), ..Self::default() },
+        ]
     }
 
     /// One of them as a text sees it, by the name of its field; `None` if there is none of that name.
@@ -529,7 +541,12 @@ impl NoticeFacts {
             fresh,
             ids,
             undeliverable,
+            team_title,
+            opens_text,
+            may_answer,
+            purpose,
         } = self;
+        let in_words = |moment: &Option<Moment>| Value::from(moment.as_ref().map_or_else(String::new, Moment::text));
         Some(match name {
             "desk" => one_line(desk),
             "number" => number.into(),
@@ -549,7 +566,11 @@ impl NoticeFacts {
             "tags" => tags.iter().map(|tag| one_line(tag)).collect(),
             "clock" => (*clock).into(),
             "due_text" => due_text.into(),
-            "opened_text" => opened_text.as_ref().map_or_else(String::new, Moment::text).into(),
+            "opened_text" => in_words(opened_text),
+            "opens_text" => in_words(opens_text),
+            "may_answer" => (*may_answer).into(),
+            "purpose" => (*purpose).into(),
+            "team_title" => one_line(team_title),
             "in_hours" => (*in_hours).into(),
             "agent" => one_line(agent),
             "text" => text.into(),

@@ -59,6 +59,7 @@ pub(crate) fn policy() -> Policy {
     for (name, manager) in [("frontline", Some("carla@acme.example")), ("billing", None)] {
         let team = Team {
             name: name.to_owned(),
+            title: String::new(),
             calendar: "always".to_owned(),
             manager: manager.map(address),
             assign: Assign::Queue,
@@ -81,10 +82,14 @@ pub(crate) fn policy() -> Policy {
     );
     let mut sources = BTreeMap::new();
     for (name, subject, body) in [
-        ("ack", "Re: {{ subject }} [{{ number }}]", "Hello {{ customer }}, {{ number }} by {{ due_text }}"),
+        (
+            "ack",
+            "Re: {{ subject }} [{{ number }}]",
+            "Hello {{ customer }}, {{ number }} by {{ due_text }}{% if not in_hours %}, back {{ opens_text }}{% endif %}",
+        ),
         ("ack_unverified", "Received [{{ number }}]", "{{ number }} by {{ due_text }}"),
-        ("warning", "Due soon [{{ number }}]", "late: {{ clock }} {{ due_text }}"),
-        ("breach", "Late [{{ number }}]", "late: {{ clock }} {{ due_text }}"),
+        ("warning", "Due soon [{{ number }}]", "late: {{ clock }} {{ due_text }}{% if may_answer %} #help{% endif %}"),
+        ("breach", "Late [{{ number }}]", "late: {{ clock }} {{ due_text }}{% if may_answer %} #help{% endif %}"),
         ("delay", "Late [{{ number }}]", "{{ number }} now by {{ due_text }}"),
         ("nudge", "Waiting [{{ number }}]", "{{ number }} closes {{ due_text }}"),
         ("checkin", "All well? [{{ number }}]", "{{ number }}"),

@@ -123,4 +123,25 @@ mod tests {
         let html = include_str!("chat.html");
         assert_eq!(html.matches("<script").count(), html.matches("<script src=\"").count(), "no inline script");
     }
+
+    #[test]
+    fn the_window_has_all_its_words_in_each_language() {
+        let script = include_str!("chat.js");
+        let words = |language: &str| -> Vec<String> {
+            let (_, from) = script.split_once(&format!("\n    {language}: {{\n")).expect(language);
+            let block = from.split("\n    },").next().unwrap();
+            let marks = block.match_indices(": '").chain(block.match_indices(": (n) =>"));
+            let mut names: Vec<String> = marks
+                .map(|(at, _)| block[..at].rsplit(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(words("en").len(), 31, "{:?}", words("en"));
+        for language in ["pt", "et", "es", "de", "fr"] {
+            assert_eq!(words(language), words("en"), "{language}");
+            assert!(include_str!("widget.js").contains(&format!(" {language}: '")), "the button in {language}");
+        }
+    }
 }

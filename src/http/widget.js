@@ -7,7 +7,9 @@
   if (!script || window.guichetWidget) return;
   window.guichetWidget = true;
   const page = new URL('./', script.src);
-  const LABELS = { en: 'Chat with us', pt: 'Fale conosco', et: 'Kirjuta meile' };
+  const LABELS = {
+    en: 'Chat with us', pt: 'Fale conosco', et: 'Kirjutage meile', es: 'Escríbanos', de: 'Schreiben Sie uns', fr: 'Écrivez-nous',
+  };
   const language = (script.dataset.language || document.documentElement.lang || navigator.language || 'en').toLowerCase();
   const label = script.dataset.label || LABELS[language.split(/[-_]/)[0]] || LABELS.en;
 

@@ -82,7 +82,10 @@ pub fn compose(outbound: &Outbound, signer: &Signer, text: &str, attachments: &[
     for (name, value) in marks(outbound, signer) {
         mail = mail.header(name, HeaderType::Raw(Raw::new(value)));
     }
-    let octets = mail.body(body(&message_id, &outbound.audience, text, attachments)).write_to_vec().unwrap_or_default();
+    let octets = mail
+        .body(body(&message_id, &outbound.audience, outbound.automatic.is_some(), text, attachments))
+        .write_to_vec()
+        .unwrap_or_default();
     Ok(Composed {
         envelope_from: outbound.automatic.is_none().then(|| signer.return_path(&outbound.from, outbound.id)),
         envelope_from_else: outbound.automatic.is_none().then(|| outbound.from.clone()),
@@ -141,7 +144,8 @@ fn is_plain(id: &MessageId) -> bool {
     id.as_str().bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"' | b'\\' | b'(' | b')'))
 }
 
-fn body(id: &MessageId, audience: &Audience, text: &str, attachments: &[(Attachment, Vec<u8>)]) -> MimePart<'static> {
+/// `is_ours`: the desk itself wrote it. What an agent wrote keeps the lines that he gave it.
+fn body(id: &MessageId, audience: &Audience, is_ours: bool, text: &str, attachments: &[(Attachment, Vec<u8>)]) -> MimePart<'static> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     // What agents get is mixed: our words in their language, the customer's in his.
     let language = match audience {
@@ -149,10 +153,13 @@ fn body(id: &MessageId, audience: &Audience, text: &str, attachments: &[(Attachm
         Audience::Agent(_) | Audience::Informed => None,
     };
     let page = html_of(&text, language);
+    let plain = if is_ours { flowed(&text) } else { text };
+    let kind = ContentType::new("text/plain").attribute("charset", "utf-8");
+    let kind = if is_ours { kind.attribute("format", "flowed") } else { kind };
     let multipart = |kind: &'static str, parts: Vec<MimePart<'static>>| {
         MimePart::new(ContentType::new(kind).attribute("boundary", boundary(id, kind)), parts)
     };
-    let words = multipart("multipart/alternative", vec![MimePart::new("text/plain", text), MimePart::new("text/html", page)]);
+    let words = multipart("multipart/alternative", vec![MimePart::new(kind, plain), MimePart::new("text/html", page)]);
     if attachments.is_empty() {
         return words;
     }
@@ -181,6 +188,70 @@ fn file(about: &Attachment, content: &[u8]) -> MimePart<'static> {
     MimePart::new(ContentType::new(media_type), data_encoding::BASE64_MIME.encode(content)).attachment(name).transfer_encoding("base64")
 }
 
+/// Long lines in short ones that a mail program may join again (RFC 3676 section 4). Quotes and columns stay as they are, and no word
+/// is cut: it may be an address.
+fn flowed(text: &str) -> String {
+    /// Its end's space included.
+    const LINE_CHARS_MAX: usize = 78;
+    let mut out = String::with_capacity(text.len() + text.len() / 32);
+    for line in text.lines() {
+        // Only where we break a line may it end in a space; the delimiter of signatures is known to all.
+        let line = if line == "-- " { line } else { line.trim_end_matches(' ') };
+        let is_fixed = line.starts_with('>') || is_in_columns(line);
+        let mut width = 0;
+        push_stuffed(&mut out, line);
+        for word in stretches(line) {
+            let long = word.chars().count();
+            if width > 0 && width + long > LINE_CHARS_MAX && !is_fixed {
+                out.push('\n');
+                if word.starts_with('>') {
+                    out.push(' ');
+                }
+                push_stuffed(&mut out, word);
+                width = 0;
+            }
+            out.push_str(word);
+            width += long;
+        }
+        out.push('\n');
+    }
+    if !text.ends_with('\n') {
+        out.pop();
+    }
+    out
+}
+
+/// What would be read as stuffing, or stuffed on its way, gets a space before it (RFC 3676 section 4.4).
+fn push_stuffed(out: &mut String, line: &str) {
+    if line.starts_with(' ') || line.starts_with("From ") {
+        out.push(' ');
+    }
+}
+
+/// Words with the spaces behind them. One that begins with # stays behind the one before it: at the start of a line it could be read as
+/// a command of whoever quotes it. What stands in brackets stays together, such as the zone of a time.
+fn stretches(line: &str) -> impl Iterator<Item = &str> {
+    const BRACKETS_OCTETS_MAX: usize = 50;
+    let in_brackets = |rest: &str, at: usize| {
+        let (before, behind) = rest.as_bytes().split_at(at);
+        let near = &before[before.len().saturating_sub(BRACKETS_OCTETS_MAX)..];
+        let open = near.iter().rposition(|b| matches!(b, b'(' | b')')).filter(|open| near[*open] == b'(');
+        open.is_some_and(|open| behind.iter().take(BRACKETS_OCTETS_MAX - (near.len() - open)).any(|b| *b == b')'))
+    };
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let may_break = |at: &usize| !rest[*at..].starts_with(['#', ' ']) && !in_brackets(rest, *at);
+        let breaks = rest.match_indices(' ').map(|(at, _)| at + 1).find(may_break);
+        let (word, behind) = rest.split_at(breaks.unwrap_or(rest.len()));
+        rest = behind;
+        (!word.is_empty()).then_some(word)
+    })
+}
+
+fn is_in_columns(line: &str) -> bool {
+    line.contains("   ") || line.contains('\t')
+}
+
 /// A plain page of the text: paragraphs of a width that can be read, quotes as blocks, addresses as links; in the colours of
 /// whoever reads it. Each paragraph finds its own direction, so that Hebrew under English stands right.
 fn html_of(text: &str, language: Option<Language>) -> String {
@@ -194,7 +265,8 @@ fn html_of(text: &str, language: Option<Language>) -> String {
         page.push('"');
     }
     page.push_str(
-        "><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"></head><body>\n\
+        "><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"color-scheme\" content=\"light dark\"></head><body>\n\
          <div style=\"max-width:42em;font:1em/1.45 sans-serif;overflow-wrap:anywhere\">\n",
     );
     let mut depth = 0;
@@ -228,7 +300,7 @@ fn push_paragraph(page: &mut String, lines: &mut Vec<&str>) {
     if lines.is_empty() {
         return;
     }
-    let in_columns = lines.iter().any(|line| line.contains("   ") || line.contains('\t'));
+    let in_columns = lines.iter().any(|line| is_in_columns(line));
     page.push_str(if in_columns {
         "<p dir=\"auto\" style=\"margin:0 0 1em;font-family:monospace;white-space:pre-wrap\">"
     } else {

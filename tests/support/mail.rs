@@ -127,9 +127,10 @@ pub fn header(octets: &[u8], name: &str) -> Option<String> {
     Some(value.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// The text of a received mail, with LF.
+/// The text of a received mail, with LF; lines that were broken on the way are joined (RFC 3676 section 4).
 pub fn text(octets: &[u8]) -> String {
-    parse(octets).body_text(0).map(|text| text.replace("\r\n", "\n")).unwrap_or_default()
+    let text = parse(octets).body_text(0).map(|text| text.replace("\r\n", "\n")).unwrap_or_default();
+    if String::from_utf8_lossy(octets).contains("format=\"flowed\"") { text.replace(" \n", " ") } else { text }
 }
 
 /// The address (without a name) in a header.

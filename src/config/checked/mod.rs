@@ -468,7 +468,11 @@ impl Check<'_> {
             }
             let assign = self.assign(&path, team, has_agents);
             let (cap, fallback, sticky) = (team.cap, team.fallback.clone(), team.sticky.unwrap_or(true));
-            teams.insert(name.clone(), Team { name, calendar, manager, assign, cap, fallback, sticky });
+            let title = team.title.clone().unwrap_or_default();
+            if title.chars().any(char::is_control) || title.chars().count() > NAME_CHARS_MAX {
+                self.fault(&format!("{path}.title"), format!("has to stand on one line, of {NAME_CHARS_MAX} characters at most"));
+            }
+            teams.insert(name.clone(), Team { name, title, calendar, manager, assign, cap, fallback, sticky });
         }
         self.fallbacks(written, names);
         teams

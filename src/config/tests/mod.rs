@@ -405,3 +405,92 @@ fn built_in_texts_read_well_whatever_is_known() {
         }
     }
 }
+
+/// The names that stand in the tags of a text, those in quotes left out.
+fn names_of(source: &str) -> BTreeSet<String> {
+    const OF_THE_LANGUAGE: [&str; 12] = ["if", "elif", "else", "endif", "for", "in", "endfor", "not", "and", "or", "join", "capitalize"];
+    let tags = source.split(['{', '}']).skip(1).step_by(2).chain(source.split("{{").skip(1).map(|tag| tag.split("}}").next().unwrap()));
+    let names = tags.filter(|tag| !tag.is_empty()).flat_map(|tag| {
+        let quoted = tag.split('"').step_by(2).map(ToOwned::to_owned).collect::<Vec<_>>().join(" ");
+        quoted.split(|c: char| !c.is_alphanumeric() && !"_.".contains(c)).map(ToOwned::to_owned).collect::<Vec<_>>()
+    });
+    names.filter(|name| !name.is_empty() && !OF_THE_LANGUAGE.contains(&name.as_str())).collect()
+}
+
+#[test]
+fn every_language_tells_the_same() {
+    let source = |tag: &str, name: &str| {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/templates").join(tag).join(format!("{name}.txt"));
+        std::fs::read_to_string(file).unwrap()
+    };
+    assert!(names_of(&source("en", "ack")).is_superset(&["due_text", "opens_text", "team_title"].map(str::to_owned).into()));
+    for name in Templates::names() {
+        for tag in LANGUAGES {
+            assert_eq!(names_of(&source(tag, name)), names_of(&source("en", name)), "what {tag}/{name} speaks of");
+        }
+    }
+}
+
+#[test]
+fn p7_customers_read_no_words_of_the_house() {
+    let templates = &load_text("g.toml", LEAST, Path::new("/x")).unwrap().policy.templates;
+    let [full, closed, _] = NoticeFacts::samples();
+    for language in LANGUAGES.map(|tag| Language::parse(tag).unwrap()) {
+        for name in ["ack", "ack_unverified", "chat_expected", "checkin", "delay", "nudge"] {
+            for facts in [&full, &closed] {
+                let facts = NoticeFacts {
+                    tier: "tier-9".to_owned(),
+                    team: "team-9".to_owned(),
+                    plan: "plan-9".to_owned(),
+                    assignee: "agent-9".to_owned(),
+                    organisation: "house-9".to_owned(),
+                    ..facts.clone()
+                };
+                let filled = templates.render(language, name, &facts).unwrap();
+                let shown = format!("{language}/{name}:\n{}\n\n{}", filled.subject, filled.text);
+                assert!(!shown.contains("-9") && !shown.contains("high"), "{shown}");
+                let asks_for_time = !matches!(name, "checkin");
+                assert_eq!(shown.contains(&facts.due_text), asks_for_time, "P10, by when: {shown}");
+                let opens = facts.opens_text.as_ref().map(crate::domain::dates::Moment::text);
+                let tells_hours = matches!(name, "ack" | "ack_unverified" | "chat_expected");
+                assert!(opens.is_none_or(|opens| shown.contains(&opens) == tells_hours), "when we are back: {shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_agents_are_told_to_answer() {
+    let templates = &load_text("g.toml", LEAST, Path::new("/x")).unwrap().policy.templates;
+    let agent = NoticeFacts::samples()[0].clone();
+    let informed = NoticeFacts { may_answer: false, ..agent.clone() };
+    for language in LANGUAGES.map(|tag| Language::parse(tag).unwrap()) {
+        for name in ["brief", "warning", "breach", "escalation", "promise_reminder", "review"] {
+            let text = |facts: &NoticeFacts| templates.render(language, name, facts).unwrap().text;
+            assert!(text(&agent).contains("#help") && !text(&informed).contains("#help"), "{language}/{name}");
+        }
+    }
+}
+
+#[test]
+fn texts_are_set_as_their_languages_are() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/templates");
+    for tag in LANGUAGES {
+        for file in std::fs::read_dir(folder.join(tag)).unwrap().map(|file| file.unwrap().path()) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let lines = text.lines().filter(|line| !line.starts_with("# "));
+            for line in lines {
+                let without = |line: &str, begin: &str, end: &str| {
+                    line.split(begin).map(|part| part.split_once(end).map_or(part, |(_, text)| text)).collect::<String>()
+                };
+                let outside = without(line, "{%", "%}");
+                let plain = without(&outside, "{{", "}}");
+                let at = format!("{}: {line}", file.display());
+                assert!(!plain.contains(['\'', '"']) || tag == "en", "straight quotes: {at}");
+                assert!(tag != "fr" || [" :", " ;", " ?", " !"].iter().all(|mark| !outside.contains(mark)), "a space that may break: {at}");
+                assert!(tag != "es" || outside.matches('?').count() == outside.matches('¿').count(), "{at}");
+                assert!(!line.starts_with('#') || !file.ends_with("help.txt") || line.chars().count() <= 78, "too long: {at}");
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What is said because time has passed.
 
-use super::{Reader, Voice};
+use super::{Reader, Voice, may_answer};
 use crate::domain::address::Contact;
 use crate::domain::change::{Actor, History};
 use crate::domain::outbound::{Audience, Automatic, Piece, Purpose};
@@ -47,6 +47,7 @@ impl Voice<'_> {
     ) {
         let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
         let mut facts = self.brief_facts(ticket, &known, &[], &reader);
+        facts.may_answer = may_answer(&audience);
         if let Some((kind, due)) = clock {
             facts.clock = kind.word();
             let calendar = ticket.clocks.iter().find(|c| c.kind == kind).map_or("", |c| c.calendar.as_str());
@@ -118,7 +119,7 @@ impl Voice<'_> {
         let mut facts = self.facts(ticket, &reader);
         let calendar = self.policy.team_calendar(&ticket.team);
         facts.due_text = due.map_or_else(String::new, |due| self.when(due, calendar, &reader));
-        facts.in_hours = self.policy.calendars.get(calendar).is_none_or(|c| c.is_open(self.now));
+        self.tell_hours(&mut facts, calendar, &reader);
         let Rendered { subject, text } = self.render(language, template, facts);
         let draft = super::Draft {
             purpose,

@@ -333,3 +333,36 @@ fn p10_everybody_is_told_times_by_his_own_wall() {
         assert!(of("ben@acme.example").contains("09:00 (UTC)"), "{why}: {warned:?}");
     }
 }
+
+/// The desk's own words in each mail of a purpose.
+fn words(world: &World, purpose: Purpose) -> Vec<String> {
+    let text = |piece: &Piece| if let Piece::Text(text) = piece { Some(text.clone()) } else { None };
+    world.sent.iter().filter(|o| o.purpose == purpose).map(|o| o.body.iter().filter_map(text).collect()).collect()
+}
+
+#[test]
+fn p10_who_writes_out_of_hours_hears_when_we_are_back() {
+    for (calendar, first_response, expect, reason) in [
+        ("always", true, "Hello João, #1 by hoje, às 09:00 (UTC)", "there is always somebody"),
+        ("office", true, "Hello João, #1 by hoje, às 10:00 (UTC), back hoje, às 09:00 (UTC)", "it is eight o'clock"),
+        ("office", false, "Hello João, #1 by , back hoje, às 09:00 (UTC)", "no target, and closed all the same"),
+    ] {
+        let mut world = World::new();
+        world.policy.teams.get_mut("frontline").unwrap().calendar = calendar.to_owned();
+        for sla in &mut world.policy.slas {
+            sla.first_response = sla.first_response.filter(|_| first_response);
+        }
+        asks(&mut world);
+        assert_eq!(words(&world, Purpose::Ack), [expect], "{reason}");
+    }
+}
+
+#[test]
+fn p8_who_cannot_answer_is_not_asked_to() {
+    let mut world = World::new();
+    asks(&mut world);
+    world.waits(HOUR(24));
+    let ends = |purpose| words(&world, purpose).iter().map(|text| text.ends_with("#help")).collect::<Vec<_>>();
+    assert!(!ends(Purpose::Warning).is_empty() && ends(Purpose::Warning).iter().all(|ends| *ends), "agents");
+    assert!(!ends(Purpose::Breach).is_empty() && !ends(Purpose::Breach).contains(&true), "a manager who is none");
+}

@@ -221,6 +221,33 @@ fn the_page_names_the_language_of_what_customers_get() {
     assert!(has(&agent, "<html><head>"), "agents get several languages in one mail");
 }
 
+#[test]
+fn long_lines_of_ours_are_broken_so_that_they_can_be_joined() {
+    let words = |n: usize| "word ".repeat(n).trim_end().to_owned();
+    for (text, expect, why) in [
+        (words(30), format!("{} \n{}", words(15), words(15)), "within 78, the space at the end included"),
+        (format!("{} >xxxxx", words(15)), format!("{} \n >xxxxx", words(15)), "no quote begins by it"),
+        (format!("{} From x", words(15)), format!("{} \n From x", words(15)), "nor what would be stuffed on its way"),
+        (format!("{} #solve x", words(15)), format!("{} \nword #solve x", words(14)), "nor a command"),
+        (format!("{} https://{}", words(2), "x".repeat(90)), format!("{} \nhttps://{}", words(2), "x".repeat(90)), "no word is cut"),
+        (format!("{} (Lisbon time, UTC)", words(13)), format!("{} \n(Lisbon time, UTC)", words(13)), "nor a bracket within"),
+        (format!("{} ({})", words(13), words(13)), format!("{} (word word \n{})", words(13), words(11)), "but for a long one"),
+        (format!("> {}", words(30)), format!("> {}", words(30)), "a quote stays as it is"),
+        (format!("#solve    {}", words(30)), format!("#solve    {}", words(30)), "so do columns"),
+        ("a  \n\n-- \nb ".to_owned(), "a\n\n-- \nb".to_owned(), "no line goes on by chance; the delimiter of signatures stays"),
+        (" indented\n".to_owned(), "  indented\n".to_owned(), "stuffed"),
+    ] {
+        assert_eq!(flowed(&text), expect, "{why}");
+    }
+    let text = format!("{}.\n\nFrom here: {} https://a.example/{}\n  - x\n", words(40), words(30), "y".repeat(100));
+    let ack = Outbound { purpose: Purpose::Ack, automatic: Some(Automatic::Replied), ..outbound() };
+    let (composed, parsed) = written(&ack, &text, &[]);
+    assert_eq!(parsed.body.text.trim_end(), text.trim_end(), "who reads it has the lines that were written");
+    assert!(String::from_utf8_lossy(&composed.octets).contains("format=\"flowed\""));
+    let (composed, _) = written(&outbound(), &text, &[]);
+    assert!(!String::from_utf8_lossy(&composed.octets).contains("flowed"), "an agent's lines are his own");
+}
+
 fn attachment(name: &str, media_type: &str) -> Attachment {
     Attachment {
         name: name.to_owned(),
