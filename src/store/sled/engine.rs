@@ -3,6 +3,7 @@
 use super::keys::{Key, Kind};
 use super::overlay::{Merged, Overlay, Rows, Said};
 use super::record::{self, BlobRecord, Decoded, Record};
+use super::refresh::Refresh;
 use crate::domain::message::{BlobId, BlobRef};
 use crate::fault_plan::{FaultPlan, Place};
 use crate::store::blobs::{Blobs, Location, sync_directory};
@@ -22,7 +23,9 @@ pub(in crate::store) type Row = (IVec, IVec);
 
 /// Tree and packs of one store, open.
 pub(in crate::store) struct Engine {
+    /// First, so that it is closed before what comes after that.
     db: Db,
+    refresh: Refresh,
     pub(in crate::store) blobs: Blobs,
     /// Held to write while a change is shown and to read while a decision's facts are gathered, so that they are of
     /// one moment. Never held over an await or a sync.
@@ -48,9 +51,20 @@ struct Files {
 
 impl Engine {
     /// Wraps an open tree; `dir` is the engine's directory.
-    pub(in crate::store) fn new(db: Db, blobs: Blobs, dir: &Path, lock: File, plan: FaultPlan) -> io::Result<Self> {
+    pub(super) fn new(db: Db, blobs: Blobs, refresh: Refresh, dir: &Path, lock: File, plan: FaultPlan) -> io::Result<Self> {
         let files = Files { dir: dir.to_owned(), log: File::open(dir.join("db"))?, oversized_changed: Mutex::new(None) };
-        Ok(Self { db, blobs, gate: RwLock::new(()), overlay: RwLock::default(), files, syncs: AtomicU64::new(0), plan, _lock: lock })
+        Ok(Self {
+            db,
+            refresh,
+            blobs,
+            gate: RwLock::new(()),
+            overlay: RwLock::default(),
+           
+            files,
+            syncs: AtomicU64::new(0),
+            plan,
+            _lock: lock,
+        })
     }
 
     /// Holds changes back while it is held.
@@ -92,11 +106,16 @@ impl Engine {
     pub(in crate::store) fn make_durable(&self) -> Result<(), StoreFault> {
         let reach = |place| self.plan.reach(place).map_err(|fault| StoreFault::io("syncing", &fault));
         reach(Place::BeforeFlush)?;
-        guarded(|| self.db.flush())?;
+        self.refresh.note(guarded(|| self.db.flush())?);
         reach(Place::AfterFlush)?;
         self.files.sync().map_err(|fault| StoreFault::io("syncing", &fault))?;
         self.syncs.fetch_add(1, Ordering::Relaxed);
         reach(Place::AfterSync)
+    }
+
+    /// Nothing is written any more, and all was: with the last user of the tree goes what makes the next start slow.
+    pub(in crate::store) fn closed_in_order(&self) {
+        self.refresh.want();
     }
 
     /// Successful syncs so far.
