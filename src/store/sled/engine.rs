@@ -4,6 +4,7 @@ use super::keys::{Key, Kind};
 use super::overlay::{Merged, Overlay, Rows, Said};
 use super::record::{self, BlobRecord, Decoded, Record};
 use super::refresh::Refresh;
+use crate::domain::away::Away;
 use crate::domain::message::{BlobId, BlobRef};
 use crate::fault_plan::{FaultPlan, Place};
 use crate::store::blobs::{Blobs, Location, sync_directory};
@@ -16,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 /// A row as it stands in the tree.
 pub(in crate::store) type Row = (IVec, IVec);
@@ -32,6 +33,9 @@ pub(in crate::store) struct Engine {
     gate: RwLock<()>,
     /// Held for single lookups only.
     overlay: RwLock<Overlay>,
+    /// Who is away, since every decision wants to know; `None` until it is asked for and after a change of it was shown. Set and
+    /// taken with the gate held.
+    away: RwLock<Option<Arc<[Away]>>>,
     files: Files,
     syncs: AtomicU64,
     pub(in crate::store) plan: FaultPlan,
@@ -59,7 +63,7 @@ impl Engine {
             blobs,
             gate: RwLock::new(()),
             overlay: RwLock::default(),
-           
+            away: RwLock::default(),
             files,
             syncs: AtomicU64::new(0),
             plan,
@@ -75,6 +79,10 @@ impl Engine {
     /// Makes a change visible to all that is read from now on.
     pub(in crate::store) fn show(&self, rows: Rows) {
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let first = [Kind::Away as u8];
+        if rows.range::<[u8], _>((Bound::Included(&first[..]), Bound::Unbounded)).next().is_some_and(|(key, _)| key.starts_with(&first)) {
+            *self.away.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         self.overlay.write().unwrap_or_else(PoisonError::into_inner).show(rows);
     }
 
@@ -121,6 +129,16 @@ impl Engine {
     /// Successful syncs so far.
     pub(in crate::store) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
+    }
+
+    /// All who said that they are away, read by `read` if it is not known yet. Only with [`Engine::one_moment`] held.
+    pub(in crate::store) fn away_or(&self, read: impl FnOnce() -> Result<Vec<Away>, StoreFault>) -> Result<Arc<[Away]>, StoreFault> {
+        if let Some(away) = self.away.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            return Ok(Arc::clone(away));
+        }
+        let away: Arc<[Away]> = read()?.into();
+        *self.away.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&away));
+        Ok(away)
     }
 
     fn overlay(&self) -> RwLockReadGuard<'_, Overlay> {
