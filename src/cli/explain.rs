@@ -1,5 +1,6 @@
 //! `guichet explain MAIL…`.
 
+use super::ask::Place;
 use super::{Ended, ask, say};
 use crate::explain::Explained;
 use crate::intake::Desk;
@@ -10,11 +11,12 @@ use std::path::{Path, PathBuf};
 pub(super) fn explain(config: &Path, mails: &[PathBuf], json: bool) -> Result<(), Ended> {
     let settings = super::settings(config)?;
     let limit = settings.limits.message_octets_max;
+    let place = Place::with(config, settings);
     for path in mails {
         let raw = read(path, limit)?;
         let shown = raw.clone();
         let offline = async |desk: &Desk| Ok(Some(crate::explain::explain(desk, &shown).await?));
-        let explained: Option<Explained> = ask::hand_over(&settings, "/api/v1/explain", raw, offline)?;
+        let explained: Option<Explained> = ask::hand_over(&place, "/api/v1/explain", raw, offline)?;
         let Some(explained) = explained else { continue };
         if json {
             say(&serde_json::to_string(&explained)?);
