@@ -5,6 +5,7 @@
 //! the midst of that, the store is what it was: a snapshot gets its name once it is whole and on disk.
 
 use super::open::probe;
+use crate::store::blobs::sync_directory;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -54,7 +55,11 @@ impl Drop for Refresh {
         tracing::info!(octets, "much was written: a new snapshot of the store is made for the next start");
         for _ in 0..ATTEMPTS {
             match probe(&self.tree, CACHE_OCTETS) {
-                Ok(_) => return,
+                Ok(_) => {
+                    // Else a power cut could take the new one's name and leave none, and all of the log would be read.
+                    let _ = sync_directory(&self.tree);
+                    return;
+                }
                 Err(fault) if !fault.to_string().contains("lock") => {
                     tracing::warn!(%fault, "no snapshot was made");
                     return;
