@@ -63,7 +63,7 @@ fn load_beside(path: &Path, in_force: Option<&Directory>) -> Result<Settings, Ve
 pub fn state_dir(path: &Path) -> Option<PathBuf> {
     let (files, base_dir) = names_of(path).ok()?;
     // In the order of the layers: what a later file says counts, and what the environment says most.
-    let of_files = files.iter().filter_map(|file| locate::state_dir(&read_text(file, FILE_OCTETS_MAX).ok()?)).last();
+    let of_files = files.iter().rev().find_map(|file| locate::state_dir(&read_text(file, FILE_OCTETS_MAX).ok()?));
     let dir = layers::state_dir(std::env::vars_os()).or(of_files)?;
     Some(base_dir.join(dir.trim())).filter(|_| !dir.trim().is_empty())
 }

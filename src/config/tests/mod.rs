@@ -57,7 +57,9 @@ fn the_daemon_is_found_whatever_else_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let of = |files: &[(&str, &str)]| {
         let config = tempfile::tempdir_in(dir.path()).unwrap();
-        files.iter().for_each(|(name, text)| std::fs::write(config.path().join(name), text).unwrap());
+        for (name, text) in files {
+            std::fs::write(config.path().join(name), text).unwrap();
+        }
         state_dir(config.path()).map(|found| found.strip_prefix(config.path()).unwrap().display().to_string())
     };
     for (files, expect, why) in [
