@@ -5,17 +5,18 @@
 use crate::domain::address::EmailAddress;
 use crate::domain::bounce::Mark;
 use crate::domain::change::{Actor, History, Landing, Quarantined};
-use crate::domain::message::{Arrival, Attachment, Author, Defect, Message, Origin, Source, SpanKind, TOO_LARGE, Visibility};
+use crate::domain::message::{Arrival, Attachment, Author, Defect, Message, Origin, Source, SpanKind, TOO_LARGE, TicketNumber, Visibility};
 use crate::domain::outbound::{Audience, Delivery, OutboxEntry, Route};
 use crate::domain::policy::Policy;
 use crate::domain::sla::{self, ClockState};
-use crate::domain::ticket::Ticket;
+use crate::domain::ticket::{Priority, Ticket};
 use crate::intake::is_cut;
 use crate::mail::token::Signer;
 use crate::store::Report;
 use crate::store::{Store, StoreFault};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 /// One line of `guichet tickets`.
@@ -474,16 +475,31 @@ pub fn of_history(history: &History) -> HistoryView {
     HistoryView { at: history.at.to_string(), by, what: history.what.clone(), why: history.why.clone() }
 }
 
-/// Most urgent first: what is due first among the targets, then the higher priority, then the older.
-pub fn by_urgency(tickets: &mut [Ticket]) {
-    tickets.sort_by_key(|t| {
-        let owed = t.clocks.iter().filter(|c| c.kind.is_target()).filter_map(|c| match c.state {
-            ClockState::Running { .. } | ClockState::Warned { .. } | ClockState::Breached { .. } => Some(c.due),
+/// Where a ticket stands in a list, most urgent first: what is due first among the targets, then the higher priority, then the older.
+/// Small, so that a list of any length can be put in order by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Urgency {
+    rests: bool,
+    /// In milliseconds, which is how finely times are stored; what owes nothing comes last.
+    owed_ms: i64,
+    priority: Reverse<Priority>,
+    pub number: TicketNumber,
+}
+
+impl Urgency {
+    #[must_use]
+    pub fn of(ticket: &Ticket) -> Self {
+        let owed = ticket.clocks.iter().filter(|c| c.kind.is_target()).filter_map(|c| match c.state {
+            ClockState::Running { .. } | ClockState::Warned { .. } | ClockState::Breached { .. } => Some(c.due.as_millisecond()),
             ClockState::Paused { .. } | ClockState::Met { .. } => None,
         });
-        let first = owed.min();
-        (!t.status.is_active(), first.is_none(), first, std::cmp::Reverse(t.priority), t.number)
-    });
+        Self {
+            rests: !ticket.status.is_active(),
+            owed_ms: owed.min().unwrap_or(i64::MAX),
+            priority: Reverse(ticket.priority),
+            number: ticket.number,
+        }
+    }
 }
 
 /// A ticket with all that was said and done.

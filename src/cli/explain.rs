@@ -1,5 +1,6 @@
 //! `guichet explain MAIL…`.
 
+use super::ask::Place;
 use super::{Ended, ask, say};
 use crate::explain::Explained;
 use crate::http::client::percent_encoded;
@@ -17,11 +18,12 @@ pub(super) fn explain(config: &Path, mails: &[PathBuf], mailbox: Option<&str>, j
     let query = mailbox.map(|name| format!("?mailbox={}", percent_encoded(name)));
     let path_of_api = format!("/api/v1/explain{}", query.unwrap_or_default());
     let limit = settings.limits.message_octets_max;
+    let place = Place::with(config, settings);
     for path in mails {
         let raw = read(path, limit)?;
         let shown = raw.clone();
         let offline = async |desk: &Desk| Ok(Some(crate::explain::explain(desk, &shown, mailbox).await?));
-        let explained: Option<Explained> = ask::hand_over(&settings, &path_of_api, raw, offline)?;
+        let explained: Option<Explained> = ask::hand_over(&place, &path_of_api, raw, offline)?;
         let Some(explained) = explained else { continue };
         if json {
             say(&serde_json::to_string(&explained)?);

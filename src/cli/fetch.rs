@@ -3,6 +3,7 @@
 //! The mail server is asked from here, over a connection of its own, so that it costs the daemon nothing until all of the
 //! mail is here; then the daemon, or where none runs the store, makes it part of its ticket.
 
+use super::ask::Place;
 use super::{Ended, ask, say};
 use crate::channel::imap::{self, Wanted};
 use crate::channel::{maildir, spool};
@@ -19,11 +20,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 pub(super) fn fetch(config: &Path, message: (u64, u32), output: Option<&Path>, json: bool) -> Result<(), Ended> {
-    let settings = super::settings(config)?;
+    let place = Place::with(config, super::settings(config)?);
+    let settings = place.settings()?;
     let (number, seq) = message;
     let base = format!("/api/v1/tickets/{number}/messages/{seq}");
     let none = || Ended::Failed(anyhow!("there is no message {seq} in #{number}"));
-    let origin: Option<OriginView> = ask::ask(&settings, &format!("{base}/origin"), |desk, _| Ok(api::origin_of(desk, number, seq)?))?;
+    let origin: Option<OriginView> = ask::ask(&place, &format!("{base}/origin"), |desk, _| Ok(api::origin_of(desk, number, seq)?))?;
     let origin = origin.ok_or_else(none)?;
     if !origin.is_cut && output.is_none() {
         return Err(Ended::Failed(anyhow!("all of message {seq} of #{number} is here already; `--output FILE` saves it")));
@@ -36,12 +38,12 @@ pub(super) fn fetch(config: &Path, message: (u64, u32), output: Option<&Path>, j
             "it has {octets} octets, more than fetch_octets_max ({limit}) lets into a ticket; `--output FILE` saves it"
         )));
     }
-    let kept = ask::octets(&settings, &format!("{base}/raw"), async |desk| Ok(desk.message_raw(TicketNumber(number), seq).await?))?;
+    let kept = ask::octets(&place, &format!("{base}/raw"), async |desk| Ok(desk.message_raw(TicketNumber(number), seq).await?))?;
     let kept = kept.ok_or_else(none)?;
 
     let target = Target::open(output)?;
     let octets = if origin.is_cut {
-        find(&settings, &origin, &kept, &target.file)?
+        find(settings, &origin, &kept, &target.file)?
     } else {
         io::copy(&mut kept.as_slice(), &mut &target.file).context("failed to write the mail to a file")?
     };
@@ -55,7 +57,7 @@ pub(super) fn fetch(config: &Path, message: (u64, u32), output: Option<&Path>, j
         return Ok(());
     }
     let raw = spool::read_all(&target.file, octets).context("failed to read the mail back")?;
-    let made = ask::hand_over(&settings, &format!("{base}/whole"), raw, async |desk| {
+    let made = ask::hand_over(&place, &format!("{base}/whole"), raw, async |desk| {
         let raw = spool::read_all(&target.file, octets)?;
         Ok(Some(view::of_made_whole(&desk.make_whole(TicketNumber(number), seq, raw).await?)))
     })?;

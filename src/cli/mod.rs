@@ -23,6 +23,7 @@ mod verify;
 
 use crate::clock::Clock;
 use crate::config::settings::Settings;
+use crate::http::api::Filter;
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -79,6 +80,9 @@ enum Verb {
         /// Only this tier's.
         #[arg(long)]
         tier: Option<String>,
+        /// Only so many, the most urgent; 0 is all. Without it a terminal gets 100, and anything else all.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
         /// One JSON object a line.
         #[arg(long)]
         json: bool,
@@ -197,7 +201,7 @@ impl Arguments {
             Verb::Run => run::run(&config),
             Verb::Check { strict } => check::check(&config, strict),
             Verb::Explain { json, mailbox, mails } => explain::explain(&config, &mails, mailbox.as_deref(), json),
-            Verb::Tickets { status, team, tier, json } => tickets::tickets(&config, status, team, tier, json),
+            Verb::Tickets { status, team, tier, limit, json } => tickets::tickets(&config, Filter { status, team, tier, limit }, json),
             Verb::Ticket { number, json } => ticket::ticket(&config, number, json),
             Verb::Fetch { number, seq, output, json } => fetch::fetch(&config, (number, seq), output.as_deref(), json),
             Verb::Quarantine(verb) => quarantine::quarantine(&config, &verb),

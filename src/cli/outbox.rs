@@ -1,5 +1,6 @@
 //! `guichet outbox`.
 
+use super::ask::Place;
 use super::{Ended, ask, say};
 use crate::domain::outbound::OutboxId;
 use crate::http::api::{self, Also};
@@ -40,20 +41,20 @@ pub(super) enum Verb {
 }
 
 pub(super) fn outbox(config: &Path, verb: &Verb) -> Result<(), Ended> {
-    let settings = super::settings(config)?;
+    let place = Place::of(config)?;
     let path = |id: &OutboxId, what: &str| format!("/api/v1/outbox/{id}/{what}");
     let (id, json, entry, done): (_, _, Option<OutboxView>, _) = match *verb {
         Verb::List { all, json } => {
             let path = format!("/api/v1/outbox?all={all}");
-            let found = ask::ask(&settings, &path, |desk, _| Ok(Some(api::outgoing(desk, Also { all })?)))?;
+            let found = ask::ask(&place, &path, |desk, _| Ok(Some(api::outgoing(desk, Also { all })?)))?;
             return list(&found.unwrap_or_default(), json);
         }
         Verb::Retry { id, json } => {
-            let entry = ask::order(&settings, &path(&id, "retry"), async |desk| Ok(Some(view::of_outbox(&desk.retry(id).await?))))?;
+            let entry = ask::order(&place, &path(&id, "retry"), async |desk| Ok(Some(view::of_outbox(&desk.retry(id).await?))))?;
             (id, json, entry, "is due now")
         }
         Verb::Drop { id, json } => {
-            let entry = ask::order(&settings, &path(&id, "drop"), async |desk| Ok(Some(view::of_outbox(&desk.drop_outgoing(id).await?))))?;
+            let entry = ask::order(&place, &path(&id, "drop"), async |desk| Ok(Some(view::of_outbox(&desk.drop_outgoing(id).await?))))?;
             (id, json, entry, "is not sent")
         }
     };

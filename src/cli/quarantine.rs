@@ -1,5 +1,6 @@
 //! `guichet quarantine`.
 
+use super::ask::Place;
 use super::{Ended, ask, say};
 use crate::http::api::{self, Also};
 use crate::view::{self, LandedView, QuarantinedView};
@@ -50,9 +51,9 @@ pub(super) fn quarantine(config: &Path, verb: &Verb) -> Result<(), Ended> {
 }
 
 fn list(config: &Path, all: bool, json: bool) -> Result<(), Ended> {
-    let settings = super::settings(config)?;
+    let place = Place::of(config)?;
     let path = format!("/api/v1/quarantine?all={all}");
-    let found: Option<Vec<QuarantinedView>> = ask::ask(&settings, &path, |desk, _| Ok(Some(api::set_aside(desk, Also { all })?)))?;
+    let found: Option<Vec<QuarantinedView>> = ask::ask(&place, &path, |desk, _| Ok(Some(api::set_aside(desk, Also { all })?)))?;
     let found = found.unwrap_or_default();
     if found.is_empty() && !json {
         say("nothing is in quarantine");
@@ -64,9 +65,9 @@ fn list(config: &Path, all: bool, json: bool) -> Result<(), Ended> {
 }
 
 fn show(config: &Path, id: u64, json: bool) -> Result<(), Ended> {
-    let settings = super::settings(config)?;
+    let place = Place::of(config)?;
     let found: Option<QuarantinedView> =
-        ask::ask(&settings, &format!("/api/v1/quarantine/{id}"), |desk, _| Ok(api::one_set_aside(desk, id)?))?;
+        ask::ask(&place, &format!("/api/v1/quarantine/{id}"), |desk, _| Ok(api::one_set_aside(desk, id)?))?;
     let found = found.ok_or_else(|| none(id))?;
     if json {
         say(&serde_json::to_string(&found)?);
@@ -77,9 +78,9 @@ fn show(config: &Path, id: u64, json: bool) -> Result<(), Ended> {
 }
 
 fn raw(config: &Path, id: u64) -> Result<(), Ended> {
-    let settings = super::settings(config)?;
+    let place = Place::of(config)?;
     let path = format!("/api/v1/quarantine/{id}/raw");
-    let found = ask::octets(&settings, &path, async |desk| Ok(desk.quarantined_raw(id).await?))?;
+    let found = ask::octets(&place, &path, async |desk| Ok(desk.quarantined_raw(id).await?))?;
     let octets = found.ok_or_else(|| none(id))?;
     let mut out = std::io::stdout().lock();
     out.write_all(&octets).and_then(|()| out.flush()).context("failed to write to standard output")?;
@@ -87,9 +88,9 @@ fn raw(config: &Path, id: u64) -> Result<(), Ended> {
 }
 
 fn release(config: &Path, id: u64, json: bool) -> Result<(), Ended> {
-    let settings = super::settings(config)?;
+    let place = Place::of(config)?;
     let path = format!("/api/v1/quarantine/{id}/release");
-    let landed: Option<LandedView> = ask::order(&settings, &path, async |desk| Ok(view::of_landing(desk.release(id).await?)))?;
+    let landed: Option<LandedView> = ask::order(&place, &path, async |desk| Ok(view::of_landing(desk.release(id).await?)))?;
     let landed = landed.ok_or_else(|| none(id))?;
     say(&if json { serde_json::to_string(&landed)? } else { format!("message {id} is now part of #{}", landed.ticket) });
     Ok(())

@@ -1,5 +1,6 @@
 //! `guichet suppressions`.
 
+use super::ask::Place;
 use super::{Ended, ask, say};
 use crate::domain::address::EmailAddress;
 use crate::http::api;
@@ -29,15 +30,15 @@ pub(super) enum Verb {
 }
 
 pub(super) fn suppressions(config: &Path, verb: &Verb) -> Result<(), Ended> {
-    let settings = super::settings(config)?;
+    let place = Place::of(config)?;
     match verb {
         Verb::List { json } => {
-            let found = ask::ask(&settings, api::SUPPRESSIONS, |desk, _| Ok(Some(api::suppressed(desk)?)))?;
+            let found = ask::ask(&place, api::SUPPRESSIONS, |desk, _| Ok(Some(api::suppressed(desk)?)))?;
             list(&found.unwrap_or_default(), *json)
         }
         Verb::Lift { address, json } => {
             let path = format!("{}/{}/lift", api::SUPPRESSIONS, percent_encoded(address.as_str()));
-            let lifted: Option<SuppressionView> = ask::order(&settings, &path, async |desk| match desk.lift(address).await {
+            let lifted: Option<SuppressionView> = ask::order(&place, &path, async |desk| match desk.lift(address).await {
                 Ok(mark) => Ok(Some(view::of_mark(&mark, &desk.policy()))),
                 Err(LiftFault::NoSuch) => Ok(None),
                 Err(fault @ LiftFault::Store(_)) => Err(fault.into()),

@@ -1,13 +1,13 @@
 //! `guichet verify`.
 
+use super::ask::Place;
 use super::{Ended, ask, say};
 use crate::view::{self, ReportView};
 use std::path::Path;
 
 pub(super) fn verify(config: &Path, json: bool) -> Result<(), Ended> {
-    let settings = super::settings(config)?;
-    let report: Option<ReportView> =
-        ask::ask(&settings, "/api/v1/verify", |desk, _| Ok(Some(view::of_report(&desk.store().verify(true)?))))?;
+    let place = Place::of(config)?;
+    let report: Option<ReportView> = ask::ask(&place, "/api/v1/verify", |desk, _| Ok(Some(view::of_report(&desk.store().verify(true)?))))?;
     let Some(report) = report else { return Ok(()) };
     if json {
         say(&serde_json::to_string(&report)?);

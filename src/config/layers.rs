@@ -93,6 +93,14 @@ impl Layers {
     }
 }
 
+/// What the environment says about where the state is kept.
+pub(super) fn state_dir(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Option<String> {
+    let (ours, wanted) = (format!("{PREFIX}{SEPARATOR}"), format!("DESK{SEPARATOR}STATE_DIR"));
+    let is_it =
+        |name: &OsString| name.to_str().and_then(|name| name.strip_prefix(&ours)).is_some_and(|key| key.eq_ignore_ascii_case(&wanted));
+    variables.into_iter().find(|(name, _)| is_it(name))?.1.into_string().ok()
+}
+
 /// The path and the value of one variable, or what is wrong with it.
 fn variable(name: &str, value: OsString) -> Result<(String, Value), String> {
     let text = value.into_string().map_err(|_| "is no UTF-8".to_owned())?;

@@ -123,6 +123,14 @@ pub(super) fn read<'t>(
     Some(table)
 }
 
+/// What a file says about where the state is kept, whatever else it says.
+pub(super) fn state_dir(text: &str) -> Option<String> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let Some(DeValue::Table(desk)) = document.get_ref().get("desk").map(Spanned::get_ref) else { return None };
+    let Some(DeValue::String(dir)) = desk.get("state_dir").map(Spanned::get_ref) else { return None };
+    Some(dir.to_string())
+}
+
 /// The lines of a text, by the octet that each begins at.
 struct Lines(Vec<usize>);
 

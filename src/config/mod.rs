@@ -81,6 +81,17 @@ fn prove_beside(path: &Path, in_force: Option<&Directory>, now: Option<Timestamp
     prove_layers(&files, std::env::vars_os().collect(), &base_dir, credentials_dir.as_deref(), in_force, now)
 }
 
+/// Where a configuration keeps its state, whatever is wrong with the rest of it: for whoever only wants to find the daemon that runs
+/// with it. What cannot be read is passed over; `None` if nothing that can be read names a place.
+#[must_use]
+pub fn state_dir(path: &Path) -> Option<PathBuf> {
+    let (files, base_dir) = names_of(path).ok()?;
+    // In the order of the layers: what a later file says counts, and what the environment says most.
+    let of_files = files.iter().rev().find_map(|file| locate::state_dir(&read_text(file, FILE_OCTETS_MAX).ok()?));
+    let dir = layers::state_dir(std::env::vars_os()).or(of_files)?;
+    Some(base_dir.join(dir.trim())).filter(|_| !dir.trim().is_empty())
+}
+
 /// The state of a file of customers, to be compared with [`Directory::edition`]; `None` if it cannot be seen.
 #[must_use]
 pub fn edition_of(customers_file: &Path) -> Option<Edition> {
@@ -165,9 +176,16 @@ fn prove_layers(
 
 /// The files of a path with their texts, and the directory that relative paths in them start from.
 fn files_of(path: &Path) -> Result<(Vec<(String, String)>, PathBuf), Fault> {
-    let fault = |path: &Path, message: String| Fault { file: path.display().to_string(), line: None, key: "file".to_owned(), message };
+    let (names, base_dir) = names_of(path)?;
+    let read = |file: &PathBuf| read_text(file, FILE_OCTETS_MAX).map(|text| (file.display().to_string(), text));
+    let files = names.iter().map(|file| read(file).map_err(|message| no_file(file, message))).collect::<Result<_, _>>()?;
+    Ok((files, base_dir))
+}
+
+/// The files of a path, in the order in which they count.
+fn names_of(path: &Path) -> Result<(Vec<PathBuf>, PathBuf), Fault> {
     if path.is_dir() {
-        let entries = std::fs::read_dir(path).map_err(|error| fault(path, format!("cannot be read: {error}")))?;
+        let entries = std::fs::read_dir(path).map_err(|error| no_file(path, format!("cannot be read: {error}")))?;
         let mut names: Vec<PathBuf> = entries
             .filter_map(|entry| entry.ok().map(|entry| entry.path()))
             .filter(|file| file.extension().is_some_and(|end| end == "toml") && file.is_file())
@@ -175,15 +193,16 @@ fn files_of(path: &Path) -> Result<(Vec<(String, String)>, PathBuf), Fault> {
             .collect();
         names.sort();
         if names.is_empty() {
-            return Err(fault(path, "is a directory without *.toml; put your configuration there, or name a file".to_owned()));
+            return Err(no_file(path, "is a directory without *.toml; put your configuration there, or name a file".to_owned()));
         }
-        let read = |file: &PathBuf| read_text(file, FILE_OCTETS_MAX).map(|text| (file.display().to_string(), text));
-        let files = names.iter().map(|file| read(file).map_err(|message| fault(file, message))).collect::<Result<_, _>>()?;
-        return Ok((files, path.to_owned()));
+        return Ok((names, path.to_owned()));
     }
-    let text = read_text(path, FILE_OCTETS_MAX).map_err(|message| fault(path, message))?;
     let base_dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    Ok((vec![(path.display().to_string(), text)], base_dir.to_owned()))
+    Ok((vec![path.to_owned()], base_dir.to_owned()))
+}
+
+fn no_file(path: &Path, message: String) -> Fault {
+    Fault { file: path.display().to_string(), line: None, key: "file".to_owned(), message }
 }
 
 /// A whole file as text, if it is not too large; else a sentence for people.

@@ -7,7 +7,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::change::Landing;
 use crate::domain::message::{Source, TicketNumber};
 use crate::domain::outbound::OutboxId;
-use crate::domain::ticket::Ticket;
+use crate::domain::ticket::{Status, Ticket};
 use crate::explain;
 use crate::health::Board;
 use crate::intake::{Desk, DropFault, Imported, LiftFault, Notices, ReleaseFault, RetryFault, WholeFault};
@@ -15,7 +15,7 @@ use crate::mail::token::Signer;
 use crate::replay::archive::Span;
 use crate::replay::stored;
 use crate::store::{DumpOptions, OutboxFilter, StoreFault, TicketFilter};
-use crate::view;
+use crate::view::{self, Urgency};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -25,6 +25,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BinaryHeap;
 use std::fmt::Display;
 
 #[derive(Clone)]
@@ -41,6 +42,19 @@ pub struct Filter {
     pub status: Option<String>,
     pub team: Option<String>,
     pub tier: Option<String>,
+    /// Only so many, the most urgent; without it, all.
+    pub limit: Option<usize>,
+}
+
+impl Filter {
+    fn takes(&self, ticket: &Ticket) -> bool {
+        let has_status = match self.status.as_deref() {
+            None => !matches!(ticket.status, Status::Closed { .. }),
+            Some(word) => word == "any" || ticket.status.word() == word,
+        };
+        let is_of = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
+        has_status && is_of(&self.team, &ticket.team) && is_of(&self.tier, &ticket.tier)
+    }
 }
 
 /// The route of `guichet dump`.
@@ -49,9 +63,9 @@ pub const DUMP: &str = "/api/v1/dump";
 pub const SUPPRESSIONS: &str = "/api/v1/suppressions";
 /// The route of `guichet replay`.
 pub const PAST: &str = "/api/v1/past";
-/// Octets of a dump that are written at once, and how many such pieces wait for a slow reader.
-const DUMP_PIECE_OCTETS: usize = 64 * 1024;
-const DUMP_PIECES_MAX: usize = 4;
+/// Octets of a long answer that are written at once, and how many such pieces wait for a slow reader.
+const PIECE_OCTETS: usize = 64 * 1024;
+const PIECES_MAX: usize = 4;
 
 /// Most entries of the outbox that are listed.
 const OUTBOX_LISTED_MAX: usize = 10_000;
@@ -102,30 +116,50 @@ pub fn status(board: Board) -> Router {
 }
 
 async fn tickets(State(api): State<Api>, Query(filter): Query<Filter>) -> Response {
+    let (desk, wanted) = (api.desk.clone(), filter.clone());
     // All that is open may have to be read: that holds up no socket.
-    match tokio::task::spawn_blocking(move || answer(list(&api.desk, &filter))).await {
-        Ok(answer) => answer,
-        Err(fault) => failed(&fault),
-    }
+    let order = match tokio::task::spawn_blocking(move || in_order(&desk, &wanted)).await {
+        Ok(Ok(order)) => order,
+        Ok(Err(fault)) => return failed(&fault),
+        Err(fault) => return failed(&fault),
+    };
+    streamed("application/x-ndjson", move |line| {
+        each_of(&api.desk, &filter, order, |ticket| line(&serde_json::to_string(&ticket).unwrap_or_default()))
+    })
 }
 
-/// The lines of `guichet tickets`, most urgent first.
+/// Tells the lines of `guichet tickets`, most urgent first, until `tell` says that nobody reads on. However many there are, no more
+/// than their order is held: each is read again when it is told, and left out if it is not wanted any more.
 ///
 /// # Errors
 /// The store's.
-pub fn list(desk: &Desk, filter: &Filter) -> Result<Vec<view::TicketView>, StoreFault> {
-    let status = filter.status.as_deref();
-    let wanted = if matches!(status, Some("any" | "closed")) { TicketFilter::Any } else { TicketFilter::NotClosed };
-    let is_wanted = |t: &Ticket| {
-        status.is_none_or(|s| s == "any" || t.status.word() == s)
-            && filter.team.as_ref().is_none_or(|team| t.team == *team)
-            && filter.tier.as_ref().is_none_or(|tier| t.tier == *tier)
-    };
-    // Each is judged as it is read: only those that are wanted are held.
-    let tickets = desk.store().tickets(wanted).filter(|ticket| ticket.as_ref().map_or(true, is_wanted));
-    let mut tickets = tickets.collect::<Result<Vec<_>, _>>()?;
-    view::by_urgency(&mut tickets);
-    Ok(tickets.iter().map(view::of_ticket).collect())
+pub fn each(desk: &Desk, filter: &Filter, tell: impl FnMut(view::TicketView) -> bool) -> Result<(), StoreFault> {
+    each_of(desk, filter, in_order(desk, filter)?, tell)
+}
+
+fn in_order(desk: &Desk, filter: &Filter) -> Result<Vec<Urgency>, StoreFault> {
+    let (limit, mut found) = (filter.limit.unwrap_or(usize::MAX), BinaryHeap::new());
+    let from = if matches!(filter.status.as_deref(), Some("any" | "closed")) { TicketFilter::Any } else { TicketFilter::NotClosed };
+    for ticket in desk.store().tickets(from) {
+        let ticket = ticket?;
+        if filter.takes(&ticket) {
+            found.push(Urgency::of(&ticket));
+            if found.len() > limit {
+                found.pop();
+            }
+        }
+    }
+    Ok(found.into_sorted_vec())
+}
+
+fn each_of(desk: &Desk, filter: &Filter, order: Vec<Urgency>, mut tell: impl FnMut(view::TicketView) -> bool) -> Result<(), StoreFault> {
+    for Urgency { number, .. } in order {
+        let ticket = desk.store().ticket(number)?.filter(|ticket| filter.takes(ticket));
+        if ticket.is_some_and(|ticket| !tell(view::of_ticket(&ticket))) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 async fn ticket(State(api): State<Api>, Path(number): Path<u64>) -> Response {
@@ -213,22 +247,30 @@ pub struct DumpQuery {
     pub without_times: bool,
 }
 
-/// The whole store, piece by piece: its reader, and not the store's size, says what is held of it (P11).
 async fn dump(State(api): State<Api>, Query(query): Query<DumpQuery>) -> Response {
-    let (pieces, mut waiting) = tokio::sync::mpsc::channel::<Result<Bytes, StoreFault>>(DUMP_PIECES_MAX);
     let store = api.desk.store().clone();
+    streamed("text/plain; charset=utf-8", move |line| store.dump(DumpOptions { without_times: query.without_times }, |text| line(&text)))
+}
+
+/// An answer of lines, piece by piece: its reader, and not its length, says what is held of it (P11). `work` tells the lines until
+/// it hears that nobody reads on.
+fn streamed(
+    content_type: &'static str,
+    work: impl FnOnce(&mut dyn FnMut(&str) -> bool) -> Result<(), StoreFault> + Send + 'static,
+) -> Response {
+    let (pieces, mut waiting) = tokio::sync::mpsc::channel::<Result<Bytes, StoreFault>>(PIECES_MAX);
     tokio::task::spawn_blocking(move || {
         let mut piece = String::new();
-        let done = store.dump(DumpOptions { without_times: query.without_times }, |line| {
-            piece.push_str(&line);
+        let done = work(&mut |line| {
+            piece.push_str(line);
             piece.push('\n');
-            piece.len() < DUMP_PIECE_OCTETS || pieces.blocking_send(Ok(Bytes::from(std::mem::take(&mut piece)))).is_ok()
+            piece.len() < PIECE_OCTETS || pieces.blocking_send(Ok(Bytes::from(std::mem::take(&mut piece)))).is_ok()
         });
         // A reader that has gone away is no fault; one that is there hears of a broken end by a broken connection.
         let _ = pieces.blocking_send(done.map(|()| Bytes::from(piece)));
     });
     let body = Body::from_stream(futures_util::stream::poll_fn(move |context| waiting.poll_recv(context)));
-    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+    ([(CONTENT_TYPE, content_type)], body).into_response()
 }
 
 /// From when until when.
@@ -239,7 +281,7 @@ struct SpanQuery {
 }
 
 async fn past(State(api): State<Api>, Query(SpanQuery { since, until }): Query<SpanQuery>) -> Response {
-    let (pieces, mut waiting) = tokio::sync::mpsc::channel::<Result<Bytes, StoreFault>>(DUMP_PIECES_MAX);
+    let (pieces, mut waiting) = tokio::sync::mpsc::channel::<Result<Bytes, StoreFault>>(PIECES_MAX);
     let store = api.desk.store().clone();
     tokio::task::spawn_blocking(move || {
         let told = stored::each(&store, Span { since, until }, |told| {

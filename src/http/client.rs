@@ -35,7 +35,8 @@ pub async fn post(socket: &Path, path_and_query: &str, body: Vec<u8>) -> Result<
     request(socket, Method::POST, path_and_query, body).await
 }
 
-/// Asks; writes the body as it comes, however long it is, and gives the status.
+/// Asks; writes the body as it comes, however long it is, and gives the status. The body of any other than 200 is no answer, and is
+/// not written.
 pub async fn get_into(socket: &Path, path_and_query: &str, out: &mut impl io::Write) -> Result<u16, ClientFault> {
     let stream = connect(socket).await?;
     let request = Request::get(path_and_query).header(header::HOST, "guichet").body(Full::new(Bytes::new()));
@@ -47,7 +48,9 @@ pub async fn get_into(socket: &Path, path_and_query: &str, out: &mut impl io::Wr
     let status = response.status().as_u16();
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
-        if let Ok(octets) = frame.map_err(broken)?.into_data() {
+        if let Ok(octets) = frame.map_err(broken)?.into_data()
+            && status == 200
+        {
             out.write_all(&octets).map_err(ClientFault::Io)?;
         }
     }

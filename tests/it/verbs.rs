@@ -97,6 +97,66 @@ async fn a_second_daemon_is_told_to_try_later_and_verbs_work_without_one() {
 }
 
 #[tokio::test]
+async fn one_can_look_while_what_is_written_on_disk_is_wrong() {
+    let mut daemon = Daemon::start(&[("guichet.toml", &maildirs("")), ("customers.csv", CUSTOMERS)]).await;
+    arrives(&daemon, "1.mary", &MailText::new("mary@shop.example", "support@acme.example").subject("Help").octets());
+    lines_when(&daemon, &["tickets"], "the ticket", |lines| lines.len() == 1).await;
+    let looks: [&[&str]; 8] = [
+        &["tickets"],
+        &["ticket", "1"],
+        &["status"],
+        &["outbox", "list"],
+        &["quarantine", "list"],
+        &["suppressions", "list"],
+        &["verify"],
+        &["dump"],
+    ];
+    for (toml, customers, named, why) in [
+        (maildirs(""), "address,plan\nno address at all,free\n", "customers.csv", "a row of customers"),
+        (maildirs("[[rule]]\nname = \"x\"\nteam = \"nobody\"\n"), CUSTOMERS, "rule", "a rule"),
+        (maildirs("[[rule]\nname = \n"), CUSTOMERS, "guichet.toml", "no TOML"),
+    ] {
+        daemon.write("guichet.toml", &toml);
+        daemon.write("customers.csv", customers);
+        for args in looks {
+            let output = daemon.cli(args).await;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(0), "{why}, {args:?}: {said}");
+            assert!(said.starts_with("warning: ") && said.contains(named) && said.lines().count() == 1, "{why}, {args:?}: {said}");
+            assert!(!output.stdout.is_empty(), "{why}, {args:?} answers");
+        }
+    }
+    assert_eq!(daemon.terminate().await.code(), Some(0));
+    let alone = daemon.cli(&["tickets"]).await;
+    assert_eq!(alone.status.code(), Some(2), "p12: where nothing runs, nothing is opened with it");
+    assert!(String::from_utf8_lossy(&alone.stderr).contains("guichet.toml:"));
+}
+
+#[tokio::test]
+async fn tickets_come_most_urgent_first_and_as_many_as_are_asked_for() {
+    let mut daemon = Daemon::start(&[("guichet.toml", &maildirs("")), ("customers.csv", CUSTOMERS)]).await;
+    let args = ["tickets", "--status", "any"];
+    for (at, sender) in ["mary@shop.example", "joao@padaria.example", "x@tehas.example"].into_iter().enumerate() {
+        arrives(&daemon, &format!("{at}.m"), &MailText::new(sender, "support@acme.example").subject(&format!("Matter {at}")).octets());
+        lines_when(&daemon, &args, "the ticket", |lines| lines.len() == at + 1).await;
+    }
+    let all = daemon.json_lines(&args).await;
+    let numbers = |lines: &[Value]| lines.iter().map(|line| line["number"].as_u64().unwrap()).collect::<Vec<_>>();
+    for limit in 0..5 {
+        let some = daemon.json_lines(&[&args[..], &["--limit", &limit.to_string()]].concat()).await;
+        let expect = if limit == 0 { all.len() } else { all.len().min(limit) };
+        assert_eq!(some, all[..expect], "limit {limit}");
+    }
+    assert_eq!(numbers(&all), [2, 1, 3], "the higher tier is owed an answer sooner; then what came first");
+    let text = daemon.cli(&["tickets", "--limit", "2"]).await;
+    let (said, hint) = (String::from_utf8_lossy(&text.stdout).into_owned(), String::from_utf8_lossy(&text.stderr).into_owned());
+    assert!(said.starts_with("number") && said.lines().count() == 3 && hint.contains("there are more"), "{said}{hint}");
+    assert_eq!(daemon.terminate().await.code(), Some(0));
+    assert_eq!(daemon.json_lines(&args).await, all, "the same from the store alone");
+    assert_eq!(daemon.cli(&["tickets", "--limit", "2"]).await.stdout, text.stdout);
+}
+
+#[tokio::test]
 async fn a_damaged_store_refuses_to_start_and_says_what_to_do() {
     let mut daemon = Daemon::start(&[("guichet.toml", &maildirs("")), ("customers.csv", CUSTOMERS)]).await;
     assert_eq!(daemon.terminate().await.code(), Some(0));

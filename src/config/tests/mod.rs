@@ -54,6 +54,31 @@ fn the_least_works() {
 }
 
 #[test]
+fn the_daemon_is_found_whatever_else_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |files: &[(&str, &str)]| {
+        let config = tempfile::tempdir_in(dir.path()).unwrap();
+        for (name, text) in files {
+            std::fs::write(config.path().join(name), text).unwrap();
+        }
+        state_dir(config.path()).map(|found| found.strip_prefix(config.path()).unwrap().display().to_string())
+    };
+    for (files, expect, why) in [
+        (&[("a.toml", LEAST)][..], Some("state"), "nothing is wrong"),
+        (&[("a.toml", "[desk]\nstate_dir = 'x'\nlanguage = 3\n[[rule]]\nteam = 'nobody'")], Some("x"), "wrong keys and values"),
+        (&[("a.toml", "[desk]\nstate_dir = 'x'\n[[rule]\nname =")], Some("x"), "no TOML from a line on"),
+        (&[("a.toml", LEAST), ("b.toml", "nonsense")], Some("state"), "another file is none at all"),
+        (&[("a.toml", LEAST), ("b.toml", "[desk]\nstate_dir = 'x'")], Some("x"), "the last word counts"),
+        (&[("a.toml", LEAST), ("b.toml", "[desk]\nstate_dir = 3")], Some("state"), "a number is no word"),
+        (&[("a.toml", "[desk]\nstate_dir = ' '")], None, "blank"),
+        (&[("a.toml", "[desk]\nname = 'x'")], None, "none"),
+        (&[], None, "no file"),
+    ] {
+        assert_eq!(of(files).as_deref(), expect, "{why}");
+    }
+}
+
+#[test]
 fn who_is_told_of_silence_and_when() {
     let read = |desk: &str, mailbox: &str| {
         let text = LEAST.replacen("[desk]", &format!("[desk]\n{desk}"), 1).replacen("maildir = 'in'", mailbox, 1);

@@ -3,6 +3,8 @@
 use super::keys::{Key, Kind};
 use super::overlay::{Merged, Overlay, Rows, Said};
 use super::record::{self, BlobRecord, Decoded, Record};
+use super::refresh::Refresh;
+use crate::domain::away::Away;
 use crate::domain::message::{BlobId, BlobRef};
 use crate::fault_plan::{FaultPlan, Place};
 use crate::store::blobs::{Blobs, Location, sync_directory};
@@ -15,20 +17,25 @@ use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 /// A row as it stands in the tree.
 pub(in crate::store) type Row = (IVec, IVec);
 
 /// Tree and packs of one store, open.
 pub(in crate::store) struct Engine {
+    /// First, so that it is closed before what comes after that.
     db: Db,
+    refresh: Refresh,
     pub(in crate::store) blobs: Blobs,
     /// Held to write while a change is shown and to read while a decision's facts are gathered, so that they are of
     /// one moment. Never held over an await or a sync.
     gate: RwLock<()>,
     /// Held for single lookups only.
     overlay: RwLock<Overlay>,
+    /// Who is away, since every decision wants to know; `None` until it is asked for and after a change of it was shown. Set and
+    /// taken with the gate held.
+    away: RwLock<Option<Arc<[Away]>>>,
     files: Files,
     syncs: AtomicU64,
     pub(in crate::store) plan: FaultPlan,
@@ -48,9 +55,20 @@ struct Files {
 
 impl Engine {
     /// Wraps an open tree; `dir` is the engine's directory.
-    pub(in crate::store) fn new(db: Db, blobs: Blobs, dir: &Path, lock: File, plan: FaultPlan) -> io::Result<Self> {
+    pub(super) fn new(db: Db, blobs: Blobs, refresh: Refresh, dir: &Path, lock: File, plan: FaultPlan) -> io::Result<Self> {
         let files = Files { dir: dir.to_owned(), log: File::open(dir.join("db"))?, oversized_changed: Mutex::new(None) };
-        Ok(Self { db, blobs, gate: RwLock::new(()), overlay: RwLock::default(), files, syncs: AtomicU64::new(0), plan, _lock: lock })
+        Ok(Self {
+            db,
+            refresh,
+            blobs,
+            gate: RwLock::new(()),
+            overlay: RwLock::default(),
+            away: RwLock::default(),
+            files,
+            syncs: AtomicU64::new(0),
+            plan,
+            _lock: lock,
+        })
     }
 
     /// Holds changes back while it is held.
@@ -61,6 +79,10 @@ impl Engine {
     /// Makes a change visible to all that is read from now on.
     pub(in crate::store) fn show(&self, rows: Rows) {
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let first = [Kind::Away as u8];
+        if rows.range::<[u8], _>((Bound::Included(&first[..]), Bound::Unbounded)).next().is_some_and(|(key, _)| key.starts_with(&first)) {
+            *self.away.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         self.overlay.write().unwrap_or_else(PoisonError::into_inner).show(rows);
     }
 
@@ -92,16 +114,31 @@ impl Engine {
     pub(in crate::store) fn make_durable(&self) -> Result<(), StoreFault> {
         let reach = |place| self.plan.reach(place).map_err(|fault| StoreFault::io("syncing", &fault));
         reach(Place::BeforeFlush)?;
-        guarded(|| self.db.flush())?;
+        self.refresh.note(guarded(|| self.db.flush())?);
         reach(Place::AfterFlush)?;
         self.files.sync().map_err(|fault| StoreFault::io("syncing", &fault))?;
         self.syncs.fetch_add(1, Ordering::Relaxed);
         reach(Place::AfterSync)
     }
 
+    /// Nothing is written any more, and all was: with the last user of the tree goes what makes the next start slow.
+    pub(in crate::store) fn closed_in_order(&self) {
+        self.refresh.want();
+    }
+
     /// Successful syncs so far.
     pub(in crate::store) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
+    }
+
+    /// All who said that they are away, read by `read` if it is not known yet. Only with [`Engine::one_moment`] held.
+    pub(in crate::store) fn away_or(&self, read: impl FnOnce() -> Result<Vec<Away>, StoreFault>) -> Result<Arc<[Away]>, StoreFault> {
+        if let Some(away) = self.away.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            return Ok(Arc::clone(away));
+        }
+        let away: Arc<[Away]> = read()?.into();
+        *self.away.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&away));
+        Ok(away)
     }
 
     fn overlay(&self) -> RwLockReadGuard<'_, Overlay> {

@@ -7,6 +7,7 @@ pub(super) mod keys;
 pub(super) mod record;
 
 pub(super) mod open;
+mod refresh;
 
 mod overlay;
 pub(super) mod engine;

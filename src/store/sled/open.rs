@@ -10,6 +10,7 @@
 use super::engine::{Engine, panic_text};
 use super::keys;
 use super::record::{self, CounterRecord, Decoded, Encoded, Encoder, IndexedRecord, LoadRecord, Record};
+use super::refresh::Refresh;
 use crate::store::OpenOptions;
 use crate::store::blobs::{Blobs, Mark, pack_numbers, sync_directory};
 use crate::store::fault::{OpenFault, StoreFault};
@@ -41,12 +42,13 @@ pub(in crate::store) fn open(dir: &Path, options: &OpenOptions) -> Result<Engine
         DirBuilder::new().recursive(true).mode(0o700).create(each).map_err(|fault| OpenFault::io(each.display().to_string(), fault))?;
     }
     let lock = lock(&dir.join("lock"))?;
-    let db = probe(&tree, options)?;
+    let db = probe(&tree, options.cache_octets)?;
     let layout = check_layout(&db, &packs)?;
     let mark = read::<IndexedRecord>(&db, META_INDEXED)?.map_or_else(Mark::default, |at| Mark { pack: at.pack, offset: at.offset });
     let blobs = Blobs::open(&packs, mark, options.fault_plan.clone())?;
-    let engine =
-        Engine::new(db, blobs, &tree, lock, options.fault_plan.clone()).map_err(|fault| OpenFault::io("the engine's log", fault))?;
+    let refresh = Refresh::new(tree.clone(), options.refresh_octets);
+    let engine = Engine::new(db, blobs, refresh, &tree, lock, options.fault_plan.clone())
+        .map_err(|fault| OpenFault::io("the engine's log", fault))?;
     sync_directory(dir).map_err(|fault| OpenFault::io("syncing the state directory", fault))?;
     if layout < LAYOUT {
         migrate(&engine, layout).map_err(refuse)?;
@@ -70,10 +72,10 @@ fn lock(path: &Path) -> Result<File, OpenFault> {
 }
 
 /// Opens the tree in a thread of its own: the engine panics on much of what it finds wrong.
-fn probe(dir: &Path, options: &OpenOptions) -> Result<Db, OpenFault> {
+pub(super) fn probe(dir: &Path, cache_octets: u64) -> Result<Db, OpenFault> {
     let config = ::sled::Config::new()
         .path(dir)
-        .cache_capacity(options.cache_octets)
+        .cache_capacity(cache_octets)
         // Durable is what our own sync made so; the engine's timer would only add writes that nobody waits for.
         .flush_every_ms(None)
         .use_compression(false);

@@ -90,7 +90,7 @@ impl Engine {
             marks,
             answered,
             said,
-            away: self.away()?,
+            away: self.away_now()?,
             // Asked for by itself, where it is needed.
             workload: Workload::default(),
         })

@@ -1,6 +1,7 @@
 //! Ended at any instant, the store loses nothing that it acknowledged and has nothing by halves.
 
 use super::support::*;
+use crate::domain::change::Need;
 use crate::domain::message::TicketNumber;
 use crate::fault_plan::{Failure, FaultPlan, Place};
 use crate::store::{OpenOptions, Outcome, Store, StoreFault};
@@ -12,6 +13,8 @@ use std::process::{Child, Command, Stdio};
 const CHILD_DIR: &str = "GUICHET_TEST_CRASH_DIR";
 const CHILD_FROM: &str = "GUICHET_TEST_CRASH_FROM";
 const CHILD_FAILS: &str = "GUICHET_TEST_CRASH_FAILS";
+/// Set: the child closes the store in order once it has written something.
+const CHILD_CLOSES: &str = "GUICHET_TEST_CRASH_CLOSES";
 /// Committers at once in the child.
 const TASKS: u64 = 8;
 
@@ -116,6 +119,97 @@ async fn p1_ended_at_every_named_place_nothing_is_there_by_halves() {
             let acked = acknowledged(&mut child, usize::MAX);
             from = check(dir.path(), &acked, from).await + 1;
         }
+    }
+}
+
+/// Takes in some messages, closes in order, and says what it does.
+#[tokio::test]
+#[ignore = "run by the tests beside it"]
+async fn child_closes() {
+    let Ok(dir) = std::env::var(CHILD_CLOSES) else { return };
+    let say = |what: &str| {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{what}").and_then(|()| out.flush()).unwrap();
+    };
+    let store = open_with(dir.as_ref(), &OpenOptions { refresh_octets: 1, ..OpenOptions::default() });
+    let from = store.context(&Need::default()).unwrap().next_number.map_or(1, |number| number.0);
+    for n in from..from + 40 {
+        take_in(&store, n).await;
+        say(&format!("acked {n}"));
+    }
+    say("closing");
+    store.close().await;
+    drop(store);
+    say("closed");
+}
+
+fn start_closing(dir: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "store::tests::crash::child_closes", "--ignored", "--nocapture"]);
+    command.env(CHILD_CLOSES, dir).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// The engine's snapshots, a begun one too.
+fn snapshots(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir.join("sled")).into_iter().flatten().flatten().map(|file| file.file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with("snap.")).collect();
+    names.sort();
+    names
+}
+
+/// Killed at once when it closes, then once something has changed in the directory, then later and later.
+#[tokio::test]
+async fn p1_killed_while_it_closes_nothing_acknowledged_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut from, mut cut_short) = (1, 0);
+    for round in 0..12_u32 {
+        let mut child = start_closing(dir.path());
+        let (mut acked, mut closed, mut before) = (Vec::new(), false, Vec::new());
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            acked.extend(line.strip_prefix("acked ").map(|n| n.parse::<u64>().unwrap()));
+            if acked.len() == 1 {
+                before = snapshots(dir.path());
+            }
+            closed |= line == "closed";
+            if line == "closing" {
+                // Without a sleep: as many looks as the round says, each some microseconds, from the first change on.
+                let mut looks = if round == 0 { 0 } else { 4_u32.pow(round / 2) };
+                while looks > 0 && child.try_wait().unwrap().is_none() {
+                    looks -= u32::from(round % 2 == 0 || snapshots(dir.path()) != before);
+                }
+                let _ = child.kill();
+            }
+        }
+        child.wait().unwrap();
+        cut_short += u32::from(!closed);
+        assert_eq!(acked.len(), 40);
+        from = check(dir.path(), &acked, from).await + 1;
+    }
+    assert!(cut_short > 0, "some were cut short");
+}
+
+#[tokio::test]
+async fn a_close_in_order_after_much_writing_makes_the_snapshot_fresh() {
+    for (refresh_octets, in_order, is_fresh, why) in
+        [(1, true, true, "much was written"), (1, false, false, "dropped, as by a fault"), (1 << 30, true, false, "little was written")]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_with(dir.path(), &OpenOptions { refresh_octets, ..OpenOptions::default() });
+        for n in 1..=40 {
+            take_in(&store, n).await;
+        }
+        let before = snapshots(dir.path());
+        if in_order {
+            store.close().await;
+        }
+        drop(store);
+        let closed = snapshots(dir.path());
+        assert_eq!(closed != before, is_fresh, "{why}");
+        let store = open(dir.path());
+        assert_eq!(snapshots(dir.path()) == closed, is_fresh, "{why}: the next start has nothing to add");
+        assert_clean(&store);
+        assert_eq!(store.verify(true).unwrap().tickets, 40);
     }
 }
 

@@ -83,7 +83,14 @@ impl Engine {
 
     /// All who said that they are away.
     pub(in crate::store) fn away(&self) -> Result<Vec<Away>, StoreFault> {
-        self.scan(&Key::of(Kind::Away)).map(|row| self.away_of_row(&row?)).collect()
+        let _one_moment = self.one_moment();
+        self.away_now()
+    }
+
+    /// The same for who holds the moment already.
+    pub(in crate::store) fn away_now(&self) -> Result<Vec<Away>, StoreFault> {
+        let read = || self.scan(&Key::of(Kind::Away)).map(|row| self.away_of_row(&row?)).collect();
+        Ok(self.away_or(read)?.to_vec())
     }
 
     pub(in crate::store) fn away_of_row(&self, (key, value): &Row) -> Result<Away, StoreFault> {
