@@ -68,7 +68,7 @@ pub(super) fn agent_writes(
     (voice.marks, voice.away) = (marks(context, change), &context.away);
     let by = || Actor::Agent(agent.handle.clone());
     // He answered when he sent it; a date from before the ticket or from the future is not believed.
-    let at = inbound.sent_at.map_or(now, |at| at.clamp(ticket.opened, now));
+    let at = inbound.sent_at.filter(|at| (ticket.opened..=now).contains(at)).unwrap_or(now);
 
     let inbound = &Inbound { body: orders.body, ..inbound.clone() };
     let mut session = window_of(context, ticket.session).filter(|_| answers);

@@ -1,0 +1,73 @@
+//! Whole lives of tickets: what was answered late, read late, overtaken, merged, slept through.
+
+use super::super::outbound::{Outbound, Piece, Purpose};
+use super::super::policy::Step;
+use super::super::sla::{Clock, ClockKind};
+use super::super::testing::{World, address, mail, proven};
+use super::super::ticket::{HELD_TAG, Priority};
+use super::MIN;
+use jiff::{SignedDuration, Timestamp};
+
+const JOAO: &str = "joao@padaria.example";
+const HOUR: fn(i64) -> SignedDuration = SignedDuration::from_hours;
+
+/// A desk that has heard João's first mail: an hour to the first response, eight to the resolution.
+fn asked(arrange: impl FnOnce(&mut World)) -> World {
+    let mut world = World::new();
+    arrange(&mut world);
+    world.hears(mail(1, JOAO, "Fatura", "y"));
+    world
+}
+
+fn ana(world: &mut World, n: u32, text: &str, sent: Option<Timestamp>) {
+    let mut mail = proven(mail(n, "ana@acme.example", "Re: x", text), 1, true);
+    mail.sent_at = sent;
+    world.hears(mail);
+}
+
+fn joao(world: &mut World, n: u32) {
+    world.hears(proven(mail(n, JOAO, "Re: x", "And now?"), 1, false));
+}
+
+fn clock(world: &World, ticket: u64, kind: ClockKind) -> Option<Clock> {
+    world.ticket(ticket).clocks.iter().find(|c| c.kind == kind).cloned()
+}
+
+fn text(mail: &Outbound) -> String {
+    mail.body.iter().map(|piece| if let Piece::Text(text) = piece { text.as_str() } else { "" }).collect()
+}
+
+fn step(minutes: i64, to: &str) -> Step {
+    Step { after: MIN(minutes), to: address(to) }
+}
+
+#[test]
+fn p10_when_an_answer_was_sent_is_believed_only_where_it_can_be() {
+    for (wait, sent, expect, why) in [
+        (70, 59, "met", "read late"),
+        (70, 61, "breached", "sent late"),
+        (70, -60 * 24 * 365 * 50, "breached", "a clock that was never set: it counts when it was read"),
+        (50, -60 * 24, "met", "the same, in time"),
+        (70, 60 * 24 * 365, "breached", "from the future"),
+        (50, 60 * 24, "met", "the same, in time"),
+    ] {
+        let mut world = asked(|_| {});
+        let opened = world.now;
+        world.waits(MIN(wait));
+        ana(&mut world, 2, "Olá.", Some(opened + MIN(sent)));
+        assert_eq!(world.clock(1, ClockKind::FirstResponse), expect, "{why}");
+    }
+}
+
+#[test]
+fn p3_a_clock_that_was_put_back_keeps_no_answer_from_its_ticket() {
+    let mut world = asked(|_| {});
+    world.now -= HOUR(25);
+    let sent = world.now;
+    ana(&mut world, 2, "Olá.", Some(sent));
+    assert_eq!(world.clock(1, ClockKind::FirstResponse), "met");
+    ana(&mut world, 3, "#solve\nOlá.", None);
+    world.waits(HOUR(24 * 30));
+    assert!(world.told(Purpose::Breach).is_empty());
+    assert_eq!(world.ticket(1).status.word(), "closed");
+}
