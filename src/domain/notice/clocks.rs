@@ -71,7 +71,8 @@ impl Voice<'_> {
         let ladder = self.policy.sla_of(ticket).escalate;
         let Some(address) = ladder.get(step).map(|step| step.to.clone()) else { return };
         let missed = |c: &&Clock| c.kind.is_target() && matches!(c.state, ClockState::Breached { .. });
-        let clock = ticket.clocks.iter().find(missed).map(|c| (c.kind, c.due));
+        // One that was answered late long ago stays missed: the ladder is about the latest.
+        let clock = ticket.clocks.iter().filter(missed).max_by_key(|c| c.due).map(|c| (c.kind, c.due));
         let seat = self.seat_of(&address);
         self.tell(ticket, Purpose::Escalation, "escalation", clock, seat);
     }

@@ -71,3 +71,18 @@ fn p3_a_clock_that_was_put_back_keeps_no_answer_from_its_ticket() {
     assert!(world.told(Purpose::Breach).is_empty());
     assert_eq!(world.ticket(1).status.word(), "closed");
 }
+
+#[test]
+fn p5_an_escalation_names_the_clock_that_it_is_about() {
+    let mut world = asked(|world| {
+        world.policy.slas[1].escalate = vec![step(15, "head@acme.example")];
+        world.policy.slas[1].resolution = None;
+    });
+    world.waits(MIN(70));
+    ana(&mut world, 2, "Late, sorry.", None);
+    assert!(world.told(Purpose::Escalation).is_empty());
+    joao(&mut world, 3);
+    world.waits(MIN(80));
+    let told: Vec<String> = world.sent.iter().filter(|o| o.purpose == Purpose::Escalation).map(text).collect();
+    assert!(told.len() == 1 && told[0].contains("next_response"), "{told:?}");
+}
