@@ -94,10 +94,7 @@ pub fn agent_answered(ticket: &mut Ticket, agent: &Agent, policy: &Policy, at: T
 
 /// The matter is done; the customer may still come back until it closes by itself.
 pub fn solve(ticket: &mut Ticket, policy: &Policy, at: Timestamp, now: Timestamp, by: Actor, why: &str) -> Vec<History> {
-    let kinds = [ClockKind::FirstResponse, ClockKind::NextResponse, ClockKind::Resolution, ClockKind::Promise];
-    let mut lines = meet_all(ticket, policy, &kinds, at, now, &by, "solved");
-    drop_all(ticket, policy, &[ClockKind::Update], now);
-    silence(ticket, &ALARMS);
+    let mut lines = end(ticket, policy, at, now, &by, "solved");
     ticket.status = Status::Solved { at: now };
     lines.push(line(now, by, "status solved", why));
     check_in(ticket, policy, 0, now);
@@ -107,12 +104,24 @@ pub fn solve(ticket: &mut Ticket, policy: &Policy, at: Timestamp, now: Timestamp
 
 /// The end: no clock runs any more, but the customer may be asked later whether all is well.
 pub fn close(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor, why: &str) -> Vec<History> {
-    let kinds = [ClockKind::FirstResponse, ClockKind::NextResponse, ClockKind::Resolution, ClockKind::Promise];
-    meet_all(ticket, policy, &kinds, now, now, &by, why);
+    let mut lines = end(ticket, policy, now, now, &by, why);
+    ticket.status = Status::Closed { at: now };
+    lines.push(line(now, by, "status closed", why));
+    lines
+}
+
+/// Nothing more is owed: the matter is resolved. Only a person's answer meets a response; one that never came is not owed any more.
+fn end(ticket: &mut Ticket, policy: &Policy, at: Timestamp, now: Timestamp, by: &Actor, why: &str) -> Vec<History> {
+    let mut lines = meet_all(ticket, policy, &[ClockKind::Resolution, ClockKind::Promise], at, now, by, why);
+    for kind in RESPONSES {
+        if clock(ticket, kind).is_some_and(Clock::is_open) {
+            lines.push(line(now, by.clone(), format!("{} cancelled", kind.word()), format!("{why} without an answer")));
+        }
+    }
+    drop_all(ticket, policy, &RESPONSES, now);
     drop_all(ticket, policy, &[ClockKind::Update], now);
     silence(ticket, &ALARMS);
-    ticket.status = Status::Closed { at: now };
-    vec![line(now, by, "status closed", why)]
+    lines
 }
 
 /// Alarms that belong to a ticket's present state; all but those of after its end.

@@ -73,6 +73,25 @@ fn p3_a_clock_that_was_put_back_keeps_no_answer_from_its_ticket() {
 }
 
 #[test]
+fn only_a_person_s_public_answer_meets_a_response_clock() {
+    for (text, first, resolution, why) in [
+        ("Olá.", "met", "running", "an answer"),
+        ("#solve\nOlá.", "met", "met", "a solution"),
+        ("#solve\n#note\nfor us", "none", "met", "solved without a word to him"),
+        ("#close\n#note\nfor us", "none", "met", "closed without a word to him"),
+        ("#spam", "none", "met", "nobody is answered"),
+        ("#note\nfor us", "running", "running", "a note"),
+    ] {
+        let mut world = asked(|_| {});
+        world.waits(MIN(10));
+        ana(&mut world, 2, text, None);
+        assert_eq!((world.clock(1, ClockKind::FirstResponse), world.clock(1, ClockKind::Resolution)), (first, resolution), "{why}");
+        world.waits(MIN(55));
+        assert_eq!(world.told(Purpose::Breach).len(), usize::from(first == "running"), "{why}");
+    }
+}
+
+#[test]
 fn p5_an_escalation_names_the_clock_that_it_is_about() {
     let mut world = asked(|world| {
         world.policy.slas[1].escalate = vec![step(15, "head@acme.example")];
