@@ -105,3 +105,13 @@ fn p5_an_escalation_names_the_clock_that_it_is_about() {
     let told: Vec<String> = world.sent.iter().filter(|o| o.purpose == Purpose::Escalation).map(text).collect();
     assert!(told.len() == 1 && told[0].contains("next_response"), "{told:?}");
 }
+
+#[test]
+fn p5_the_same_target_again_warns_nobody_again() {
+    let mut world = asked(|world| world.policy.slas[1].resolution = None);
+    world.waits(MIN(50));
+    let warned = world.told(Purpose::Warning).len();
+    ana(&mut world, 2, "#priority high", None);
+    world.waits(MIN(5));
+    assert_eq!((warned, world.told(Purpose::Warning).len()), (2, 2));
+}
