@@ -339,26 +339,31 @@ pub struct Passed {
 pub fn time_passed(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> (Vec<Passed>, Vec<History>) {
     let mut passed = Vec::new();
     let mut lines = Vec::new();
-    for mut clock in ticket.clocks.clone() {
+    let mut came: Vec<Clock> = ticket.clocks.iter().filter(|c| c.next_event().is_some_and(|at| at <= now)).cloned().collect();
+    // We may have slept: in the order in which it was to happen, for the end of one clock may silence another.
+    came.sort_by_key(Clock::next_event);
+    for mut clock in came {
         let was_warned = matches!(clock.state, ClockState::Warned { .. });
-        if let Some(event) = clock.advance(now) {
-            passed.push(Passed { kind: clock.kind, event, due: clock.due, was_warned, step: clock.step });
-            match event {
-                ClockEvent::Warned => log(ticket, policy, now, clock.kind, Event::Warned),
-                ClockEvent::Elapsed => log(ticket, policy, clock.due, clock.kind, Event::Breached),
-            }
-        }
-    }
-    for Passed { kind, event, due, step, .. } in &passed {
+        let is_silenced = !ticket.clocks.contains(&clock);
+        let Some(event) = clock.advance(now).filter(|_| !is_silenced) else { continue };
+        let Clock { kind, due, step, .. } = clock;
+        passed.push(Passed { kind, event, due, was_warned, step });
         let what = match event {
             ClockEvent::Warned => format!("{} warned", kind.word()),
             ClockEvent::Elapsed if kind.is_target() => format!("{} breached", kind.word()),
             ClockEvent::Elapsed => format!("{} elapsed", kind.word()),
         };
         lines.push(line(now, Actor::Desk, &what, format!("due {due}")));
-        if *event == ClockEvent::Elapsed {
-            lines.extend(elapsed(ticket, *kind, *due, usize::from(*step), policy, now));
+        match event {
+            ClockEvent::Warned => log(ticket, policy, now, kind, Event::Warned),
+            ClockEvent::Elapsed => {
+                log(ticket, policy, due, kind, Event::Breached);
+                lines.extend(elapsed(ticket, kind, due, usize::from(step), policy, now));
+            }
         }
+    }
+    if ticket.is_closed() {
+        passed.retain(|passed| passed.kind != ClockKind::Nudge);
     }
     keep_watch(ticket, policy, now);
     (passed, lines)
@@ -372,7 +377,7 @@ fn elapsed(ticket: &mut Ticket, kind: ClockKind, due: Timestamp, step: usize, po
     match kind {
         ClockKind::Snooze => {
             ticket.status = Status::Open;
-            resume(ticket, policy, now, |_| true);
+            resume(ticket, policy, due, |_| true);
             vec![line(now, Actor::Desk, "status open", "the snooze is over")]
         }
         ClockKind::AutoClose => {

@@ -107,6 +107,35 @@ fn p5_an_escalation_names_the_clock_that_it_is_about() {
 }
 
 #[test]
+fn a_ticket_that_slept_through_its_nudges_closes_and_asks_nobody() {
+    let mut world = asked(|world| {
+        world.policy.desk.nudge_after = Some(HOUR(72));
+        world.policy.desk.nudges_max = 3;
+        world.policy.desk.close_pending_after = Some(HOUR(24 * 14));
+    });
+    ana(&mut world, 2, "#pending\nWhich printer?", None);
+    world.waits(HOUR(73));
+    assert_eq!(world.told(Purpose::Nudge).len(), 1);
+    world.now += HOUR(24 * 30);
+    world.waits(HOUR(24));
+    assert_eq!((world.ticket(1).status.word(), world.told(Purpose::Nudge).len()), ("closed", 1));
+    world.waits(HOUR(24 * 30));
+    assert_eq!(world.told(Purpose::Nudge).len(), 1, "nothing is asked on a closed ticket");
+}
+
+#[test]
+fn a_snooze_ends_when_it_was_to_end_however_late_that_is_seen() {
+    let mut world = asked(|_| {});
+    ana(&mut world, 2, "#snooze 2h\nTomorrow.", None);
+    let left = clock(&world, 1, ClockKind::Resolution).unwrap().due - world.now;
+    let end = world.now + HOUR(2);
+    world.now += HOUR(5);
+    world.waits(MIN(1));
+    let clock = clock(&world, 1, ClockKind::Resolution).unwrap();
+    assert_eq!(clock.due.duration_since(end), SignedDuration::try_from(left).unwrap(), "three hours of it were ours");
+}
+
+#[test]
 fn p5_the_same_target_again_warns_nobody_again() {
     let mut world = asked(|world| world.policy.slas[1].resolution = None);
     world.waits(MIN(50));
