@@ -6,7 +6,7 @@
 use super::change::{Actor, History, line};
 use super::policy::{Agent, Policy, Sla};
 use super::sla::{self, Aim, Clock, ClockEvent, ClockKind, ClockState, Entry, Event, later};
-use super::ticket::{Priority, Status, Ticket};
+use super::ticket::{Priority, SPAM_TAG, Status, Ticket};
 use jiff::{SignedDuration, Timestamp};
 
 /// The clocks by which an answer is owed.
@@ -92,6 +92,21 @@ pub fn agent_answered(ticket: &mut Ticket, agent: &Agent, policy: &Policy, at: T
     lines
 }
 
+/// By how much the clocks of an agent's machine and of ours may differ.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether the customer wrote again, and waits, after an agent sent his mail: whatever it says, it is not about that.
+#[must_use]
+pub fn is_overtaken(ticket: &Ticket, sent: Timestamp, now: Timestamp) -> bool {
+    clock(ticket, ClockKind::NextResponse).is_some_and(|c| is_owed(ticket, c) && later(sent, SKEW) < c.armed && c.armed <= now)
+}
+
+/// Whether a target is still to be met, be it late.
+fn is_owed(ticket: &Ticket, clock: &Clock) -> bool {
+    let late = || ticket.log.iter().rev().find(|e| e.kind == clock.kind).is_some_and(|e| e.event == Event::Breached);
+    clock.is_open() || (matches!(clock.state, ClockState::Breached { .. }) && late())
+}
+
 /// The matter is done; the customer may still come back until it closes by itself.
 pub fn solve(ticket: &mut Ticket, policy: &Policy, at: Timestamp, now: Timestamp, by: Actor, why: &str) -> Vec<History> {
     let mut lines = end(ticket, policy, at, now, &by, "solved");
@@ -121,6 +136,9 @@ fn end(ticket: &mut Ticket, policy: &Policy, at: Timestamp, now: Timestamp, by: 
     drop_all(ticket, policy, &RESPONSES, now);
     drop_all(ticket, policy, &[ClockKind::Update], now);
     silence(ticket, &ALARMS);
+    if ticket.tags.contains(SPAM_TAG) {
+        silence(ticket, &[ClockKind::Checkin]);
+    }
     lines
 }
 
@@ -149,11 +167,19 @@ pub fn reopen(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor, w
     line(now, by, "status open", why)
 }
 
+/// What waits is not done: if it was, it has its targets again, and nobody is asked whether all is well.
+fn take_up_again(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: &Actor) {
+    if !ticket.status.is_active() {
+        reopen(ticket, policy, now, by.clone(), "it waits again");
+    }
+}
+
 /// Waits for the customer: the resolution's time stands still if the policy says so. A response that is owed stays owed.
 pub fn pend(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor) -> History {
+    take_up_again(ticket, policy, now, &by);
     silence(ticket, &[ClockKind::AutoClose, ClockKind::Snooze, ClockKind::Nudge]);
     if policy.sla_of(ticket).pauses_pending {
-        pause(ticket, policy, now, stands_still);
+        pause(ticket, policy, now, |c| stands_still(c.kind) && c.due > now);
     } else {
         resume(ticket, policy, now, |_| true);
     }
@@ -170,9 +196,10 @@ pub fn pend(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor) -> 
 
 /// Waits for a time.
 pub fn snooze(ticket: &mut Ticket, policy: &Policy, until: Timestamp, now: Timestamp, by: Actor) -> History {
+    take_up_again(ticket, policy, now, &by);
     silence(ticket, &[ClockKind::AutoClose, ClockKind::Snooze, ClockKind::Review, ClockKind::Nudge]);
     if policy.sla_of(ticket).pauses_snoozed {
-        pause(ticket, policy, now, stands_still);
+        pause(ticket, policy, now, |c| stands_still(c.kind) && c.due > now);
     } else {
         resume(ticket, policy, now, |_| true);
     }
@@ -275,7 +302,15 @@ pub fn retarget(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<His
         (ClockKind::Resolution, sla.resolution),
         (ClockKind::Update, sla.update_every),
     ] {
-        let Some(open) = clock(ticket, kind).filter(|c| c.is_open()).cloned() else { continue };
+        let Some(open) = clock(ticket, kind).filter(|c| c.is_open()).cloned() else {
+            let is_new = clock(ticket, kind).is_none() && begins(ticket, kind);
+            if let Some(target) = target.filter(|_| is_new) {
+                // Where it has waited meanwhile, nobody knows how long that was.
+                let from = if ticket.status == Status::New { ticket.opened } else { now };
+                lines.push(arm(ticket, kind, target, &sla, policy, from, &why));
+            }
+            continue;
+        };
         let Some(target) = target else {
             log(ticket, policy, now, kind, Event::Cancelled);
             lines.push(line(now, Actor::Desk, format!("{} cancelled", kind.word()), &why));
@@ -289,6 +324,14 @@ pub fn retarget(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<His
     }
     keep_watch(ticket, policy, now);
     lines
+}
+
+/// Whether a target that no policy gave the ticket until now is owed all the same: the first response of one that nobody answered, the
+/// resolution of one that is not done.
+fn begins(ticket: &Ticket, kind: ClockKind) -> bool {
+    let targets =
+        if ticket.status == Status::New { &[ClockKind::FirstResponse, ClockKind::Resolution][..] } else { &[ClockKind::Resolution] };
+    matches!(ticket.status, Status::New | Status::Open) && targets.contains(&kind)
 }
 
 /// When the last thing happened to a clock.
@@ -433,11 +476,12 @@ fn escalate(ticket: &mut Ticket, policy: &Policy, from: Timestamp, step: usize, 
 /// A late answer is promised anew to the customer, who hears of it: when. `None` if nothing is owed, or a promise stands already.
 pub fn delay(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Option<(Timestamp, History)> {
     let sla = policy.sla_of(ticket);
-    let owed = clock(ticket, ClockKind::FirstResponse).filter(|c| c.is_open())?.clone();
+    // He was told a time: whether it is near, past already since we slept, or another was set since, he hears of it.
+    let owed = clock(ticket, ClockKind::FirstResponse).filter(|c| is_owed(ticket, c))?.clone();
     if clock(ticket, ClockKind::Promise).is_some_and(Clock::is_open) {
         return None;
     }
-    let due = add(policy, &owed.calendar, owed.due, sla.delay_by.or(sla.first_response)?);
+    let due = add(policy, &owed.calendar, owed.due.max(now), sla.delay_by.or(sla.first_response)?);
     Some((due, promise(ticket, policy, due, now, Actor::Desk)))
 }
 
@@ -539,8 +583,17 @@ fn meet_all(
     let mut lines = Vec::new();
     for kind in kinds {
         let Some(before) = clock(ticket, *kind).cloned() else { continue };
+        if *kind == ClockKind::NextResponse && is_overtaken(ticket, at, now) {
+            lines.push(line(
+                now,
+                by.clone(),
+                format!("{} still owed", kind.word()),
+                format!("sent {at}, before the customer's latest message"),
+            ));
+            continue;
+        }
         let taken_back = matches!(before.state, ClockState::Breached { .. }) && at <= before.due;
-        if !before.is_open() && !taken_back {
+        if !is_owed(ticket, &before) && !taken_back {
             continue;
         }
         log(ticket, policy, at.max(before.armed), *kind, Event::Met);
@@ -564,9 +617,9 @@ const fn stands_still(kind: ClockKind) -> bool {
     matches!(kind, ClockKind::Resolution | ClockKind::Update)
 }
 
-fn pause(ticket: &mut Ticket, policy: &Policy, now: Timestamp, which: impl Fn(ClockKind) -> bool) {
+fn pause(ticket: &mut Ticket, policy: &Policy, now: Timestamp, which: impl Fn(&Clock) -> bool) {
     let runs = |c: &&Clock| matches!(c.state, ClockState::Running { .. } | ClockState::Warned { .. });
-    let kinds: Vec<ClockKind> = ticket.clocks.iter().filter(runs).map(|c| c.kind).filter(|kind| which(*kind)).collect();
+    let kinds: Vec<ClockKind> = ticket.clocks.iter().filter(runs).filter(|c| which(c)).map(|c| c.kind).collect();
     for kind in kinds {
         log(ticket, policy, now, kind, Event::Paused);
     }

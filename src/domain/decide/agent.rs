@@ -165,6 +165,9 @@ pub(in crate::domain) fn carry_out(
 ) -> Vec<History> {
     let by = || Actor::Agent(agent.handle.clone());
     match order {
+        Command::Solve | Command::Close | Command::Pending | Command::Snooze(_) if lifecycle::is_overtaken(ticket, at, now) => {
+            vec![line(now, by(), "status stays open", format!("the customer wrote after this was sent {at}: it is not done with him"))]
+        }
         Command::Solve => lifecycle::solve(ticket, policy, at, now, by(), "#solve"),
         Command::Close => lifecycle::close(ticket, policy, now, by(), "#close"),
         Command::Reopen => vec![lifecycle::reopen(ticket, policy, now, by(), "#reopen")],

@@ -73,6 +73,41 @@ fn p3_a_clock_that_was_put_back_keeps_no_answer_from_its_ticket() {
 }
 
 #[test]
+fn an_answer_does_not_answer_what_the_customer_wrote_after_it_was_sent() {
+    for (order, why) in
+        [("", "an answer"), ("#solve\n", "solved"), ("#pending\n", "waits for him"), ("#snooze 2d\n", "snoozed"), ("#close\n", "closed")]
+    {
+        let mut world = asked(|world| world.policy.desk.nudge_after = Some(HOUR(72)));
+        ana(&mut world, 2, "Olá.", None);
+        world.waits(MIN(30));
+        let sent = world.now;
+        // Nothing is read for an hour; then his next mail comes before the one that was sent earlier.
+        world.waits(MIN(60));
+        joao(&mut world, 3);
+        let due = clock(&world, 1, ClockKind::NextResponse).unwrap().due;
+        ana(&mut world, 4, &format!("{order}Try this."), Some(sent));
+        let owed = clock(&world, 1, ClockKind::NextResponse).unwrap();
+        assert!(owed.is_open() && owed.due == due, "{why}: {owed:?}");
+        assert_eq!((world.ticket(1).status.word(), world.told(Purpose::Answer).len()), ("open", 2), "{why}: and it is sent all the same");
+        ana(&mut world, 5, "#solve\nThis helps.", None);
+        assert_eq!((world.clock(1, ClockKind::NextResponse), world.ticket(1).status.word()), ("met", "solved"), "{why}");
+        world.waits(HOUR(24 * 6));
+        assert!(world.told(Purpose::Nudge).is_empty(), "{why}");
+    }
+    let mut world = asked(|_| {});
+    ana(&mut world, 2, "Olá.", None);
+    world.waits(MIN(30));
+    joao(&mut world, 3);
+    let sent = world.now - MIN(1);
+    ana(&mut world, 4, "#solve\nTry this.", Some(sent));
+    assert_eq!(
+        (world.clock(1, ClockKind::NextResponse), world.ticket(1).status.word()),
+        ("met", "solved"),
+        "clocks of two machines differ a little"
+    );
+}
+
+#[test]
 fn only_a_person_s_public_answer_meets_a_response_clock() {
     for (text, first, resolution, why) in [
         ("Olá.", "met", "running", "an answer"),
@@ -107,6 +142,39 @@ fn p5_an_escalation_names_the_clock_that_it_is_about() {
 }
 
 #[test]
+fn p10_whoever_was_told_a_time_hears_of_a_delay_though_the_clock_was_moved() {
+    let noticing = |world: &mut World| {
+        world.policy.slas[1].delay_notice_at = Some(0.9);
+        world.policy.slas[1].delay_by = Some(MIN(120));
+        let critical =
+            super::super::policy::Sla { priority: Some(Priority::Critical), first_response: Some(MIN(15)), ..world.policy.slas[1].clone() };
+        world.policy.slas.push(critical);
+    };
+    // He was told an hour; the desk wanted to do it in a quarter, and did neither.
+    let mut world = asked(noticing);
+    ana(&mut world, 2, "#priority critical", None);
+    world.waits(MIN(58));
+    assert_eq!((world.clock(1, ClockKind::FirstResponse), world.told(Purpose::Delay)), ("breached", vec![JOAO]));
+    world.waits(HOUR(24));
+    assert_eq!(world.told(Purpose::Delay).len(), 1, "never twice");
+
+    // The machine was off: late, but not silent; the new time is not past.
+    let mut world = asked(noticing);
+    world.now += HOUR(6);
+    world.waits(MIN(1));
+    let promised = clock(&world, 1, ClockKind::Promise).unwrap().due;
+    assert_eq!((world.told(Purpose::Delay), promised > world.now), (vec![JOAO], true));
+}
+
+#[test]
+fn p10_a_delay_that_nobody_can_be_told_of_is_no_promise() {
+    let mut world = asked(|world| world.policy.slas[1].delay_notice_at = Some(0.9));
+    ana(&mut world, 2, &format!("#tag {HELD_TAG}"), None);
+    world.waits(MIN(59));
+    assert_eq!((world.told(Purpose::Delay).len(), clock(&world, 1, ClockKind::Promise)), (0, None));
+}
+
+#[test]
 fn a_ticket_that_slept_through_its_nudges_closes_and_asks_nobody() {
     let mut world = asked(|world| {
         world.policy.desk.nudge_after = Some(HOUR(72));
@@ -136,6 +204,39 @@ fn a_snooze_ends_when_it_was_to_end_however_late_that_is_seen() {
 }
 
 #[test]
+fn a_solved_ticket_that_is_taken_up_again_has_its_clocks_and_asks_nobody_whether_all_is_well() {
+    for (order, why) in [("#pending", "pending"), ("#snooze 1h", "snoozed"), ("#reopen", "open")] {
+        let mut world = asked(|world| world.policy.tiers[1].checkin_after = vec![HOUR(48)]);
+        ana(&mut world, 2, "#solve\nDone.", None);
+        world.waits(HOUR(1));
+        ana(&mut world, 3, &format!("{order}\nOr is it?"), None);
+        assert!(clock(&world, 1, ClockKind::Resolution).unwrap().is_open(), "{why}: a new target");
+        world.waits(HOUR(72));
+        assert!(world.told(Purpose::Checkin).is_empty(), "{why}");
+    }
+    let mut world = asked(|world| world.policy.tiers[1].checkin_after = vec![HOUR(48)]);
+    ana(&mut world, 2, "#solve\nDone.", None);
+    ana(&mut world, 3, "#spam", None);
+    world.waits(HOUR(72));
+    assert!(world.told(Purpose::Checkin).is_empty(), "spam is asked nothing");
+}
+
+#[test]
+fn p4_a_target_that_one_priority_took_away_comes_back_with_another() {
+    let without = |world: &mut World| {
+        let low = super::super::policy::Sla { priority: Some(Priority::Low), resolution: None, ..world.policy.slas[1].clone() };
+        world.policy.slas.push(low);
+    };
+    let mut world = asked(without);
+    let due = clock(&world, 1, ClockKind::Resolution).unwrap().due;
+    ana(&mut world, 2, "#priority low", None);
+    assert_eq!(world.clock(1, ClockKind::Resolution), "none");
+    world.waits(MIN(10));
+    ana(&mut world, 3, "#priority high", None);
+    assert_eq!(clock(&world, 1, ClockKind::Resolution).map(|c| c.due), Some(due), "from when it began");
+}
+
+#[test]
 fn p5_the_same_target_again_warns_nobody_again() {
     let mut world = asked(|world| world.policy.slas[1].resolution = None);
     world.waits(MIN(50));
@@ -143,4 +244,13 @@ fn p5_the_same_target_again_warns_nobody_again() {
     ana(&mut world, 2, "#priority high", None);
     world.waits(MIN(5));
     assert_eq!((warned, world.told(Purpose::Warning).len()), (2, 2));
+}
+
+#[test]
+fn p5_a_breach_that_was_not_seen_yet_is_not_paused_away() {
+    let mut world = asked(|world| world.policy.slas[1].first_response = None);
+    world.now += HOUR(9);
+    ana(&mut world, 2, "#pending\nWhich?", None);
+    world.waits(MIN(1));
+    assert_eq!((world.clock(1, ClockKind::Resolution), world.told(Purpose::Breach).len()), ("breached", 1));
 }
