@@ -184,14 +184,19 @@ pub fn pend(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor) -> 
         resume(ticket, policy, now, |_| true);
     }
     ticket.status = Status::Pending { since: now };
+    ask_again(ticket, policy, now);
+    keep_watch(ticket, policy, now);
+    line(now, by, "status pending", "waits for the customer")
+}
+
+/// When the customer who is waited for is asked again, and when it closes without him.
+fn ask_again(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
     if let Some(after) = policy.desk.nudge_after.filter(|_| ticket.requester.address.is_some()) {
         alarm(ticket, policy, ClockKind::Nudge, later(now, after), 0, now);
     }
     if let Some(after) = policy.desk.close_pending_after {
         alarm(ticket, policy, ClockKind::AutoClose, later(now, after), 0, now);
     }
-    keep_watch(ticket, policy, now);
-    line(now, by, "status pending", "waits for the customer")
 }
 
 /// Waits for a time.
@@ -252,8 +257,13 @@ pub fn take_up(ticket: &mut Ticket, was: Status, policy: &Policy, now: Timestamp
     if ticket.status.is_active() {
         resume(ticket, policy, now, |kind| !waits || !stands_still(kind));
     }
-    if let Status::Snoozed { until } = ticket.status {
-        alarm(ticket, policy, ClockKind::Snooze, until, 0, now);
+    match ticket.status {
+        Status::Snoozed { until } => alarm(ticket, policy, ClockKind::Snooze, until, 0, now),
+        Status::Pending { .. } => ask_again(ticket, policy, now),
+        Status::New | Status::Open | Status::Solved { .. } | Status::Closed { .. } => {}
+    }
+    if let Some(due) = clock(ticket, ClockKind::Promise).filter(|c| c.is_open()).map(|c| c.due) {
+        remind(ticket, policy, due, 0, now);
     }
     keep_watch(ticket, policy, now);
 }
@@ -261,8 +271,8 @@ pub fn take_up(ticket: &mut Ticket, was: Status, policy: &Policy, now: Timestamp
 /// The clock by which an answer is owed to the customer; a broken target is owed still.
 #[must_use]
 pub fn response_owed(ticket: &Ticket) -> Option<&Clock> {
-    let response = |c: &&Clock| RESPONSES.contains(&c.kind) && c.is_open();
-    ticket.clocks.iter().find(response).filter(|_| ticket.status.is_active())
+    let response = |c: &&Clock| RESPONSES.contains(&c.kind) && is_owed(ticket, c);
+    ticket.clocks.iter().filter(response).min_by_key(|c| c.due).filter(|_| ticket.status.is_active())
 }
 
 /// An answer that is owed elsewhere is owed here, if none is owed sooner.
@@ -283,11 +293,48 @@ pub fn take_over(ticket: &mut Ticket, owed: Clock, policy: &Policy, now: Timesta
     lines
 }
 
-/// What [`take_over`] took goes back with the ticket that it came from.
+/// A promise that was given elsewhere is kept here, if none is due sooner, and the ladder of a late answer is climbed on here.
+pub fn inherit(ticket: &mut Ticket, from: &Ticket, policy: &Policy, now: Timestamp) -> Vec<History> {
+    let sooner = |kind| {
+        let own = clock(ticket, kind).filter(|c| c.is_open()).map(|c| c.due);
+        clock(from, kind).filter(|c| c.is_open() && own.is_none_or(|own| c.due < own)).cloned()
+    };
+    let is_late = response_owed(from).is_some_and(|c| !c.is_open());
+    let (promised, ladder) = (sooner(ClockKind::Promise), sooner(ClockKind::Escalation).filter(|_| is_late));
+    if let Some(ladder) = ladder {
+        alarm(ticket, policy, ClockKind::Escalation, ladder.due, ladder.step.into(), now);
+    }
+    let Some(promised) = promised else { return Vec::new() };
+    let due = promised.due;
+    for entry in sla::log_of(&[promised]) {
+        log(ticket, policy, entry.at, entry.kind, entry.event);
+    }
+    remind(ticket, policy, due, 0, now);
+    vec![line(now, Actor::Desk, format!("promise due {due}"), "taken over from what was merged into it")]
+}
+
+/// What [`take_over`] and [`inherit`] took goes back with the ticket that it came from; what it stood in the place of holds again.
 pub fn give_back(ticket: &mut Ticket, from: &Ticket, policy: &Policy, now: Timestamp) {
-    let Some(owed) = response_owed(from) else { return };
-    if ticket.clocks.iter().any(|c| c.kind == ClockKind::NextResponse && c.is_open() && c.armed == owed.armed) {
-        log(ticket, policy, now, ClockKind::NextResponse, Event::Cancelled);
+    let lent: Vec<Clock> = response_owed(from).into_iter().chain(clock(from, ClockKind::Promise)).cloned().collect();
+    for kind in [ClockKind::FirstResponse, ClockKind::NextResponse, ClockKind::Promise] {
+        let is_lent = |c: &Clock| c.is_open() && lent.iter().any(|lent| (lent.armed, lent.due) == (c.armed, c.due));
+        let begin = ticket.log.iter().rposition(|e| e.kind == kind && matches!(e.event, Event::Armed { .. }));
+        let Some(begin) = begin.filter(|_| clock(ticket, kind).is_some_and(is_lent)) else { continue };
+        let before = ticket.log.get(..begin).unwrap_or_default();
+        let own = sla::derive(before, kind, &policy.calendars).filter(Clock::is_open);
+        let own_begin = before.iter().rposition(|e| e.kind == kind && matches!(e.event, Event::Armed { .. }));
+        let again: Vec<Entry> = before.iter().skip(own_begin.unwrap_or(begin)).filter(|e| e.kind == kind).cloned().collect();
+        log(ticket, policy, now, kind, Event::Cancelled);
+        if kind == ClockKind::Promise {
+            silence(ticket, &[ClockKind::Reminder]);
+        }
+        let Some(own) = own else { continue };
+        for entry in again {
+            log(ticket, policy, entry.at, kind, entry.event);
+        }
+        if kind == ClockKind::Promise {
+            remind(ticket, policy, own.due, 0, now);
+        }
     }
     keep_watch(ticket, policy, now);
 }

@@ -1,7 +1,7 @@
 //! Whole lives of tickets: what was answered late, read late, overtaken, merged, slept through.
 
 use super::super::outbound::{Outbound, Piece, Purpose};
-use super::super::policy::Step;
+use super::super::policy::{Sla, Step};
 use super::super::sla::{Clock, ClockKind};
 use super::super::testing::{World, address, mail, proven};
 use super::super::ticket::{HELD_TAG, Priority};
@@ -146,8 +146,7 @@ fn p10_whoever_was_told_a_time_hears_of_a_delay_though_the_clock_was_moved() {
     let noticing = |world: &mut World| {
         world.policy.slas[1].delay_notice_at = Some(0.9);
         world.policy.slas[1].delay_by = Some(MIN(120));
-        let critical =
-            super::super::policy::Sla { priority: Some(Priority::Critical), first_response: Some(MIN(15)), ..world.policy.slas[1].clone() };
+        let critical = Sla { priority: Some(Priority::Critical), first_response: Some(MIN(15)), ..world.policy.slas[1].clone() };
         world.policy.slas.push(critical);
     };
     // He was told an hour; the desk wanted to do it in a quarter, and did neither.
@@ -224,7 +223,7 @@ fn a_solved_ticket_that_is_taken_up_again_has_its_clocks_and_asks_nobody_whether
 #[test]
 fn p4_a_target_that_one_priority_took_away_comes_back_with_another() {
     let without = |world: &mut World| {
-        let low = super::super::policy::Sla { priority: Some(Priority::Low), resolution: None, ..world.policy.slas[1].clone() };
+        let low = Sla { priority: Some(Priority::Low), resolution: None, ..world.policy.slas[1].clone() };
         world.policy.slas.push(low);
     };
     let mut world = asked(without);
@@ -253,4 +252,66 @@ fn p5_a_breach_that_was_not_seen_yet_is_not_paused_away() {
     ana(&mut world, 2, "#pending\nWhich?", None);
     world.waits(MIN(1));
     assert_eq!((world.clock(1, ClockKind::Resolution), world.told(Purpose::Breach).len()), ("breached", 1));
+}
+
+#[test]
+fn p10_a_promise_goes_on_where_its_ticket_goes_on() {
+    let mut world = asked(|world| world.policy.desk.promise_reminders = vec![HOUR(1)]);
+    world.hears(mail(2, JOAO, "Mais", "z"));
+    ana(&mut world, 3, "#promise wed 15:00\nBy Wednesday.", None);
+    let due = clock(&world, 1, ClockKind::Promise).unwrap().due;
+    world.hears(proven(mail(4, "ana@acme.example", "Re: x", "#merge 2\n#note"), 1, true));
+    assert_eq!(clock(&world, 2, ClockKind::Promise).map(|c| c.due), Some(due));
+    world.waits(HOUR(24 * 4));
+    let reminders = world.sent.iter().filter(|o| o.purpose == Purpose::Reminder).count();
+    assert_eq!((reminders > 0, world.clock(2, ClockKind::Promise)), (true, "breached"));
+}
+
+#[test]
+fn p10_what_is_taken_out_again_has_its_alarms_again() {
+    let mut world = asked(|world| {
+        world.policy.desk.promise_reminders = vec![HOUR(1)];
+        world.policy.desk.nudge_after = Some(HOUR(72));
+        world.policy.desk.close_pending_after = Some(HOUR(24 * 14));
+    });
+    world.hears(mail(2, JOAO, "Mais", "z"));
+    ana(&mut world, 3, "#pending\n#promise wed 15:00\nWhich? By Wednesday.", None);
+    world.hears(proven(mail(4, "ana@acme.example", "Re: x", "#merge 2\n#note"), 1, true));
+    world.hears(proven(mail(5, "ana@acme.example", "Re: x", "#unmerge 1\n#note"), 2, true));
+    assert_eq!((world.clock(1, ClockKind::Promise), world.clock(2, ClockKind::Promise)), ("running", "none"));
+    assert_eq!(["running"; 3], [ClockKind::Reminder, ClockKind::Nudge, ClockKind::AutoClose].map(|kind| world.clock(1, kind)));
+}
+
+#[test]
+fn p10_a_merge_that_is_undone_gives_the_first_response_its_time_back() {
+    let mut world = asked(|_| {});
+    world.waits(MIN(20));
+    world.hears(mail(2, JOAO, "Mais", "z"));
+    let [first, second] = [1, 2].map(|n| clock(&world, n, ClockKind::FirstResponse).unwrap().due);
+    world.hears(proven(mail(4, "ana@acme.example", "Re: x", "#merge 2\n#note"), 1, true));
+    assert_eq!(clock(&world, 2, ClockKind::FirstResponse).map(|c| c.due), Some(first), "owed at the earlier time");
+    world.hears(proven(mail(5, "ana@acme.example", "Re: x", "#unmerge 1\n#note"), 2, true));
+    assert_eq!(clock(&world, 2, ClockKind::FirstResponse).map(|c| c.due), Some(second));
+    assert_eq!(clock(&world, 1, ClockKind::FirstResponse).map(|c| (c.due, c.is_open())), Some((first, true)));
+}
+
+#[test]
+fn a_late_answer_that_is_owed_is_owed_after_a_merge_too() {
+    let mut world = asked(|world| world.policy.slas[1].escalate = vec![step(60, "head@acme.example")]);
+    world.hears(mail(2, JOAO, "Mais", "z"));
+    world.hears(proven(mail(3, "ana@acme.example", "Re: x", "Olá."), 2, true));
+    world.waits(MIN(70));
+    world.hears(proven(mail(4, "ana@acme.example", "Re: x", "#merge 2\n#note"), 1, true));
+    world.waits(MIN(60));
+    assert_eq!(world.told(Purpose::Escalation), ["head@acme.example"], "nobody answered yet");
+    world.hears(proven(mail(5, "ana@acme.example", "Re: x", "Olá."), 2, true));
+}
+
+#[test]
+fn a_ticket_that_gets_another_team_is_told_to_it() {
+    let mut world = asked(|_| {});
+    world.policy.agents[1].teams = vec!["billing".to_owned()];
+    let before = world.told(Purpose::Notification).len();
+    ana(&mut world, 2, "#team billing", None);
+    assert_eq!(world.told(Purpose::Notification)[before..], ["ben@acme.example"]);
 }
