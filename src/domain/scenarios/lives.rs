@@ -2,11 +2,14 @@
 
 use super::super::outbound::{Outbound, Piece, Purpose};
 use super::super::policy::{Sla, Step};
-use super::super::sla::{Clock, ClockKind};
+use super::super::sla::{self, Clock, ClockKind, Event};
 use super::super::testing::{World, address, mail, proven};
 use super::super::ticket::{HELD_TAG, Priority};
 use super::MIN;
 use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use std::collections::BTreeSet;
 
 const JOAO: &str = "joao@padaria.example";
 const HOUR: fn(i64) -> SignedDuration = SignedDuration::from_hours;
@@ -314,4 +317,144 @@ fn a_ticket_that_gets_another_team_is_told_to_it() {
     let before = world.told(Purpose::Notification).len();
     ana(&mut world, 2, "#team billing", None);
     assert_eq!(world.told(Purpose::Notification)[before..], ["ben@acme.example"]);
+}
+
+#[derive(Clone, Debug)]
+enum Deed {
+    /// What the customer says, in which of the first tickets.
+    Customer(u64),
+    /// An agent's order, in which ticket, sent how many minutes ago.
+    Agent(u64, usize, i64),
+    Wait(i64),
+    /// The machine is off.
+    Sleep(i64),
+    /// The machine's clock is put.
+    Put(i64),
+    /// A day becomes a holiday, or is one no more.
+    Holiday(i64),
+}
+
+const ORDERS: [&str; 18] = [
+    "",
+    "#solve\n",
+    "#close\n",
+    "#reopen\n",
+    "#pending\n",
+    "#snooze 2h\n",
+    "#snooze 4d\n",
+    "#priority low\n",
+    "#priority high\n",
+    "#priority critical\n",
+    "#team billing\n",
+    "#promise tomorrow 9:00\n",
+    "#promise fri 15:00\n",
+    "#note\n",
+    "#merge 1\n#note\n",
+    "#merge 2\n#note\n",
+    "#unmerge 2\n#note\n",
+    "#split 1\n#note\n",
+];
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        3 => (1..4_u64).prop_map(Deed::Customer),
+        6 => (1..4_u64, 0..ORDERS.len(), 0..200_i64).prop_map(|(ticket, order, ago)| Deed::Agent(ticket, order, ago)),
+        4 => (1..3000_i64).prop_map(Deed::Wait),
+        1 => (1..30_000_i64).prop_map(Deed::Sleep),
+        1 => (-1500..1500_i64).prop_map(Deed::Put),
+        1 => (0..7_i64).prop_map(Deed::Holiday),
+    ]
+}
+
+/// What must hold of each ticket at any time, besides what [`World`] itself looks at.
+fn hold(world: &World) -> Result<(), TestCaseError> {
+    let calendars = &world.policy.calendars;
+    for ticket in world.tickets.values() {
+        for clock in &ticket.clocks {
+            prop_assert_eq!(sla::derive(&ticket.log, clock.kind, calendars), Some(clock.clone()), "after a restart");
+            let used: Vec<i64> = sla::account(&ticket.log, clock.kind, calendars).into_iter().map(|(_, used)| used).collect();
+            prop_assert!(used.iter().all(|used| *used >= 0), "{:?}", used);
+        }
+        prop_assert!(ticket.log.len() <= sla::ENTRIES_MAX + ClockKind::ALL.len(), "P11: {}", ticket.log.len());
+        let kinds: BTreeSet<ClockKind> = ticket.clocks.iter().map(|c| c.kind).collect();
+        prop_assert_eq!(kinds.len(), ticket.clocks.len(), "one clock of each kind");
+        if ticket.is_closed() {
+            // A promise can be given in a closed ticket, too, and is watched as any other.
+            let may = [ClockKind::Checkin, ClockKind::Promise, ClockKind::Reminder, ClockKind::Escalation];
+            let runs = ticket.clocks.iter().find(|c| c.next_event().is_some() && !may.contains(&c.kind));
+            prop_assert!(runs.is_none(), "nothing runs in a closed ticket: {:?}", runs);
+        }
+        // Of each clock that was armed: at most one breach, none after it was met in time, and no warning after either.
+        let delays = world.sent.iter().filter(|o| o.id.ticket == ticket.number && o.purpose == Purpose::Delay).count();
+        prop_assert!(delays <= 1, "a delay is told once");
+        for kind in ClockKind::ALL.into_iter().filter(|kind| kind.is_target()) {
+            let (mut breached, mut met) = (false, false);
+            for entry in ticket.log.iter().filter(|e| e.kind == kind) {
+                match entry.event {
+                    Event::Armed { .. } => (breached, met) = (false, false),
+                    Event::Breached => {
+                        prop_assert!(!breached && !met, "{kind:?}: {:?}", ticket.log);
+                        breached = true;
+                    }
+                    Event::Warned => prop_assert!(!breached && !met, "{kind:?}: {:?}", ticket.log),
+                    Event::Met => met = true,
+                    Event::Retargeted { .. } | Event::Paused | Event::Resumed | Event::Cancelled | Event::Carried { .. } => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    /// Whatever happens in whatever order: each clock follows from its log, ends once, and says so once; each open ticket has a next
+    /// time ([`World`] asserts it after each step).
+    #[test]
+    fn p4_p5_any_life_keeps_its_clocks(deeds in proptest::collection::vec(deed(), 1..40)) {
+        let mut world = asked(|world| {
+            world.policy.desk.nudge_after = Some(HOUR(30));
+            world.policy.desk.close_pending_after = Some(HOUR(24 * 5));
+            world.policy.desk.promise_reminders = vec![HOUR(24), HOUR(1)];
+            world.policy.desk.reopen_closed_within = HOUR(24 * 3);
+            world.policy.tiers[1].checkin_after = vec![HOUR(48), HOUR(24 * 9)];
+            let sla = &mut world.policy.slas[1];
+            (sla.delay_notice_at, sla.delay_by, sla.update_every, sla.calendar) = (Some(0.8), Some(MIN(90)), Some(HOUR(10)), Some("office".to_owned()));
+            sla.escalate = vec![step(30, "head@acme.example"), step(200, "chief@acme.example")];
+            let low = Sla { priority: Some(Priority::Low), resolution: None, pauses_pending: false, calendar: None, ..sla.clone() };
+            let critical = Sla { priority: Some(Priority::Critical), first_response: Some(MIN(15)), update_every: None, ..sla.clone() };
+            world.policy.slas.extend([low, critical]);
+        });
+        world.hears(mail(2, JOAO, "Mais", "y"));
+        world.hears(mail(3, JOAO, "Outra", "y"));
+        for (n, deed) in (4..).zip(deeds) {
+            match deed {
+                Deed::Customer(ticket) => drop(world.hears(proven(mail(n, JOAO, "Re: x", "And now?"), ticket, false))),
+                Deed::Agent(ticket, order, ago) => {
+                    let mut said = proven(mail(n, "ana@acme.example", "Re: x", &format!("{}Hello.", ORDERS[order])), ticket, true);
+                    said.sent_at = Some(world.now - MIN(ago));
+                    world.hears(said);
+                }
+                Deed::Wait(minutes) => world.waits(MIN(minutes)),
+                Deed::Sleep(minutes) => {
+                    world.now += MIN(minutes);
+                    world.waits(SignedDuration::ZERO);
+                }
+                Deed::Put(minutes) => {
+                    world.now += MIN(minutes);
+                    world.waits(SignedDuration::ZERO);
+                }
+                Deed::Holiday(days) => {
+                    let day = (world.now + HOUR(24 * days)).to_zoned(jiff::tz::TimeZone::UTC).date();
+                    let office = world.policy.calendars.get_mut("office").unwrap();
+                    if !office.closed.remove(&day) {
+                        office.closed.insert(day);
+                    }
+                    world.takes_calendars();
+                }
+            }
+            hold(&world)?;
+        }
+    }
 }
