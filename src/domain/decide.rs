@@ -296,7 +296,10 @@ fn notices_of(
         (ClockKind::Escalation, ClockEvent::Elapsed) => voice.escalate(ticket, usize::from(passed.step)),
         (ClockKind::Reminder, ClockEvent::Elapsed) => voice.remind_of_promise(ticket),
         (ClockKind::Delay, ClockEvent::Elapsed) => {
-            if let Some((due, line)) = lifecycle::delay(ticket, policy, now) {
+            if let Some(silent) = voice.is_silent(ticket, Purpose::Delay) {
+                // What nobody is told is no promise.
+                lines.push(silent);
+            } else if let Some((due, line)) = lifecycle::delay(ticket, policy, now) {
                 lines.push(line);
                 lines.push(voice.tell_of_delay(ticket, due));
             }

@@ -6,7 +6,7 @@
 use super::change::{Actor, History, line};
 use super::policy::{Agent, Policy, Sla};
 use super::sla::{self, Aim, Clock, ClockEvent, ClockKind, ClockState, Entry, Event, later};
-use super::ticket::{Priority, Status, Ticket};
+use super::ticket::{Priority, SPAM_TAG, Status, Ticket};
 use jiff::{SignedDuration, Timestamp};
 
 /// The clocks by which an answer is owed.
@@ -92,12 +92,24 @@ pub fn agent_answered(ticket: &mut Ticket, agent: &Agent, policy: &Policy, at: T
     lines
 }
 
+/// By how much the clocks of an agent's machine and of ours may differ.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether the customer wrote again, and waits, after an agent sent his mail: whatever it says, it is not about that.
+#[must_use]
+pub fn is_overtaken(ticket: &Ticket, sent: Timestamp, now: Timestamp) -> bool {
+    clock(ticket, ClockKind::NextResponse).is_some_and(|c| is_owed(ticket, c) && later(sent, SKEW) < c.armed && c.armed <= now)
+}
+
+/// Whether a target is still to be met, be it late.
+fn is_owed(ticket: &Ticket, clock: &Clock) -> bool {
+    let late = || ticket.log.iter().rev().find(|e| e.kind == clock.kind).is_some_and(|e| e.event == Event::Breached);
+    clock.is_open() || (matches!(clock.state, ClockState::Breached { .. }) && late())
+}
+
 /// The matter is done; the customer may still come back until it closes by itself.
 pub fn solve(ticket: &mut Ticket, policy: &Policy, at: Timestamp, now: Timestamp, by: Actor, why: &str) -> Vec<History> {
-    let kinds = [ClockKind::FirstResponse, ClockKind::NextResponse, ClockKind::Resolution, ClockKind::Promise];
-    let mut lines = meet_all(ticket, policy, &kinds, at, now, &by, "solved");
-    drop_all(ticket, policy, &[ClockKind::Update], now);
-    silence(ticket, &ALARMS);
+    let mut lines = end(ticket, policy, at, now, &by, "solved");
     ticket.status = Status::Solved { at: now };
     lines.push(line(now, by, "status solved", why));
     check_in(ticket, policy, 0, now);
@@ -107,12 +119,27 @@ pub fn solve(ticket: &mut Ticket, policy: &Policy, at: Timestamp, now: Timestamp
 
 /// The end: no clock runs any more, but the customer may be asked later whether all is well.
 pub fn close(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor, why: &str) -> Vec<History> {
-    let kinds = [ClockKind::FirstResponse, ClockKind::NextResponse, ClockKind::Resolution, ClockKind::Promise];
-    meet_all(ticket, policy, &kinds, now, now, &by, why);
+    let mut lines = end(ticket, policy, now, now, &by, why);
+    ticket.status = Status::Closed { at: now };
+    lines.push(line(now, by, "status closed", why));
+    lines
+}
+
+/// Nothing more is owed: the matter is resolved. Only a person's answer meets a response; one that never came is not owed any more.
+fn end(ticket: &mut Ticket, policy: &Policy, at: Timestamp, now: Timestamp, by: &Actor, why: &str) -> Vec<History> {
+    let mut lines = meet_all(ticket, policy, &[ClockKind::Resolution, ClockKind::Promise], at, now, by, why);
+    for kind in RESPONSES {
+        if clock(ticket, kind).is_some_and(Clock::is_open) {
+            lines.push(line(now, by.clone(), format!("{} cancelled", kind.word()), format!("{why} without an answer")));
+        }
+    }
+    drop_all(ticket, policy, &RESPONSES, now);
     drop_all(ticket, policy, &[ClockKind::Update], now);
     silence(ticket, &ALARMS);
-    ticket.status = Status::Closed { at: now };
-    vec![line(now, by, "status closed", why)]
+    if ticket.tags.contains(SPAM_TAG) {
+        silence(ticket, &[ClockKind::Checkin]);
+    }
+    lines
 }
 
 /// Alarms that belong to a ticket's present state; all but those of after its end.
@@ -140,30 +167,44 @@ pub fn reopen(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor, w
     line(now, by, "status open", why)
 }
 
+/// What waits is not done: if it was, it has its targets again, and nobody is asked whether all is well.
+fn take_up_again(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: &Actor) {
+    if !ticket.status.is_active() {
+        reopen(ticket, policy, now, by.clone(), "it waits again");
+    }
+}
+
 /// Waits for the customer: the resolution's time stands still if the policy says so. A response that is owed stays owed.
 pub fn pend(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor) -> History {
+    take_up_again(ticket, policy, now, &by);
     silence(ticket, &[ClockKind::AutoClose, ClockKind::Snooze, ClockKind::Nudge]);
     if policy.sla_of(ticket).pauses_pending {
-        pause(ticket, policy, now, stands_still);
+        pause(ticket, policy, now, |c| stands_still(c.kind) && c.due > now);
     } else {
         resume(ticket, policy, now, |_| true);
     }
     ticket.status = Status::Pending { since: now };
+    ask_again(ticket, policy, now);
+    keep_watch(ticket, policy, now);
+    line(now, by, "status pending", "waits for the customer")
+}
+
+/// When the customer who is waited for is asked again, and when it closes without him.
+fn ask_again(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
     if let Some(after) = policy.desk.nudge_after.filter(|_| ticket.requester.address.is_some()) {
         alarm(ticket, policy, ClockKind::Nudge, later(now, after), 0, now);
     }
     if let Some(after) = policy.desk.close_pending_after {
         alarm(ticket, policy, ClockKind::AutoClose, later(now, after), 0, now);
     }
-    keep_watch(ticket, policy, now);
-    line(now, by, "status pending", "waits for the customer")
 }
 
 /// Waits for a time.
 pub fn snooze(ticket: &mut Ticket, policy: &Policy, until: Timestamp, now: Timestamp, by: Actor) -> History {
+    take_up_again(ticket, policy, now, &by);
     silence(ticket, &[ClockKind::AutoClose, ClockKind::Snooze, ClockKind::Review, ClockKind::Nudge]);
     if policy.sla_of(ticket).pauses_snoozed {
-        pause(ticket, policy, now, stands_still);
+        pause(ticket, policy, now, |c| stands_still(c.kind) && c.due > now);
     } else {
         resume(ticket, policy, now, |_| true);
     }
@@ -216,8 +257,13 @@ pub fn take_up(ticket: &mut Ticket, was: Status, policy: &Policy, now: Timestamp
     if ticket.status.is_active() {
         resume(ticket, policy, now, |kind| !waits || !stands_still(kind));
     }
-    if let Status::Snoozed { until } = ticket.status {
-        alarm(ticket, policy, ClockKind::Snooze, until, 0, now);
+    match ticket.status {
+        Status::Snoozed { until } => alarm(ticket, policy, ClockKind::Snooze, until, 0, now),
+        Status::Pending { .. } => ask_again(ticket, policy, now),
+        Status::New | Status::Open | Status::Solved { .. } | Status::Closed { .. } => {}
+    }
+    if let Some(due) = clock(ticket, ClockKind::Promise).filter(|c| c.is_open()).map(|c| c.due) {
+        remind(ticket, policy, due, 0, now);
     }
     keep_watch(ticket, policy, now);
 }
@@ -225,8 +271,8 @@ pub fn take_up(ticket: &mut Ticket, was: Status, policy: &Policy, now: Timestamp
 /// The clock by which an answer is owed to the customer; a broken target is owed still.
 #[must_use]
 pub fn response_owed(ticket: &Ticket) -> Option<&Clock> {
-    let response = |c: &&Clock| RESPONSES.contains(&c.kind) && c.is_open();
-    ticket.clocks.iter().find(response).filter(|_| ticket.status.is_active())
+    let response = |c: &&Clock| RESPONSES.contains(&c.kind) && is_owed(ticket, c);
+    ticket.clocks.iter().filter(response).min_by_key(|c| c.due).filter(|_| ticket.status.is_active())
 }
 
 /// An answer that is owed elsewhere is owed here, if none is owed sooner.
@@ -247,11 +293,48 @@ pub fn take_over(ticket: &mut Ticket, owed: Clock, policy: &Policy, now: Timesta
     lines
 }
 
-/// What [`take_over`] took goes back with the ticket that it came from.
+/// A promise that was given elsewhere is kept here, if none is due sooner, and the ladder of a late answer is climbed on here.
+pub fn inherit(ticket: &mut Ticket, from: &Ticket, policy: &Policy, now: Timestamp) -> Vec<History> {
+    let sooner = |kind| {
+        let own = clock(ticket, kind).filter(|c| c.is_open()).map(|c| c.due);
+        clock(from, kind).filter(|c| c.is_open() && own.is_none_or(|own| c.due < own)).cloned()
+    };
+    let is_late = response_owed(from).is_some_and(|c| !c.is_open());
+    let (promised, ladder) = (sooner(ClockKind::Promise), sooner(ClockKind::Escalation).filter(|_| is_late));
+    if let Some(ladder) = ladder {
+        alarm(ticket, policy, ClockKind::Escalation, ladder.due, ladder.step.into(), now);
+    }
+    let Some(promised) = promised else { return Vec::new() };
+    let due = promised.due;
+    for entry in sla::log_of(&[promised]) {
+        log(ticket, policy, entry.at, entry.kind, entry.event);
+    }
+    remind(ticket, policy, due, 0, now);
+    vec![line(now, Actor::Desk, format!("promise due {due}"), "taken over from what was merged into it")]
+}
+
+/// What [`take_over`] and [`inherit`] took goes back with the ticket that it came from; what it stood in the place of holds again.
 pub fn give_back(ticket: &mut Ticket, from: &Ticket, policy: &Policy, now: Timestamp) {
-    let Some(owed) = response_owed(from) else { return };
-    if ticket.clocks.iter().any(|c| c.kind == ClockKind::NextResponse && c.is_open() && c.armed == owed.armed) {
-        log(ticket, policy, now, ClockKind::NextResponse, Event::Cancelled);
+    let lent: Vec<Clock> = response_owed(from).into_iter().chain(clock(from, ClockKind::Promise)).cloned().collect();
+    for kind in [ClockKind::FirstResponse, ClockKind::NextResponse, ClockKind::Promise] {
+        let is_lent = |c: &Clock| c.is_open() && lent.iter().any(|lent| (lent.armed, lent.due) == (c.armed, c.due));
+        let begin = ticket.log.iter().rposition(|e| e.kind == kind && matches!(e.event, Event::Armed { .. }));
+        let Some(begin) = begin.filter(|_| clock(ticket, kind).is_some_and(is_lent)) else { continue };
+        let before = ticket.log.get(..begin).unwrap_or_default();
+        let own = sla::derive(before, kind, &policy.calendars).filter(Clock::is_open);
+        let own_begin = before.iter().rposition(|e| e.kind == kind && matches!(e.event, Event::Armed { .. }));
+        let again: Vec<Entry> = before.iter().skip(own_begin.unwrap_or(begin)).filter(|e| e.kind == kind).cloned().collect();
+        log(ticket, policy, now, kind, Event::Cancelled);
+        if kind == ClockKind::Promise {
+            silence(ticket, &[ClockKind::Reminder]);
+        }
+        let Some(own) = own else { continue };
+        for entry in again {
+            log(ticket, policy, entry.at, kind, entry.event);
+        }
+        if kind == ClockKind::Promise {
+            remind(ticket, policy, own.due, 0, now);
+        }
     }
     keep_watch(ticket, policy, now);
 }
@@ -266,7 +349,15 @@ pub fn retarget(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<His
         (ClockKind::Resolution, sla.resolution),
         (ClockKind::Update, sla.update_every),
     ] {
-        let Some(open) = clock(ticket, kind).filter(|c| c.is_open()).cloned() else { continue };
+        let Some(open) = clock(ticket, kind).filter(|c| c.is_open()).cloned() else {
+            let is_new = clock(ticket, kind).is_none() && begins(ticket, kind);
+            if let Some(target) = target.filter(|_| is_new) {
+                // Where it has waited meanwhile, nobody knows how long that was.
+                let from = if ticket.status == Status::New { ticket.opened } else { now };
+                lines.push(arm(ticket, kind, target, &sla, policy, from, &why));
+            }
+            continue;
+        };
         let Some(target) = target else {
             log(ticket, policy, now, kind, Event::Cancelled);
             lines.push(line(now, Actor::Desk, format!("{} cancelled", kind.word()), &why));
@@ -280,6 +371,14 @@ pub fn retarget(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<His
     }
     keep_watch(ticket, policy, now);
     lines
+}
+
+/// Whether a target that no policy gave the ticket until now is owed all the same: the first response of one that nobody answered, the
+/// resolution of one that is not done.
+fn begins(ticket: &Ticket, kind: ClockKind) -> bool {
+    let targets =
+        if ticket.status == Status::New { &[ClockKind::FirstResponse, ClockKind::Resolution][..] } else { &[ClockKind::Resolution] };
+    matches!(ticket.status, Status::New | Status::Open) && targets.contains(&kind)
 }
 
 /// When the last thing happened to a clock.
@@ -330,26 +429,31 @@ pub struct Passed {
 pub fn time_passed(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> (Vec<Passed>, Vec<History>) {
     let mut passed = Vec::new();
     let mut lines = Vec::new();
-    for mut clock in ticket.clocks.clone() {
+    let mut came: Vec<Clock> = ticket.clocks.iter().filter(|c| c.next_event().is_some_and(|at| at <= now)).cloned().collect();
+    // We may have slept: in the order in which it was to happen, for the end of one clock may silence another.
+    came.sort_by_key(Clock::next_event);
+    for mut clock in came {
         let was_warned = matches!(clock.state, ClockState::Warned { .. });
-        if let Some(event) = clock.advance(now) {
-            passed.push(Passed { kind: clock.kind, event, due: clock.due, was_warned, step: clock.step });
-            match event {
-                ClockEvent::Warned => log(ticket, policy, now, clock.kind, Event::Warned),
-                ClockEvent::Elapsed => log(ticket, policy, clock.due, clock.kind, Event::Breached),
-            }
-        }
-    }
-    for Passed { kind, event, due, step, .. } in &passed {
+        let is_silenced = !ticket.clocks.contains(&clock);
+        let Some(event) = clock.advance(now).filter(|_| !is_silenced) else { continue };
+        let Clock { kind, due, step, .. } = clock;
+        passed.push(Passed { kind, event, due, was_warned, step });
         let what = match event {
             ClockEvent::Warned => format!("{} warned", kind.word()),
             ClockEvent::Elapsed if kind.is_target() => format!("{} breached", kind.word()),
             ClockEvent::Elapsed => format!("{} elapsed", kind.word()),
         };
         lines.push(line(now, Actor::Desk, &what, format!("due {due}")));
-        if *event == ClockEvent::Elapsed {
-            lines.extend(elapsed(ticket, *kind, *due, usize::from(*step), policy, now));
+        match event {
+            ClockEvent::Warned => log(ticket, policy, now, kind, Event::Warned),
+            ClockEvent::Elapsed => {
+                log(ticket, policy, due, kind, Event::Breached);
+                lines.extend(elapsed(ticket, kind, due, usize::from(step), policy, now));
+            }
         }
+    }
+    if ticket.is_closed() {
+        passed.retain(|passed| passed.kind != ClockKind::Nudge);
     }
     keep_watch(ticket, policy, now);
     (passed, lines)
@@ -363,7 +467,7 @@ fn elapsed(ticket: &mut Ticket, kind: ClockKind, due: Timestamp, step: usize, po
     match kind {
         ClockKind::Snooze => {
             ticket.status = Status::Open;
-            resume(ticket, policy, now, |_| true);
+            resume(ticket, policy, due, |_| true);
             vec![line(now, Actor::Desk, "status open", "the snooze is over")]
         }
         ClockKind::AutoClose => {
@@ -419,11 +523,12 @@ fn escalate(ticket: &mut Ticket, policy: &Policy, from: Timestamp, step: usize, 
 /// A late answer is promised anew to the customer, who hears of it: when. `None` if nothing is owed, or a promise stands already.
 pub fn delay(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Option<(Timestamp, History)> {
     let sla = policy.sla_of(ticket);
-    let owed = clock(ticket, ClockKind::FirstResponse).filter(|c| c.is_open())?.clone();
+    // He was told a time: whether it is near, past already since we slept, or another was set since, he hears of it.
+    let owed = clock(ticket, ClockKind::FirstResponse).filter(|c| is_owed(ticket, c))?.clone();
     if clock(ticket, ClockKind::Promise).is_some_and(Clock::is_open) {
         return None;
     }
-    let due = add(policy, &owed.calendar, owed.due, sla.delay_by.or(sla.first_response)?);
+    let due = add(policy, &owed.calendar, owed.due.max(now), sla.delay_by.or(sla.first_response)?);
     Some((due, promise(ticket, policy, due, now, Actor::Desk)))
 }
 
@@ -525,8 +630,17 @@ fn meet_all(
     let mut lines = Vec::new();
     for kind in kinds {
         let Some(before) = clock(ticket, *kind).cloned() else { continue };
+        if *kind == ClockKind::NextResponse && is_overtaken(ticket, at, now) {
+            lines.push(line(
+                now,
+                by.clone(),
+                format!("{} still owed", kind.word()),
+                format!("sent {at}, before the customer's latest message"),
+            ));
+            continue;
+        }
         let taken_back = matches!(before.state, ClockState::Breached { .. }) && at <= before.due;
-        if !before.is_open() && !taken_back {
+        if !is_owed(ticket, &before) && !taken_back {
             continue;
         }
         log(ticket, policy, at.max(before.armed), *kind, Event::Met);
@@ -550,9 +664,9 @@ const fn stands_still(kind: ClockKind) -> bool {
     matches!(kind, ClockKind::Resolution | ClockKind::Update)
 }
 
-fn pause(ticket: &mut Ticket, policy: &Policy, now: Timestamp, which: impl Fn(ClockKind) -> bool) {
+fn pause(ticket: &mut Ticket, policy: &Policy, now: Timestamp, which: impl Fn(&Clock) -> bool) {
     let runs = |c: &&Clock| matches!(c.state, ClockState::Running { .. } | ClockState::Warned { .. });
-    let kinds: Vec<ClockKind> = ticket.clocks.iter().filter(runs).map(|c| c.kind).filter(|kind| which(*kind)).collect();
+    let kinds: Vec<ClockKind> = ticket.clocks.iter().filter(runs).filter(|c| which(c)).map(|c| c.kind).collect();
     for kind in kinds {
         log(ticket, policy, now, kind, Event::Paused);
     }

@@ -63,6 +63,7 @@ pub fn merge(source: &mut Ticket, target: &mut Ticket, policy: &Policy, now: Tim
     } else if active && matches!(target.status, Status::Solved { .. }) {
         there.push(lifecycle::reopen(target, policy, now, by.clone(), "what was merged into it is not done"));
     }
+    there.extend(lifecycle::inherit(target, source, policy, now));
     let same = source.requester.address == target.requester.address;
     for participant in source.participants.iter().filter(|_| same) {
         target.copy_to(&super::address::Contact { name: participant.name.clone(), address: participant.address.clone() });

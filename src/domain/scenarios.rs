@@ -2,6 +2,7 @@
 
 mod away;
 mod clocks;
+mod lives;
 mod threads;
 
 use super::bounce::{Bounce, News, Told};

@@ -319,9 +319,11 @@ impl<'a> Run<'a> {
                 // What was used so far was used by the old calendar.
                 self.used = self.used_until(entry.at);
                 self.since = self.since.max(entry.at);
+                if (&self.aim, self.warn) != (aim, *warn) {
+                    self.warned = None;
+                }
                 self.aim = aim.clone();
                 self.warn = *warn;
-                self.warned = None;
             }
             Event::Paused => {
                 self.used = self.used_until(entry.at);

@@ -424,6 +424,14 @@ impl World {
         self.now = end;
     }
 
+    /// Other calendars are in force: what the daemon does after a reload.
+    pub(crate) fn takes_calendars(&mut self) {
+        let changes: Vec<_> = self.tickets.values().filter_map(|t| decide::on_calendars(t, &self.policy, self.now)).collect();
+        for change in changes {
+            self.apply(&change);
+        }
+    }
+
     fn apply(&mut self, change: &Change) {
         for ticket in &change.tickets {
             let stored = self.tickets.get(&ticket.number).map_or(0, |t| t.version);

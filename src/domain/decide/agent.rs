@@ -62,13 +62,14 @@ pub(super) fn agent_writes(
         return hold(inbound, ticket, agent, why, faults, policy, now, change);
     }
 
+    let team = ticket.team.as_str();
     let mut ticket = ticket.clone();
     let mut lines = Vec::new();
     let mut voice = Voice::new(policy, now);
     (voice.marks, voice.away) = (marks(context, change), &context.away);
     let by = || Actor::Agent(agent.handle.clone());
     // He answered when he sent it; a date from before the ticket or from the future is not believed.
-    let at = inbound.sent_at.map_or(now, |at| at.clamp(ticket.opened, now));
+    let at = inbound.sent_at.filter(|at| (ticket.opened..=now).contains(at)).unwrap_or(now);
 
     let inbound = &Inbound { body: orders.body, ..inbound.clone() };
     let mut session = window_of(context, ticket.session).filter(|_| answers);
@@ -89,6 +90,12 @@ pub(super) fn agent_writes(
     for order in &orders.commands {
         lines.extend(carry_out(order, &mut ticket, agent, policy, at, now, &mut voice));
     }
+    let moved = ticket.team != team;
+    let assigned = orders.commands.iter().any(|c| matches!(c, Command::Assign(_)));
+    if moved && !assigned && ticket.assignee.as_deref().is_some_and(|handle| !is_member(handle, &ticket.team, policy)) {
+        ticket.assignee = None;
+        lines.push(line(now, by(), "assignee none", format!("not in team {}", ticket.team)));
+    }
     if answers {
         message.outbox = voice.answer(&mut ticket, agent, &message);
     } else if !asked.is_empty() {
@@ -99,7 +106,8 @@ pub(super) fn agent_writes(
     } else if says {
         voice.pass_note_on(&mut ticket, agent, &message);
     }
-    if ticket.assignee.as_deref().is_some_and(|a| a != agent.handle) && orders.commands.iter().any(|c| matches!(c, Command::Assign(_))) {
+    let another = ticket.assignee.as_deref().is_some_and(|a| a != agent.handle);
+    if (another && assigned) || (moved && ticket.assignee.as_deref() != Some(&agent.handle)) {
         let known = policy.know_at(ticket.requester.address.as_ref(), now);
         voice.notify(&mut ticket, Some(inbound), &message, &known, &context.earlier, Some(agent));
     }
@@ -118,6 +126,10 @@ pub(in crate::domain) fn read_orders(
     let calendar = policy.calendars.get(policy.team_calendar(team)).or(policy.calendars.values().next());
     let zone = agent.zone.as_ref().or(calendar.map(|c| &c.zone)).cloned().unwrap_or(TimeZone::UTC);
     command::read(body, &agent.handle, policy, &zone, now)
+}
+
+fn is_member(handle: &str, team: &str, policy: &Policy) -> bool {
+    policy.members(team).any(|member| member.handle.eq_ignore_ascii_case(handle))
 }
 
 /// Whether there is anybody whom a public answer could go to.
@@ -165,6 +177,9 @@ pub(in crate::domain) fn carry_out(
 ) -> Vec<History> {
     let by = || Actor::Agent(agent.handle.clone());
     match order {
+        Command::Solve | Command::Close | Command::Pending | Command::Snooze(_) if lifecycle::is_overtaken(ticket, at, now) => {
+            vec![line(now, by(), "status stays open", format!("the customer wrote after this was sent {at}: it is not done with him"))]
+        }
         Command::Solve => lifecycle::solve(ticket, policy, at, now, by(), "#solve"),
         Command::Close => lifecycle::close(ticket, policy, now, by(), "#close"),
         Command::Reopen => vec![lifecycle::reopen(ticket, policy, now, by(), "#reopen")],

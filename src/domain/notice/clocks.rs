@@ -2,7 +2,7 @@
 
 use super::{Reader, Voice, may_answer};
 use crate::domain::address::Contact;
-use crate::domain::change::{Actor, History};
+use crate::domain::change::{Actor, History, line};
 use crate::domain::outbound::{Audience, Automatic, Piece, Purpose};
 use crate::domain::sla::{Clock, ClockKind, ClockState};
 use crate::domain::template::Rendered;
@@ -72,7 +72,8 @@ impl Voice<'_> {
         let ladder = self.policy.sla_of(ticket).escalate;
         let Some(address) = ladder.get(step).map(|step| step.to.clone()) else { return };
         let missed = |c: &&Clock| c.kind.is_target() && matches!(c.state, ClockState::Breached { .. });
-        let clock = ticket.clocks.iter().find(missed).map(|c| (c.kind, c.due));
+        // One that was answered late long ago stays missed: the ladder is about the latest.
+        let clock = ticket.clocks.iter().filter(missed).max_by_key(|c| c.due).map(|c| (c.kind, c.due));
         let seat = self.seat_of(&address);
         self.tell(ticket, Purpose::Escalation, "escalation", clock, seat);
     }
@@ -101,19 +102,23 @@ impl Voice<'_> {
         self.tell_customer(ticket, Purpose::Checkin, "checkin", None)
     }
 
+    /// Why its customer is told nothing; the line for its history.
+    pub fn is_silent(&self, ticket: &Ticket, purpose: Purpose) -> Option<History> {
+        let why = match &ticket.requester.address {
+            None => "the customer gave no address".to_owned(),
+            Some(_) if ticket.tags.contains(HELD_TAG) => "a rule holds it until #untag held".to_owned(),
+            Some(address) => format!("mail to it came back: {}", self.mark(address)?.sentence()),
+        };
+        Some(line(self.now, Actor::Desk, format!("no {}", purpose.word()), why))
+    }
+
     /// An automatic mail to the one who asked, and nobody else (P6, P7).
     fn tell_customer(&mut self, ticket: &mut Ticket, purpose: Purpose, template: &str, due: Option<Timestamp>) -> History {
-        let line = |what: String, why: &str| History { at: self.now, by: Actor::Desk, what, why: why.to_owned() };
-        let Some(address) = ticket.requester.address.clone() else {
-            return line(format!("no {}", purpose.word()), "the customer gave no address");
+        let address = match (self.is_silent(ticket, purpose), ticket.requester.address.clone()) {
+            (None, Some(address)) => address,
+            (silent, _) => return silent.unwrap_or_else(|| line(self.now, Actor::Desk, format!("no {}", purpose.word()), "no address")),
         };
-        if ticket.tags.contains(HELD_TAG) {
-            return line(format!("no {}", purpose.word()), "a rule holds it until #untag held");
-        }
-        if let Some(mark) = self.mark(&address) {
-            return line(format!("no {}", purpose.word()), &format!("mail to it came back: {}", mark.sentence()));
-        }
-        let told = line(format!("{} in {}", purpose.word(), ticket.language), &format!("template {template}"));
+        let told = line(self.now, Actor::Desk, format!("{} in {}", purpose.word(), ticket.language), format!("template {template}"));
         let language = ticket.language;
         let reader = Reader::customer(ticket);
         let mut facts = self.facts(ticket, &reader);
