@@ -196,8 +196,9 @@ impl Simulation {
                 self.given_up.insert((later(self.now, GIVEN_UP_AFTER), number));
             }
             Status::Open | Status::Pending { .. } | Status::Snoozed { .. } => {
-                let at = inbound.sent_at.map_or(self.now, |at| at.min(self.now));
-                self.solve(number, at);
+                // An answer ends it when it was sent; the customer's last word when it came.
+                let sent = inbound.sent_at.filter(|_| matches!(fate, Fate::Answered(_)));
+                self.solve(number, sent.map_or(self.now, |at| at.min(self.now)));
             }
             Status::Solved { .. } | Status::Closed { .. } => {}
         }

@@ -437,11 +437,7 @@ proptest! {
                     world.hears(said);
                 }
                 Deed::Wait(minutes) => world.waits(MIN(minutes)),
-                Deed::Sleep(minutes) => {
-                    world.now += MIN(minutes);
-                    world.waits(SignedDuration::ZERO);
-                }
-                Deed::Put(minutes) => {
+                Deed::Sleep(minutes) | Deed::Put(minutes) => {
                     world.now += MIN(minutes);
                     world.waits(SignedDuration::ZERO);
                 }
