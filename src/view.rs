@@ -8,7 +8,7 @@ use crate::domain::change::{Actor, History, Landing, Quarantined};
 use crate::domain::message::{Arrival, Attachment, Author, Defect, Message, Origin, Source, SpanKind, TOO_LARGE, TicketNumber, Visibility};
 use crate::domain::outbound::{Audience, Delivery, OutboxEntry, Route};
 use crate::domain::policy::Policy;
-use crate::domain::sla::{self, ClockState};
+use crate::domain::sla::{self, Aim, Clock, ClockKind, ClockState, Event};
 use crate::domain::ticket::{Priority, Ticket};
 use crate::intake::is_cut;
 use crate::mail::token::Signer;
@@ -72,6 +72,9 @@ pub struct ClockView {
     pub kind: String,
     pub due: String,
     pub state: String,
+    /// Of a ladder's clock: whom its next step tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tells: Option<String>,
     /// Where its time went, line by line; only of one ticket.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<ClockLineView>,
@@ -85,6 +88,12 @@ pub struct ClockLineView {
     pub event: String,
     /// Seconds of its calendar's opening time that it had used by then.
     pub used: i64,
+    /// What it runs to from then on, such as `4 h 00 min of office`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aim: Option<String>,
+    /// `at` by the wall of its calendar.
+    #[serde(default)]
+    pub local: String,
 }
 
 /// `guichet ticket N`: the line above, the thread and the history.
@@ -453,6 +462,7 @@ pub fn of_ticket(ticket: &Ticket) -> TicketView {
                 kind: c.kind.word().to_owned(),
                 due: c.due.to_string(),
                 state: c.state.word().to_owned(),
+                tells: None,
                 log: Vec::new(),
             })
             .collect(),
@@ -521,12 +531,40 @@ pub fn of_whole(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer
     let thread = thread.into_iter().map(|(_, message)| message).collect();
     let history = store.history(ticket.number)?.iter().map(of_history).collect();
     let mut view = of_ticket(ticket);
-    for (shown, clock) in view.clocks.iter_mut().zip(&ticket.clocks).filter(|(_, clock)| clock.kind.is_target()) {
-        let line =
-            |(entry, used): (&sla::Entry, i64)| ClockLineView { at: entry.at.to_string(), event: entry.event.word().to_owned(), used };
-        shown.log = sla::account(&ticket.log, clock.kind, &policy.calendars).into_iter().map(line).collect();
+    let ladder = policy.sla_of(ticket).escalate;
+    for (shown, clock) in view.clocks.iter_mut().zip(&ticket.clocks) {
+        if clock.kind == ClockKind::Escalation {
+            shown.tells = ladder.get(usize::from(clock.step)).map(|step| step.to.to_string());
+        }
+        if clock.kind.is_target() {
+            let lines = sla::account(&ticket.log, clock.kind, &policy.calendars);
+            shown.log = lines.into_iter().map(|(entry, used)| clock_line(entry, used, clock, policy)).collect();
+        }
     }
     Ok(WholeTicketView { ticket: view, thread, history })
+}
+
+fn clock_line(entry: &sla::Entry, used: i64, clock: &Clock, policy: &Policy) -> ClockLineView {
+    let aim = match &entry.event {
+        Event::Armed { aim, .. } | Event::Retargeted { aim, .. } => Some(match aim {
+            Aim::Within { seconds, calendar } => format!("{} of {calendar}", hours(*seconds)),
+            Aim::At { until, calendar } => format!("until {}", by_the_wall(*until, calendar, policy)),
+        }),
+        Event::Paused | Event::Resumed | Event::Met | Event::Warned | Event::Breached | Event::Cancelled | Event::Carried { .. } => None,
+    };
+    let local = by_the_wall(entry.at, &clock.calendar, policy);
+    ClockLineView { at: entry.at.to_string(), event: entry.event.word().to_owned(), used, aim, local }
+}
+
+/// A time as the calendar's people see it on their wall, to the second.
+fn by_the_wall(at: Timestamp, calendar: &str, policy: &Policy) -> String {
+    let zone = policy.calendars.get(calendar).map_or(jiff::tz::TimeZone::UTC, |calendar| calendar.zone.clone());
+    at.to_zoned(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+fn hours(seconds: i64) -> String {
+    let (hours, minutes, rest) = (seconds / 3600, seconds % 3600 / 60, seconds % 60);
+    if rest == 0 { format!("{hours} h {minutes:02} min") } else { format!("{hours} h {minutes:02} min {rest:02} s") }
 }
 
 fn thread_of(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer) -> Result<Vec<(Timestamp, MessageView)>, StoreFault> {
@@ -809,10 +847,11 @@ impl WholeTicketView {
             let _ = writeln!(out, "tags {}", t.tags.join(", "));
         }
         for clock in &t.clocks {
-            let _ = writeln!(out, "clock {:<15} {:<9} due {}", clock.kind, clock.state, clock.due);
+            let tells = clock.tells.as_ref().map_or_else(String::new, |to| format!(", tells {to}"));
+            let _ = writeln!(out, "clock {:<15} {:<9} due {}{tells}", clock.kind, clock.state, clock.due);
             for line in &clock.log {
-                let (hours, minutes) = (line.used / 3600, line.used % 3600 / 60);
-                let _ = writeln!(out, "      {:<11} {} after {hours} h {minutes:02} min", line.event, line.at);
+                let aim = line.aim.as_ref().map_or_else(String::new, |aim| format!(": {aim}"));
+                let _ = writeln!(out, "      {:<11} {}, {} used{aim}", line.event, line.local, hours(line.used));
             }
         }
         for m in &self.thread {

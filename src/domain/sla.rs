@@ -446,21 +446,84 @@ pub fn note(log: &mut Vec<Entry>, entry: Entry, calendars: &BTreeMap<String, Cal
     log.push(entry);
 }
 
-/// Puts what a clock that was paused too often had used in the place of its pauses.
+/// Puts what a clock that was paused or re-targeted too often had used in the place of all that, and its last target at its beginning.
 fn carry(log: &mut Vec<Entry>, kind: ClockKind, calendars: &BTreeMap<String, Calendar>) {
-    let Some(last) = log.iter().rposition(|e| e.kind == kind && matches!(e.event, Event::Resumed)) else { return };
-    let Some((at, (_, used))) = log.get(last).map(|e| e.at).zip(account(log.get(..=last).unwrap_or_default(), kind, calendars).pop())
+    drop_targets_of_pauses(log, kind);
+    let Some(last) = last_begin(log, kind) else { return };
+    let Some((at, used)) = account(log.get(..=last).unwrap_or_default(), kind, calendars).pop().map(|(entry, used)| (entry.at, used))
     else {
         return;
     };
-    let mut place = 0;
-    log.retain(|e| {
-        place += 1;
-        let is_pause = matches!(e.event, Event::Paused | Event::Resumed | Event::Carried { .. });
-        e.kind != kind || place > last + 1 || !is_pause
+    let target = log.iter().take(last + 1).enumerate().rev().find_map(|(place, entry)| match &entry.event {
+        Event::Retargeted { aim, warn } if entry.kind == kind => Some((place, aim.clone(), *warn)),
+        Event::Retargeted { .. }
+        | Event::Armed { .. }
+        | Event::Paused
+        | Event::Resumed
+        | Event::Met
+        | Event::Warned
+        | Event::Breached
+        | Event::Cancelled
+        | Event::Carried { .. } => None,
     });
-    let behind = log.iter().position(|e| e.kind == kind && e.at > at).unwrap_or(log.len());
-    log.insert(behind, Entry { at, kind, event: Event::Carried { used } });
+    let (mut place, mut kept) = (0, 0);
+    log.retain_mut(|entry| {
+        let here = place;
+        place += 1;
+        if here > last {
+            return true;
+        }
+        let is_folded = entry.kind == kind
+            && match &mut entry.event {
+                Event::Paused | Event::Resumed | Event::Carried { .. } | Event::Retargeted { .. } => true,
+                // It was about the target of before.
+                Event::Warned => target.as_ref().is_some_and(|(since, ..)| here < *since),
+                Event::Armed { aim, warn, .. } => {
+                    if let Some((_, last_aim, last_warn)) = &target {
+                        (*aim, *warn) = (last_aim.clone(), *last_warn);
+                    }
+                    false
+                }
+                Event::Met | Event::Breached | Event::Cancelled => false,
+            };
+        kept += usize::from(!is_folded);
+        !is_folded
+    });
+    log.insert(kept, Entry { at, kind, event: Event::Carried { used } });
+}
+
+/// Of the targets that a clock got while it stood still only the last was ever run to.
+fn drop_targets_of_pauses(log: &mut Vec<Entry>, kind: ClockKind) {
+    let (mut paused, mut before) = (false, None);
+    let mut idle = Vec::new();
+    for (at, entry) in log.iter().enumerate().filter(|(_, entry)| entry.kind == kind) {
+        let is_target = matches!(entry.event, Event::Retargeted { .. });
+        idle.extend(before.filter(|_| is_target));
+        paused = match entry.event {
+            Event::Paused => true,
+            Event::Armed { .. } | Event::Resumed | Event::Carried { .. } => false,
+            Event::Retargeted { .. } | Event::Met | Event::Warned | Event::Breached | Event::Cancelled => paused,
+        };
+        before = (is_target && paused).then_some(at);
+    }
+    for at in idle.into_iter().rev() {
+        log.remove(at);
+    }
+}
+
+/// The last line at which a clock went on to run: as before, or to another target.
+fn last_begin(log: &[Entry], kind: ClockKind) -> Option<usize> {
+    let (mut paused, mut last) = (false, None);
+    for (at, entry) in log.iter().enumerate().filter(|(_, entry)| entry.kind == kind) {
+        match entry.event {
+            Event::Armed { .. } | Event::Carried { .. } => paused = false,
+            Event::Paused => paused = true,
+            Event::Resumed => (paused, last) = (false, Some(at)),
+            Event::Retargeted { .. } if !paused => last = Some(at),
+            Event::Retargeted { .. } | Event::Met | Event::Warned | Event::Breached | Event::Cancelled => {}
+        }
+    }
+    last
 }
 
 pub(super) fn later(from: Timestamp, by: SignedDuration) -> Timestamp {

@@ -242,21 +242,26 @@ enum Deed {
     Wait(i64),
     Pause,
     Resume,
+    /// Another target, of so many minutes.
+    Retarget(i64),
 }
 
 proptest! {
-    /// A clock that was paused and resumed at any times has used what an oracle counts minute by minute, and its log says so (P9).
+    /// A clock that was paused, resumed and re-targeted at any times has used what an oracle counts minute by minute, and its log says so (P9).
     #[test]
     fn p10_the_log_accounts_for_each_minute(deeds in proptest::collection::vec(
-        prop_oneof![(1_i64..900).prop_map(Deed::Wait), Just(Deed::Pause), Just(Deed::Resume)], 1..400), target in 1_i64..4000) {
+        prop_oneof![
+            (1_i64..900).prop_map(Deed::Wait), Just(Deed::Pause), Just(Deed::Resume), (1_i64..4000).prop_map(Deed::Retarget),
+        ], 1..600), first_target in 1_i64..4000) {
         let calendars: BTreeMap<String, Calendar> = World::new().policy.calendars;
         let office = &calendars["office"];
         let start: Timestamp = "2026-11-23T08:00:00Z".parse().unwrap();
         let (mut now, mut paused, mut used) = (start, false, 0_i64);
         let mut log = Vec::new();
         let kind = ClockKind::Resolution;
-        let aim = Aim::Within { seconds: target * 60, calendar: "office".to_owned() };
-        sla::note(&mut log, Entry { at: now, kind, event: Event::Armed { aim, warn: 750, step: 0 } }, &calendars);
+        let mut target = first_target;
+        let aim = |minutes: i64| Aim::Within { seconds: minutes * 60, calendar: "office".to_owned() };
+        sla::note(&mut log, Entry { at: now, kind, event: Event::Armed { aim: aim(target), warn: 750, step: 0 } }, &calendars);
         for deed in deeds {
             match deed {
                 Deed::Wait(minutes) => {
@@ -272,6 +277,10 @@ proptest! {
                     paused = false;
                 }
                 Deed::Pause | Deed::Resume => {}
+                Deed::Retarget(minutes) => {
+                    sla::note(&mut log, Entry { at: now, kind, event: Event::Retargeted { aim: aim(minutes), warn: 750 } }, &calendars);
+                    target = minutes;
+                }
             }
         }
         prop_assert!(log.len() <= sla::ENTRIES_MAX, "P11: {}", log.len());
