@@ -22,17 +22,19 @@ pub mod stored;
 use crate::domain::policy::Policy;
 use crate::mail::normalise::NormaliseLimits;
 use compare::Outcome;
+use jiff::Timestamp;
 use past::{Heard, Item};
 use simulation::Simulation;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-/// Messages that may wait for a simulation: enough that neither waits for the other, and no more in memory.
-const WAITING_MAX: usize = 256;
+/// Messages that may wait for a simulation: enough that neither waits for the other, and few in memory.
+const WAITING_MAX: usize = 32;
 
 /// Takes items in the order of their times, as they are found, and gives what became of them under each configuration.
 pub struct Replay {
     policies: [Arc<Policy>; 2],
+    until: Timestamp,
     limits: NormaliseLimits,
 }
 
@@ -44,10 +46,10 @@ pub struct Feed<'a> {
 }
 
 impl Replay {
-    /// The configuration in force, and the other.
+    /// The configuration in force, and the other; time goes on to `until`, also where nobody says anything any more.
     #[must_use]
-    pub fn new(in_force: Arc<Policy>, other: Arc<Policy>) -> Self {
-        Self { policies: [in_force, other], limits: NormaliseLimits::default() }
+    pub fn new(in_force: Arc<Policy>, other: Arc<Policy>, until: Timestamp) -> Self {
+        Self { policies: [in_force, other], until, limits: NormaliseLimits::default() }
     }
 
     /// Both simulations run beside the one who feeds them; `tell` gives the items.
@@ -60,7 +62,7 @@ impl Replay {
             let running = self.policies.each_ref().map(|policy| {
                 let (way, heard) = sync_channel(WAITING_MAX);
                 ways.push(way);
-                scope.spawn(move || simulate(policy, &heard))
+                scope.spawn(move || simulate(policy, &heard, self.until))
             });
             let mut feed = Feed { replay: self, ways, count: 0 };
             let told = tell(&mut feed);
@@ -72,12 +74,12 @@ impl Replay {
     }
 }
 
-fn simulate(policy: &Arc<Policy>, heard: &Receiver<Arc<Heard>>) -> Outcome {
+fn simulate(policy: &Arc<Policy>, heard: &Receiver<Arc<Heard>>, until: Timestamp) -> Outcome {
     let mut simulation = Simulation::new(Arc::clone(policy));
     for heard in heard {
         simulation.hears(&heard);
     }
-    simulation.ends()
+    simulation.ends(until)
 }
 
 impl Feed<'_> {

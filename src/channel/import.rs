@@ -121,21 +121,41 @@ impl MailFile {
     ///
     /// # Errors
     /// The disk's.
-    pub fn each(&self, message_octets_max: u64, mut mail: impl FnMut(Stretch, Part)) -> io::Result<()> {
-        let mut file = io::BufReader::with_capacity(PIECE_OCTETS_MAX, std::fs::File::open(&self.path)?);
+    pub fn each(&self, message_octets_max: u64, mail: impl FnMut(Stretch, Part)) -> io::Result<()> {
+        self.within(Stretch { start: 0, octets: self.octets }, message_octets_max, mail)
+    }
+
+    /// Reads one mail that [`MailFile::each`] gave, again. Blocks.
+    ///
+    /// # Errors
+    /// The disk's; the file has changed since.
+    pub fn read(&self, stretch: Stretch, message_octets_max: u64) -> io::Result<Part> {
+        let mut first = None;
+        self.within(stretch, message_octets_max, |_, part| {
+            first.get_or_insert(part);
+        })?;
+        first.ok_or_else(|| io::Error::other("it was changed while it was read"))
+    }
+
+    /// The mails of a stretch of the file, of each no more in memory than the limit.
+    fn within(&self, stretch: Stretch, message_octets_max: u64, mut mail: impl FnMut(Stretch, Part)) -> io::Result<()> {
+        let mut file = std::fs::File::open(&self.path)?;
+        io::Seek::seek(&mut file, io::SeekFrom::Start(stretch.start))?;
+        let mut octets = io::Read::take(io::BufReader::with_capacity(PIECE_OCTETS_MAX, file), stretch.octets);
         match self.kind {
             Kind::Mail => {
                 let mut raw = Vec::new();
-                io::Read::read_to_end(&mut io::Read::take(file, message_octets_max), &mut raw)?;
-                let cut = (self.octets > message_octets_max).then_some(self.octets);
-                mail(Stretch { start: 0, octets: self.octets }, Part { raw, cut });
+                io::Read::read_to_end(&mut io::Read::take(octets, message_octets_max), &mut raw)?;
+                let cut = (stretch.octets > message_octets_max).then_some(stretch.octets);
+                mail(stretch, Part { raw, cut });
+                Ok(())
             }
             Kind::Mbox => {
                 let mut splitter = Splitter::new(message_octets_max, CUT_OCTETS);
-                let (mut piece, mut at, mut start) = (Vec::new(), 0, 0);
+                let (mut piece, mut at, mut start) = (Vec::new(), stretch.start, stretch.start);
                 loop {
                     piece.clear();
-                    let limit = &mut io::Read::take(&mut file, PIECE_OCTETS_MAX as u64);
+                    let limit = &mut io::Read::take(&mut octets, PIECE_OCTETS_MAX as u64);
                     let read = io::BufRead::read_until(limit, b'\n', &mut piece)? as u64;
                     let part = if read == 0 { splitter.finish() } else { splitter.take(&piece) };
                     if let Some(part) = part {
@@ -149,32 +169,6 @@ impl MailFile {
                     }
                     at += read;
                 }
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads one mail that [`MailFile::each`] gave, again. Blocks.
-    ///
-    /// # Errors
-    /// The disk's; the file has changed since.
-    pub fn read(&self, stretch: Stretch, message_octets_max: u64) -> io::Result<Part> {
-        let mut file = std::fs::File::open(&self.path)?;
-        io::Seek::seek(&mut file, io::SeekFrom::Start(stretch.start))?;
-        let octets = match self.kind {
-            Kind::Mail => stretch.octets.min(message_octets_max),
-            Kind::Mbox => stretch.octets,
-        };
-        let mut raw = Vec::new();
-        io::Read::read_to_end(&mut io::Read::take(file, octets), &mut raw)?;
-        match self.kind {
-            Kind::Mail => Ok(Part { raw, cut: (stretch.octets > octets).then_some(stretch.octets) }),
-            Kind::Mbox => {
-                let mut splitter = Splitter::new(message_octets_max, CUT_OCTETS);
-                for line in raw.split_inclusive(|&octet| octet == b'\n') {
-                    splitter.take(line);
-                }
-                splitter.finish().ok_or_else(|| io::Error::other("it was changed while it was read"))
             }
         }
     }

@@ -49,11 +49,12 @@ pub(super) enum Moment {
 
 impl Moment {
     /// On the desk's wall.
-    fn timestamp(self, now: Timestamp, zone: &TimeZone) -> Timestamp {
-        match self {
-            Self::At(time) => time.to_zoned(zone.clone()).map_or(now, |zoned| zoned.timestamp()),
-            Self::DaysAgo(days) => now.checked_sub(jiff::SignedDuration::from_hours(days.saturating_mul(24))).unwrap_or(Timestamp::MIN),
-        }
+    fn timestamp(self, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, Ended> {
+        let at = match self {
+            Self::At(time) => time.to_zoned(zone.clone()).map(|zoned| zoned.timestamp()),
+            Self::DaysAgo(days) => now.checked_sub(jiff::SignedDuration::from_hours(days.saturating_mul(24))),
+        };
+        at.map_err(|_| Ended::Wrong(vec!["guichet: --since, --until: such a time does not come; write 2026-01-31, or 365d".to_owned()]))
     }
 }
 
@@ -71,8 +72,8 @@ pub(super) fn replay(config: &Path, order: &Order) -> Result<(), Ended> {
     let in_force = super::settings(&order.against)?;
     let zone = crate::domain::ops::zone(&in_force.policy);
     let now = crate::clock::Clock::system().now();
-    let until = order.until.map_or(now, |until| until.timestamp(now, &zone));
-    let span = Span { since: order.since.timestamp(now, &zone), until };
+    let until = order.until.map_or(Ok(now), |until| until.timestamp(now, &zone))?;
+    let span = Span { since: order.since.timestamp(now, &zone)?, until };
     if span.since >= span.until {
         return Err(Ended::Wrong(vec!["guichet: --since: lies behind --until, or in the future".to_owned()]));
     }
@@ -84,7 +85,7 @@ pub(super) fn replay(config: &Path, order: &Order) -> Result<(), Ended> {
             complain(&format!("guichet: {which}: the look-up of customers is not asked about the past: its file answers alone"));
         }
     }
-    let replay = Replay::new(Arc::clone(&in_force.policy), Arc::clone(&other.policy));
+    let replay = Replay::new(Arc::clone(&in_force.policy), Arc::clone(&other.policy), span.until);
     let is_store = |source: &PathBuf| source.as_os_str() == "store";
     let outcomes = if order.sources.iter().any(is_store) {
         if order.sources.len() > 1 {
@@ -163,8 +164,7 @@ fn of_store(settings: &Settings, span: Span, feed: &mut Feed<'_>) -> Result<(), 
     let socket = settings.state_dir.join(crate::CONTROL_SOCKET);
     let since = percent_encoded(&span.since.to_string());
     let path = format!("{}?since={since}&until={}", api::PAST, percent_encoded(&span.until.to_string()));
-    let octets_max = usize::try_from(settings.limits.fetch_octets_max.max(settings.limits.message_octets_max)).unwrap_or(usize::MAX);
-    let mut frames = Frames::new(octets_max, &mut hear);
+    let mut frames = Frames::new(&mut hear);
     let runtime = super::runtime()?;
     let done = match runtime.block_on(client::get_into(&socket, &path, &mut frames)) {
         Ok(200) if frames.has_ended() => Ok(()),

@@ -1,7 +1,8 @@
 //! The store's answers, from memory: what a replay of the past decides on. Nothing of it is kept.
 //!
-//! It answers a [`Need`] as the store does and takes a [`Change`] as the store does, but for what only people look at: texts of
-//! messages, history, and the mails that are sent are not held. A year of a busy desk fits.
+//! It answers a [`Need`] as the store does and takes a [`Change`] as the store does, but for texts: what was said, history, and the
+//! mails that are sent are not held. So nothing is compared with what it answers, no internal words are sought in it, and no report is tied
+//! to a mail. A year of a busy desk fits.
 
 use super::address::EmailAddress;
 use super::assign::{self, Load, Workload};
@@ -252,6 +253,10 @@ impl Model {
             self.workload.loads.entry(agent).or_default().add(priority);
         }
         self.due.extend(ticket.next_due().map(|due| (due, number)));
+        let (old, new) = (before.and_then(|before| before.requester.address.clone()), ticket.requester.address.as_ref());
+        if let Some(of_old) = old.filter(|old| Some(old) != new).and_then(|old| self.by_requester.get_mut(&old)) {
+            of_old.remove(&number);
+        }
         if let Some(address) = &ticket.requester.address {
             self.by_requester.entry(address.clone()).or_default().insert(number);
         }

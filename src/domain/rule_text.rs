@@ -204,15 +204,17 @@ fn needed(expression: &regex_syntax::hir::Hir, numbers: &mut Numbers) -> Option<
 }
 
 fn automaton(letters: &[String]) -> Option<AhoCorasick> {
-    /// Octets of all keys up to which the automaton with a table for each of its states, which is the fastest, stays small.
-    const TABLES_OCTETS_MAX: usize = 64 << 10;
+    /// What the automaton with a table for each of its states, which is the fastest, may take in octets.
+    const TABLES_OCTETS_MAX: usize = 8 << 20;
     if letters.is_empty() {
         return None;
     }
-    let octets: usize = letters.iter().map(String::len).sum();
-    let kind = if octets <= TABLES_OCTETS_MAX { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
     // What is sought has its own idea of case, and begins nearly everywhere in a text: a look ahead for it would find too much.
-    AhoCorasick::builder().kind(Some(kind)).prefilter(false).build(letters).ok()
+    let of_kind = |kind| AhoCorasick::builder().kind(Some(kind)).prefilter(false).build(letters).ok();
+    let octets: usize = letters.iter().map(String::len).sum();
+    // A state an octet at most, each with a place for up to 256 octets that may follow.
+    let tables = (octets <= TABLES_OCTETS_MAX / 64).then(|| of_kind(AhoCorasickKind::DFA)).flatten();
+    tables.filter(|tables| tables.memory_usage() <= TABLES_OCTETS_MAX).or_else(|| of_kind(AhoCorasickKind::ContiguousNFA))
 }
 
 impl LooseSet {

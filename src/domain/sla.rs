@@ -175,7 +175,7 @@ impl Event {
     }
 }
 
-/// Lines of the log that a ticket keeps (P11); of more, the oldest of clocks that have ended go. The history has them for ever.
+/// About how many lines of the log a ticket keeps (P11); of more, the oldest of clocks that have ended go. The history has them for ever.
 pub const ENTRIES_MAX: usize = 200;
 
 /// Where a clock stands.
@@ -259,7 +259,7 @@ pub fn account<'a>(log: &'a [Entry], kind: ClockKind, calendars: &BTreeMap<Strin
     told
 }
 
-/// Every target that the log tells of, in its order, as it ended or stands; `true`: it was cancelled.
+/// Every target that the log still tells of (see [`ENTRIES_MAX`]), in its order, as it ended or stands; `true`: it was cancelled.
 #[must_use]
 pub fn targets(log: &[Entry], calendars: &BTreeMap<String, Calendar>) -> Vec<(Clock, bool)> {
     let begins = |(_, entry): &(usize, &Entry)| entry.kind.is_target() && matches!(entry.event, Event::Armed { .. });
@@ -526,7 +526,7 @@ fn last_begin(log: &[Entry], kind: ClockKind) -> Option<usize> {
     last
 }
 
-pub(super) fn later(from: Timestamp, by: SignedDuration) -> Timestamp {
+pub(crate) fn later(from: Timestamp, by: SignedDuration) -> Timestamp {
     from.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 

@@ -284,8 +284,17 @@ async fn past(State(api): State<Api>, Query(SpanQuery { since, until }): Query<S
     let (pieces, mut waiting) = tokio::sync::mpsc::channel::<Result<Bytes, StoreFault>>(PIECES_MAX);
     let store = api.desk.store().clone();
     tokio::task::spawn_blocking(move || {
-        let told = stored::each(&store, Span { since, until }, |told| {
-            stored::frame(&told).is_ok_and(|frame| pieces.blocking_send(Ok(Bytes::from(frame))).is_ok())
+        let told = stored::each(&store, Span { since, until }, |told| match stored::frame(&told) {
+            Ok(frame) => {
+                let frame = Bytes::from(frame);
+                // A mail may be large, and its reader slow.
+                let mut steps = (0..frame.len()).step_by(PIECE_OCTETS);
+                steps.all(|from| pieces.blocking_send(Ok(frame.slice(from..frame.len().min(from + PIECE_OCTETS)))).is_ok())
+            }
+            Err(fault) => {
+                tracing::error!(%fault, "failed to tell of the past");
+                false
+            }
         });
         if let Err(fault) = told {
             tracing::error!(%fault, "failed to tell of the past");

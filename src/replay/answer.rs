@@ -48,6 +48,10 @@ pub fn role(inbound: &mut Inbound, origin: &Origin, ticket: Option<TicketNumber>
 
 fn in_archive(inbound: &mut Inbound, model: &Model, policy: &Policy) -> Role {
     let Some(from) = inbound.from.as_ref().map(|from| from.address.clone()) else { return Role::Theirs };
+    // A copy from a folder of sent mail bears no verdict; one that was found wanting when it came in is nobody's answer.
+    if inbound.judgement.has_failed() {
+        return Role::Theirs;
+    }
     let is_ours = policy.is_ours(&from) || policy.agent(&from).is_some();
     let of_our_domain = || policy.mailboxes.iter().any(|mailbox| mailbox.address.domain() == from.domain());
     if !is_ours && !of_our_domain() {

@@ -1,5 +1,5 @@
 //! The past as it lies in mbox files, Maildirs and folders of mails: two looks at each mail. The first finds when it was and whom it
-//! answers, so that the second can go through all of them by time with one in memory.
+//! answers, so that the second can go through all of them by time with few in memory.
 
 use super::past::{Content, Item, Origin};
 use crate::channel::import::{self, MailFile, Stretch};
@@ -7,7 +7,7 @@ use crate::domain::message::MessageId;
 use crate::mail::normalise::{NormaliseLimits, Parsed, normalise};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
@@ -92,14 +92,6 @@ impl Archive {
 
     fn put_in_order(&mut self, threads: &mut Threads, span: Span) {
         self.mails.sort_by_key(|mail| (mail.at, mail.file, mail.n));
-        let all = self.mails.len();
-        // A thread belongs to the span if it began in it: an answer to what is not there opens nothing.
-        let mut began: HashMap<usize, Timestamp> = HashMap::new();
-        for mail in &self.mails {
-            began.entry(threads.root(mail.node)).or_insert(mail.at);
-        }
-        self.mails.retain(|mail| span.holds(mail.at) && began.get(&threads.root(mail.node)).is_some_and(|began| span.since <= *began));
-        self.outside = (all - self.mails.len()) as u64;
         let mut last: HashMap<usize, usize> = HashMap::new();
         for (place, mail) in self.mails.iter().enumerate() {
             last.insert(threads.root(mail.node), place);
@@ -109,6 +101,14 @@ impl Archive {
                 mail.last = true;
             }
         }
+        let all = self.mails.len();
+        // A thread belongs to the span if it began in it: an answer to what is not there opens nothing.
+        let mut began: HashMap<usize, Timestamp> = HashMap::new();
+        for mail in &self.mails {
+            began.entry(threads.root(mail.node)).or_insert(mail.at);
+        }
+        self.mails.retain(|mail| span.holds(mail.at) && began.get(&threads.root(mail.node)).is_some_and(|began| span.since <= *began));
+        self.outside = (all - self.mails.len()) as u64;
     }
 
     /// How many mails there are.
@@ -125,8 +125,10 @@ impl Archive {
 
     /// All mails, by time. What cannot be read any more is noted and passed over.
     pub fn each(&mut self, mailbox: Option<&str>, message_octets_max: u64, mut take: impl FnMut(Item)) {
+        // What has become of a file is told once.
+        let mut broken = HashSet::new();
         for mail in &self.mails {
-            let Some(file) = self.files.get(mail.file) else { continue };
+            let Some(file) = self.files.get(mail.file).filter(|_| !broken.contains(&mail.file)) else { continue };
             match file.read(mail.stretch, message_octets_max) {
                 Ok(part) => take(Item {
                     at: mail.at,
@@ -135,7 +137,10 @@ impl Archive {
                     origin: Origin::Archive { last: mail.last },
                     content: Content::Mail(part.raw),
                 }),
-                Err(fault) => self.unread.push((file.path.clone(), fault.to_string())),
+                Err(fault) => {
+                    self.unread.push((file.path.clone(), fault.to_string()));
+                    broken.insert(mail.file);
+                }
             }
         }
     }
@@ -154,6 +159,9 @@ fn written_at(file: &MailFile) -> Option<Timestamp> {
 
 /// Its header with the empty line behind it.
 fn head(raw: &[u8]) -> &[u8] {
+    // Some writers put empty lines in front.
+    let gap = raw.iter().take_while(|octet| matches!(octet, b'\r' | b'\n')).count();
+    let raw = raw.get(gap..).unwrap_or_default();
     let start = raw.get(..HEAD_OCTETS_MAX).unwrap_or(raw);
     let ends = |gap: &[u8]| memchr::memmem::find(start, gap).map(|at| at + gap.len());
     let end = [ends(b"\n\n"), ends(b"\r\n\r\n")].into_iter().flatten().min().unwrap_or(start.len());

@@ -24,8 +24,6 @@ pub struct Outcome {
     pub quarantined: BTreeMap<String, u64>,
     /// How targets ended, by tier.
     pub attained: BTreeMap<String, BTreeMap<ClockKind, Attainment>>,
-    /// When the last was said.
-    pub until: Option<Timestamp>,
 }
 
 /// What became of a message.

@@ -27,8 +27,8 @@ pub struct Item {
 pub enum Origin {
     /// Among mail: who answers whom has to be seen from it. The last one of a thread says that its matter was done with.
     Archive { last: bool },
-    /// In a ticket.
-    Ticket { number: u64, seq: u32, speaker: Speaker },
+    /// In a ticket, which may have been made of messages of another.
+    Ticket { number: u64, seq: u32, split_from: Option<u64>, speaker: Speaker },
     /// In no ticket.
     Quarantine,
 }

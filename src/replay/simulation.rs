@@ -3,9 +3,10 @@
 use super::answer::{self, Role};
 use super::compare::{self, Attainment, Fate, Outcome};
 use super::past::{Belief, Heard, Origin, Speaker, What};
+use crate::domain::address::EmailAddress;
 use crate::domain::change::{Change, Landing};
 use crate::domain::decide;
-use crate::domain::message::{Body, Bound, Channel, Claim, Inbound, Source, TicketNumber};
+use crate::domain::message::{Body, Channel, Inbound, Source, TicketNumber};
 use crate::domain::model::Model;
 use crate::domain::policy::{Mailbox, Policy};
 use crate::domain::sla::{self, ClockKind};
@@ -58,11 +59,13 @@ impl Simulation {
     pub fn hears(&mut self, heard: &Heard) {
         self.waits(heard.at);
         let mut inbound = self.inbound(heard);
-        let known = match &heard.origin {
-            Origin::Ticket { number, seq, .. } => Some((*number, *seq)),
-            Origin::Archive { .. } | Origin::Quarantine => None,
+        let (known, split_from) = match &heard.origin {
+            Origin::Ticket { number, seq, split_from, .. } => (Some((*number, *seq)), *split_from),
+            Origin::Archive { .. } | Origin::Quarantine => (None, None),
         };
-        let ticket = known.map(|(number, _)| self.joined.get(&number).copied().unwrap_or(TicketNumber(number)));
+        let here = |number: u64| self.joined.get(&number).copied().unwrap_or(TicketNumber(number));
+        let parted = split_from.map(here).filter(|_| known.is_some_and(|(number, _)| self.model.ticket(here(number)).is_none()));
+        let ticket = parted.or_else(|| known.map(|(number, _)| here(number)));
         let role = answer::role(&mut inbound, &heard.origin, ticket, &self.model, &self.policy);
         let fate = match role {
             Role::NoTicket => Fate::NoTicket,
@@ -80,24 +83,24 @@ impl Simulation {
                     (None, None) => None,
                 };
                 let landing = self.decide(&inbound, number);
-                if let (Some((number, _)), Some(Landing::Ticket { number: landed, .. })) = (own, landing)
-                    && landed.0 != number
+                if let (Some((number, _)), Some(Landing::Ticket { number: landed, .. })) = (known, landing)
+                    && self.model.ticket(TicketNumber(number)).is_none()
                 {
-                    self.joined.insert(number, landed);
+                    self.joined.entry(number).or_insert(landed);
                 }
                 self.fate(&role, landing, &inbound)
             }
         };
-        if let (Origin::Archive { last: true }, Fate::Opened(_) | Fate::Joined(_) | Fate::Answered(_)) = (&heard.origin, &fate) {
+        if matches!(heard.origin, Origin::Archive { last: true }) {
             self.matter_ends(&fate, &inbound);
         }
         self.outcome.fates.push((heard.name.clone(), fate));
     }
 
-    /// Nothing more is said. What was not yet due stays open.
+    /// Nothing more is said, and time goes on until then. What is not due by then stays open.
     #[must_use]
-    pub fn ends(mut self) -> Outcome {
-        self.outcome.until = (self.now > Timestamp::MIN).then_some(self.now);
+    pub fn ends(mut self, until: Timestamp) -> Outcome {
+        self.waits(until);
         for ticket in self.model.tickets() {
             let of_tier: &mut BTreeMap<ClockKind, Attainment> = self.outcome.attained.entry(ticket.tier.clone()).or_default();
             for (clock, cancelled) in sla::targets(&ticket.log, &self.policy.calendars) {
@@ -185,15 +188,18 @@ impl Simulation {
 
     /// The last word of a thread in an archive: if a person had answered, its matter was done with.
     fn matter_ends(&mut self, fate: &Fate, inbound: &Inbound) {
-        let number = match fate {
-            Fate::Opened(opening) => opening.ticket,
-            Fate::Joined(number) | Fate::Answered(number) => *number,
-            Fate::Quarantined | Fate::Again | Fate::Automatic | Fate::NoTicket => return,
+        let ticket = match fate {
+            Fate::Opened(opening) => self.model.ticket(opening.ticket),
+            Fate::Joined(number) | Fate::Answered(number) => self.model.ticket(*number),
+            // Such as the other desk's own word that all is done, or a second copy: it tells which thread it ends.
+            Fate::Quarantined | Fate::Again | Fate::Automatic | Fate::NoTicket => {
+                self.model.ticket_of(inbound.message_id.iter().chain(&inbound.in_reply_to).chain(inbound.references.iter().rev()))
+            }
         };
-        let Some(ticket) = self.model.ticket(number) else { return };
-        match ticket.status {
+        let Some((number, status)) = ticket.map(|ticket| (ticket.number, ticket.status)) else { return };
+        match status {
             Status::New => {
-                self.given_up.insert((later(self.now, GIVEN_UP_AFTER), number));
+                self.given_up.insert((sla::later(self.now, GIVEN_UP_AFTER), number));
             }
             Status::Open | Status::Pending { .. } | Status::Snoozed { .. } => {
                 // An answer ends it when it was sent; the customer's last word when it came.
@@ -217,11 +223,8 @@ impl Simulation {
         let named = heard.mailbox.as_ref().and_then(|name| self.policy.mailboxes.iter().find(|mailbox| mailbox.name == *name));
         let written_to = || match &heard.what {
             What::Mail { parsed, .. } => {
-                let is_it = |mailbox: &&Mailbox| {
-                    let plain = parsed.addressed.iter().map(crate::domain::address::EmailAddress::untagged);
-                    plain.into_iter().any(|address| address == mailbox.address.as_str())
-                };
-                self.policy.mailboxes.iter().find(is_it)
+                let plain: Vec<String> = parsed.addressed.iter().map(EmailAddress::untagged).collect();
+                self.policy.mailboxes.iter().find(|mailbox| plain.iter().any(|address| address == mailbox.address.as_str()))
             }
             What::Chat(_) => None,
         };
@@ -255,13 +258,9 @@ impl Simulation {
             kept: kept.clone(),
             cut: None,
         };
-        // Reports are about mails of then, which are not those of now.
-        Inbound { bounce: None, ..inbound::assemble(read, &self.signer, &self.policy) }
+        // Reports are about mails of then, which are not those of now; what tokens prove is known from where it stood.
+        Inbound { bounce: None, claims: Vec::new(), ..inbound::assemble(read, &self.signer, &self.policy) }
     }
-}
-
-fn later(from: Timestamp, by: SignedDuration) -> Timestamp {
-    from.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// An agent's mail of nothing but an order; whose it is, `make_his` says.
@@ -281,7 +280,7 @@ fn order(ticket: TicketNumber, messages: u32, mailbox: &str, at: Timestamp, now:
         from: None,
         reply_to: Vec::new(),
         recipients: Vec::new(),
-        claims: vec![Claim { ticket, bound_to: Bound::Customer, stood_in: "" }],
+        claims: Vec::new(),
         subject: String::new(),
         body: Body::all_new("#solve"),
         attachments: Vec::new(),

@@ -4,7 +4,7 @@
 use super::archive::Span;
 use super::past::{Belief, Content, Item, Origin, Speaker};
 use crate::domain::change::Landing;
-use crate::domain::message::{Author, BlobId, Channel, HELD, Message, Seq, SessionId, TicketNumber};
+use crate::domain::message::{Arrival, Author, Channel, HELD, Message, Seq, SessionId, TicketNumber};
 use crate::domain::ticket::Ticket;
 use crate::store::{Store, StoreFault, TicketFilter};
 use jiff::Timestamp;
@@ -13,6 +13,8 @@ use std::io;
 
 /// Longest header of a frame, in octets: a text of a chat stands in it.
 const HEADER_OCTETS_MAX: usize = 4 << 20;
+/// Longest mail of a frame: what the daemon has taken in once is told, whatever is allowed today.
+const MAIL_OCTETS_MAX: usize = 1 << 30;
 
 /// What is told, in this order: how many, each, the end. Without the end it was broken off.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,15 +24,17 @@ pub enum Told {
     End,
 }
 
-/// Where something that was said can be read.
+/// Where something that was said can be read: as little as puts all of them in order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     at: Timestamp,
-    number: TicketNumber,
-    seq: Seq,
-    /// `None`: a line of a chat.
-    raw: Option<BlobId>,
-    mailbox: String,
-    origin: Origin,
+    landing: Where,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Where {
+    Ticket(TicketNumber, Seq),
+    Quarantine(u64),
 }
 
 /// Tells all that was said in a span, by time, but for tickets that began before it; `tell` says whether anybody listens on. Blocks.
@@ -42,15 +46,14 @@ pub fn each(store: &Store, span: Span, mut tell: impl FnMut(Told) -> bool) -> Re
     if !tell(Told::Count(places.len() as u64)) {
         return Ok(());
     }
-    for place in places {
-        let content = match place.raw {
-            Some(raw) => store.blob_now(raw)?.map(Content::Mail),
-            None => chat_line(store, &place)?,
+    for Place { at, landing } in places {
+        let item = match landing {
+            Where::Ticket(number, seq) => in_ticket(store, at, number, seq)?,
+            Where::Quarantine(id) => set_aside(store, at, id)?,
         };
-        let Some(content) = content else { continue };
-        let name = if place.number == TicketNumber::DESK { "quarantine".to_owned() } else { format!("{}.{}", place.number, place.seq) };
-        let item = Item { at: place.at, mailbox: Some(place.mailbox), name, origin: place.origin, content };
-        if !tell(Told::Item(Box::new(item))) {
+        if let Some(item) = item
+            && !tell(Told::Item(Box::new(item)))
+        {
             return Ok(());
         }
     }
@@ -65,29 +68,37 @@ fn places(store: &Store, span: Span) -> Result<Vec<Place>, StoreFault> {
         if !span.holds(ticket.opened) {
             continue;
         }
-        // What was split off stands in the ticket that it came to, too.
-        let copies = ticket.split_off.as_ref().map_or(0, |split| split.messages.len());
-        for message in store.messages(ticket.number)?.into_iter().skip(copies) {
-            places.extend(place(store, &ticket, &message)?.filter(|place| span.holds(place.at)));
+        for seq in first_own(&ticket)..=ticket.messages {
+            let Some(message) = store.message(ticket.number, seq)? else { continue };
+            let at = arrival(store, &message)?.map_or(message.at, |arrival| arrival.at);
+            if message.author != Author::Desk && span.holds(at) {
+                places.push(Place { at, landing: Where::Ticket(ticket.number, seq) });
+            }
         }
     }
     for (id, quarantined) in store.quarantine()? {
         if span.holds(quarantined.at) && store.released(id)?.is_none() {
-            places.push(Place {
-                at: quarantined.at,
-                number: TicketNumber::DESK,
-                seq: 0,
-                raw: quarantined.raw.map(|raw| raw.id),
-                mailbox: quarantined.source.mailbox().to_owned(),
-                origin: Origin::Quarantine,
-            });
+            places.push(Place { at: quarantined.at, landing: Where::Quarantine(id) });
         }
     }
-    places.sort_by_key(|place| (place.at, place.number, place.seq));
+    places.sort_unstable();
     Ok(places)
 }
 
-fn place(store: &Store, ticket: &Ticket, message: &Message) -> Result<Option<Place>, StoreFault> {
+/// What was split off stands in front, and in the ticket that it came to as well.
+fn first_own(ticket: &Ticket) -> Seq {
+    let copies = ticket.split_off.as_ref().map_or(0, |split| split.messages.len());
+    Seq::try_from(copies).unwrap_or(Seq::MAX).saturating_add(1)
+}
+
+/// The first way by which it came. An agent's message has the time at which he sent it; here it counts when it came.
+fn arrival(store: &Store, message: &Message) -> Result<Option<Arrival>, StoreFault> {
+    let landing = Landing::Ticket { number: message.ticket, seq: message.seq };
+    Ok(store.origin(landing)?.and_then(|origin| origin.arrivals.into_iter().next()))
+}
+
+fn in_ticket(store: &Store, at: Timestamp, number: TicketNumber, seq: Seq) -> Result<Option<Item>, StoreFault> {
+    let (Some(ticket), Some(message)) = (store.ticket(number)?, store.message(number, seq)?) else { return Ok(None) };
     let speaker = match &message.author {
         Author::Desk => return Ok(None),
         Author::Agent(contact) => {
@@ -96,30 +107,34 @@ fn place(store: &Store, ticket: &Ticket, message: &Message) -> Result<Option<Pla
         }
         Author::Customer { .. } | Author::ThirdParty(_) => Speaker::Other(Belief::from(&message.judgement)),
     };
-    let (number, seq) = (message.ticket, message.seq);
-    let arrival = store.origin(Landing::Ticket { number, seq })?.and_then(|origin| origin.arrivals.into_iter().next());
-    // An agent's message has the time at which he sent it; here it counts when it came.
-    let at = arrival.as_ref().map_or(message.at, |arrival| arrival.at);
-    let mailbox = arrival.map_or_else(|| ticket.mailbox.clone(), |arrival| arrival.source.mailbox().to_owned());
-    let is_chat = message.channel == Channel::Chat && message.raw.is_none();
-    if message.raw.is_none() && !is_chat {
-        return Ok(None);
-    }
-    let origin = Origin::Ticket { number: number.0, seq, speaker };
-    Ok(Some(Place { at, number, seq, raw: message.raw.map(|raw| raw.id), mailbox, origin }))
+    let mailbox = arrival(store, &message)?.map_or_else(|| ticket.mailbox.clone(), |arrival| arrival.source.mailbox().to_owned());
+    let content = match message.raw {
+        Some(raw) => store.blob_now(raw.id)?.map(Content::Mail),
+        None if message.channel == Channel::Chat => chat_line(&ticket, message),
+        None => None,
+    };
+    let split_from = ticket.split_off.as_ref().map(|split| split.from.0);
+    let origin = Origin::Ticket { number: number.0, seq, split_from, speaker };
+    Ok(content.map(|content| Item { at, mailbox: Some(mailbox), name: format!("{number}.{seq}"), origin, content }))
 }
 
-fn chat_line(store: &Store, place: &Place) -> Result<Option<Content>, StoreFault> {
-    let session = store.ticket(place.number)?.and_then(|ticket| ticket.session);
-    let (Some(session), Some(message)) = (session, store.message(place.number, place.seq)?) else { return Ok(None) };
-    let Author::Customer { name, address } = message.author else { return Ok(None) };
-    Ok(Some(Content::Chat {
-        session: anonymous(session),
+fn set_aside(store: &Store, at: Timestamp, id: u64) -> Result<Option<Item>, StoreFault> {
+    let Some(quarantined) = store.quarantined(id)? else { return Ok(None) };
+    let Some(raw) = quarantined.raw else { return Ok(None) };
+    let content = store.blob_now(raw.id)?.map(Content::Mail);
+    let mailbox = Some(quarantined.source.mailbox().to_owned());
+    Ok(content.map(|content| Item { at, mailbox, name: format!("quarantine {id}"), origin: Origin::Quarantine, content }))
+}
+
+fn chat_line(ticket: &Ticket, message: Message) -> Option<Content> {
+    let Author::Customer { name, address } = message.author else { return None };
+    Some(Content::Chat {
+        session: anonymous(ticket.session?),
         client_id: message.client_id.unwrap_or_default(),
         name,
         address: address.map(|address| address.to_string()),
         text: message.body.text,
-    }))
+    })
 }
 
 /// Who knows a session may read its chat: outside of the daemon it has another name.
@@ -156,15 +171,14 @@ type Frame<'o> = (&'o [u8], &'o [u8], usize);
 /// Takes frames apart as their octets come.
 pub struct Frames<F> {
     waiting: Vec<u8>,
-    octets_max: usize,
     tell: F,
     ended: bool,
 }
 
 impl<F: FnMut(Told)> Frames<F> {
-    /// No mail has more octets than `mail_octets_max`.
-    pub const fn new(mail_octets_max: usize, tell: F) -> Self {
-        Self { waiting: Vec::new(), octets_max: mail_octets_max, tell, ended: false }
+    /// `tell` hears of each.
+    pub const fn new(tell: F) -> Self {
+        Self { waiting: Vec::new(), tell, ended: false }
     }
 
     /// Whether the end has come.
@@ -174,7 +188,7 @@ impl<F: FnMut(Told)> Frames<F> {
     }
 
     /// The header and the octets of the first frame, with where the next begins; `None` until all of it is here.
-    fn first(octets: &[u8], octets_max: usize) -> io::Result<Option<Frame<'_>>> {
+    fn first(octets: &[u8]) -> io::Result<Option<Frame<'_>>> {
         let part = |from: usize, max: usize| {
             let Some(length) = octets.get(from..from + 8).and_then(|length| length.try_into().ok()) else { return Ok(None) };
             let length = usize::try_from(u64::from_be_bytes(length)).unwrap_or(usize::MAX);
@@ -184,7 +198,7 @@ impl<F: FnMut(Told)> Frames<F> {
             Ok(octets.get(from + 8..from + 8 + length).map(|part| (part, from + 8 + length)))
         };
         let Some((header, end)) = part(0, HEADER_OCTETS_MAX)? else { return Ok(None) };
-        Ok(part(end, octets_max)?.map(|(raw, end)| (header, raw, end)))
+        Ok(part(end, MAIL_OCTETS_MAX)?.map(|(raw, end)| (header, raw, end)))
     }
 }
 
@@ -192,7 +206,7 @@ impl<F: FnMut(Told)> io::Write for Frames<F> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         self.waiting.extend_from_slice(octets);
         let mut from = 0;
-        while let Some((header, raw, end)) = Self::first(self.waiting.get(from..).unwrap_or_default(), self.octets_max)? {
+        while let Some((header, raw, end)) = Self::first(self.waiting.get(from..).unwrap_or_default())? {
             let mut told: Told = serde_json::from_slice(header)?;
             if let Told::Item(item) = &mut told
                 && let Content::Mail(content) = &mut item.content

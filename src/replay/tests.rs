@@ -63,7 +63,7 @@ fn archived(minutes: i64, last: bool, raw: Vec<u8>) -> Item {
 }
 
 fn compare(now: &Arc<Policy>, new: &Arc<Policy>, items: Vec<Item>) -> Comparison {
-    let replay = Replay::new(Arc::clone(now), Arc::clone(new));
+    let replay = Replay::new(Arc::clone(now), Arc::clone(new), at(200));
     let outcomes = replay.run(|feed| {
         for item in items {
             feed.take(item);
@@ -141,13 +141,43 @@ fn whose_a_mail_of_an_archive_is() {
 }
 
 #[test]
+fn a_thread_of_an_archive_ends_with_its_last_mail_whatever_that_is() {
+    let policy = policy(FOUR_HOURS);
+    let closed = [b"Auto-Submitted: auto-generated\r\n".as_slice(), &mail(SUPPORT, KAI, "c", "q", "Your request is closed.")].concat();
+    let again = mail(ANA, KAI, "a", "q", "Turn it on.");
+    for (last, why) in [(closed, "the other desk's own word"), (again, "a second copy")] {
+        let items = vec![
+            archived(0, false, mail(KAI, SUPPORT, "q", "", "help")),
+            archived(60, false, mail(ANA, KAI, "a", "q", "Turn it on.")),
+            archived(90, true, last),
+        ];
+        let found = compare(&policy, &policy, items);
+        assert_eq!(found.attained["standard"]["resolution"].now.met, 1, "{why}: {:?}", found.attained);
+    }
+}
+
+#[test]
+fn p7_a_forged_answer_of_an_archive_is_none() {
+    let trusting = "[[sla]]\nfirst_response = \"4h\"\n";
+    let trusting = BASE.replace("maildir = \"in\"\n", "maildir = \"in\"\ntrusted_authserv_ids = [\"mx.acme.example\"]\n") + trusting;
+    let policy = crate::config::load_text("guichet.toml", &trusting, Path::new("/nonexistent")).unwrap().policy;
+    let forged = [
+        b"Authentication-Results: mx.acme.example; dmarc=fail header.from=acme.example\r\n".as_slice(),
+        &mail(ANA, KAI, "a", "q", "#close"),
+    ];
+    let found =
+        compare(&policy, &policy, vec![archived(0, false, mail(KAI, SUPPORT, "q", "", "help")), archived(9, true, forged.concat())]);
+    assert!(!found.fates.contains_key("is an answer"), "{:?}", found.fates);
+}
+
+#[test]
 fn what_the_store_knows_is_believed() {
     let policy = policy(FOUR_HOURS);
     let item = |minutes, number, seq, speaker: &Speaker, raw| Item {
         at: at(minutes),
         mailbox: Some("support".to_owned()),
         name: format!("#{number}.{seq}"),
-        origin: Origin::Ticket { number, seq, speaker: speaker.clone() },
+        origin: Origin::Ticket { number, seq, split_from: None, speaker: speaker.clone() },
         content: Content::Mail(raw),
     };
     let other = Speaker::Other(Belief::Unasked);
@@ -177,7 +207,7 @@ fn a_chat_of_the_past_is_one_ticket_until_it_ended() {
         at: at(minutes),
         mailbox: None,
         name: format!("#{number}.{seq}"),
-        origin: Origin::Ticket { number, seq, speaker: Speaker::Other(Belief::Unasked) },
+        origin: Origin::Ticket { number, seq, split_from: None, speaker: Speaker::Other(Belief::Unasked) },
         content: Content::Chat {
             session: [7; 16],
             client_id: format!("c{minutes}"),
@@ -226,10 +256,14 @@ fn an_archive_is_heard_by_time_and_each_thread_whole() {
     }
     let path = dir.path().join("a.mbox");
     std::fs::write(&path, mbox).unwrap();
-    let (names, archive) = found(&[path], "2026-02-01T00:00:00Z");
+    let (names, archive) = found(std::slice::from_ref(&path), "2026-02-01T00:00:00Z");
     let expected = [("a.mbox:2", false), ("a.mbox:3", false), ("a.mbox:1", true)].map(|(name, last)| (name.to_owned(), last));
     assert_eq!(names, expected, "the answer to what began before the span is left out with it");
     assert_eq!((archive.outside, archive.undated), (2, 1));
+    let span = Span { since: "2026-02-01T00:00:00Z".parse().unwrap(), until: "2026-03-03T00:00:00Z".parse().unwrap() };
+    let mut lasts = Vec::new();
+    Archive::find(&[path], span, 1 << 20, |_, _| {}).each(None, 1 << 20, |item| lasts.push(item.origin));
+    assert_eq!(lasts, [Origin::Archive { last: false }, Origin::Archive { last: false }], "it goes on behind the span");
 }
 
 #[test]
@@ -260,14 +294,14 @@ fn p12_frames_come_apart_wherever_they_are_cut() {
     let octets: Vec<u8> = told.iter().flat_map(|told| frame(told).unwrap()).collect();
     for piece in [1, 3, 7, 64, octets.len()] {
         let mut heard = Vec::new();
-        let mut frames = Frames::new(1000, |told| heard.push(format!("{told:?}")));
+        let mut frames = Frames::new(|told| heard.push(format!("{told:?}")));
         for piece in octets.chunks(piece) {
             frames.write_all(piece).unwrap();
         }
         assert!(frames.has_ended());
         assert_eq!(heard, told.iter().map(|told| format!("{told:?}")).collect::<Vec<_>>());
     }
-    let too_large = Frames::new(3, |_| {}).write_all(&octets);
+    let too_large = Frames::new(|_| {}).write_all(&u64::MAX.to_be_bytes());
     assert!(too_large.is_err(), "P11: a length is not believed");
 }
 

@@ -55,12 +55,13 @@ impl Drop for Refresh {
         tracing::info!(octets, "much was written: a new snapshot of the store is made for the next start");
         for _ in 0..ATTEMPTS {
             match probe(&self.tree, CACHE_OCTETS) {
-                Ok(_) => {
+                Ok(db) => {
+                    drop(db);
                     // Else a power cut could take the new one's name and leave none, and all of the log would be read.
                     let _ = sync_directory(&self.tree);
                     return;
                 }
-                Err(fault) if !fault.to_string().contains("lock") => {
+                Err(fault) if !fault.to_string().contains("could not acquire lock") => {
                     tracing::warn!(%fault, "no snapshot was made");
                     return;
                 }
