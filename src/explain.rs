@@ -2,12 +2,15 @@
 
 use crate::channel::Received;
 use crate::domain::address::EmailAddress;
-use crate::domain::change::{Change, Landing};
+use crate::domain::bounce::News;
+use crate::domain::change::{Change, History, Landing};
+use crate::domain::customer::Known;
 use crate::domain::message::{Inbound, Message, Seq, Source, SpanKind, TicketNumber};
 use crate::domain::outbound::{Audience, Outbound, Piece, Route};
 use crate::domain::policy::{Mailbox, Policy};
 use crate::domain::route;
-use crate::domain::sla::ClockState;
+use crate::domain::sla::{Clock, ClockKind, ClockState};
+use crate::domain::threading::{self, Place};
 use crate::domain::ticket::Ticket;
 use crate::intake::Desk;
 use crate::store::{Store, StoreFault};
@@ -21,6 +24,9 @@ use std::fmt::Write as _;
 pub struct Explained {
     /// `new`, `append`, `quarantine`, or `duplicate`.
     pub outcome: String,
+    /// Why it belongs there, and as whose word.
+    #[serde(default)]
+    pub outcome_why: String,
     /// The mailbox as whose mail it is judged, and why that one.
     pub mailbox: String,
     pub mailbox_why: String,
@@ -32,12 +38,18 @@ pub struct Explained {
     pub history: Vec<HistoryView>,
     /// Who wrote it; `null` where the mail names nobody.
     pub sender: Option<SenderView>,
+    /// Whose matter it is: the ticket's requester, else the sender; `null` where that is nobody with an address.
+    #[serde(default)]
+    pub customer: Option<SenderView>,
     /// Which targets hold for the ticket; `null` where there is none.
     pub policy: Option<PolicyView>,
-    /// The ticket's clocks that are not over.
+    /// The ticket's clocks that are not over, and those that end by this mail.
     pub clocks: Vec<DueView>,
     /// Each rule in its order, with what matched, or else what did not; none where no rule is run.
     pub rules: Vec<RuleView>,
+    /// Why no rule is run; empty where there are some.
+    #[serde(default)]
+    pub rules_why: String,
     /// What would be sent, to whom.
     pub outbox: Vec<MailView>,
     /// The text that counts as new.
@@ -76,7 +88,7 @@ pub struct PolicyView {
     pub targets: Vec<String>,
 }
 
-/// A clock that runs, warns, or stands still.
+/// A clock that runs, warns, or stands still, or that this mail ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DueView {
     pub kind: String,
@@ -84,7 +96,12 @@ pub struct DueView {
     /// The same on the wall of the clock's calendar.
     pub due_there: String,
     pub calendar: String,
+    /// As it is afterwards; `cancelled` where it is no more.
     pub state: String,
+    /// What this mail does to it: `begins`, `is met`, `is cancelled`, `is paused`, `goes on`, `is due at another time`, `ends late`, or
+    /// `stays as it was`.
+    #[serde(default)]
+    pub becomes: String,
 }
 
 /// Whether a rule holds, and why or why not.
@@ -120,7 +137,10 @@ pub async fn explain(desk: &Desk, raw: &[u8], mailbox: Option<&str>) -> Result<E
     let received = Received { source, raw: raw.to_vec(), arrived: None, cut: None, landed_to: None };
     let (inbound, context, change) = desk.consider(received).await?;
 
-    let outcome = match (context.seen, &change.quarantine, change.tickets.first()) {
+    let own = |ticket: &&Ticket| matches!(change.landing, Some(Landing::Ticket { number, .. }) if number == ticket.number);
+    // Others that are merged with it, or split off it, stand beside it.
+    let decided = change.tickets.iter().find(own).or(change.tickets.first());
+    let outcome = match (context.seen, &change.quarantine, decided) {
         (Some(_), _, _) => "duplicate",
         (_, Some(_), _) => "quarantine",
         (_, None, Some(ticket)) if ticket.version == 0 => "new",
@@ -133,20 +153,28 @@ pub async fn explain(desk: &Desk, raw: &[u8], mailbox: Option<&str>) -> Result<E
         Ok(why) => RuleView { name, holds: true, why },
         Err(why) => RuleView { name, holds: false, why },
     };
+    let place = threading::place(&inbound, &context, &policy);
+    let rules_why = if rules.is_empty() { no_rules(outcome, &inbound, &place, &policy) } else { "" };
     let seen = seen(desk, context.seen);
-    let ticket = change.tickets.first().or(seen.as_ref());
+    let ticket = decided.or(seen.as_ref());
+    let before = ticket.and_then(|ticket| context.tickets.iter().find(|before| before.number == ticket.number)).or(seen.as_ref());
+    let sender = sender(&inbound, &policy, now);
+    let customer = customer(ticket, sender.as_ref(), &policy, now);
     let rule_chose = change.history.iter().find(|(_, line)| line.what.contains("policy ")).map(|(_, line)| line.why.as_str());
     Ok(Explained {
         outcome: outcome.to_owned(),
+        outcome_why: outcome_why(&inbound, context.seen, &place),
         mailbox,
         mailbox_why,
         ticket: ticket.map(view::of_ticket),
         quarantine: change.quarantine.as_ref().map(|q| format!("{}: {}", q.reason, q.detail)),
-        history: change.history.iter().map(|(_, line)| view::of_history(line)).collect(),
-        sender: sender(&inbound, &policy, now),
+        history: change.history.iter().map(|(number, line)| of_history(*number, line, ticket)).collect(),
+        sender,
+        customer,
         policy: ticket.map(|ticket| targets(ticket, &policy, rule_chose)),
-        clocks: ticket.map(|ticket| clocks(ticket, &policy)).unwrap_or_default(),
+        clocks: ticket.map(|ticket| clocks(before, ticket, &policy)).unwrap_or_default(),
         rules: rules.into_iter().map(of_rule).collect(),
+        rules_why: rules_why.to_owned(),
         outbox: change.outbox.iter().map(|mail| of_mail(mail, &change, desk.store())).collect::<Result<_, _>>()?,
         text: inbound.body.new_text(),
         verdict: inbound.judgement.verdict.word().to_owned(),
@@ -183,20 +211,100 @@ fn home(policy: &Policy, addressed: &[EmailAddress], wanted: Option<&str>) -> (S
     }
 }
 
+/// Why the mail belongs where it ends, and as whose word it is taken.
+fn outcome_why(inbound: &Inbound, seen: Option<Landing>, place: &Place<'_>) -> String {
+    match seen {
+        Some(Landing::Ticket { number, seq }) => return format!("the same mail is message {seq} of {number}"),
+        Some(Landing::Quarantine { id }) => return format!("the same mail is number {id} in quarantine"),
+        None => {}
+    }
+    match place {
+        Place::Quarantine { detail, .. } => detail.clone(),
+        Place::Agent { why, .. } | Place::Customer { why, .. } if inbound.machine.is_some() => {
+            format!("{why}; a machine wrote it: it answers and changes nothing")
+        }
+        Place::Agent { agent, why, .. } => format!("{why}; it is the word of agent {}", agent.handle),
+        Place::AgentOnCustomerSide { agent, why, .. } => format!("{why}, which is the customer's, from agent {}: held", agent.handle),
+        Place::Customer { why, also, .. } => {
+            let also: Vec<String> = also.iter().map(|ticket| format!(", and {} is the same matter", ticket.number)).collect();
+            format!("{why}{}; it is the word of its customer", also.concat())
+        }
+        Place::Doubted { why, .. } => format!("{why}; its sender is in doubt: only agents see it"),
+        Place::ThirdParty { why, .. } => format!("{why}; it is the word of a third party: only agents see it"),
+        Place::Report { about, fate, .. } => {
+            let news = match fate.news {
+                News::Delivered => "arrived",
+                News::Delayed => "is delayed",
+                News::Failed => "came back",
+                News::Complained => "was complained about",
+            };
+            format!("a mail system reports that mail {about} to {} {news}", fate.recipient)
+        }
+        Place::DeskReport { about, .. } => format!("a mail system reports about mail {about} to ops"),
+        Place::Forwards { agent, why, .. } => format!("{why}; agent {} forwards it", agent.handle),
+        Place::Opens { continues: Some(number), why } => format!("{why}; it refers to {number}"),
+        Place::Opens { continues: None, why } => why.clone(),
+    }
+}
+
+/// Why no rule is run, where none is.
+fn no_rules(outcome: &str, inbound: &Inbound, place: &Place<'_>, policy: &Policy) -> &'static str {
+    match (outcome, place) {
+        ("duplicate", _) => "it was decided about before",
+        ("quarantine", _) => "it becomes part of no ticket",
+        (_, Place::Agent { .. } | Place::AgentOnCustomerSide { .. }) => "rules are for what customers write, and an agent wrote it",
+        (_, Place::Report { .. } | Place::DeskReport { .. }) => "rules are for what customers write, and a mail system wrote it",
+        (_, Place::Customer { .. }) if inbound.machine.is_some() => "rules are for what people write, and a machine wrote it",
+        (_, Place::Customer { ticket, .. }) if ticket.status.is_active() => {
+            "rules are for new tickets, and for those that a customer opens again; this one was not over"
+        }
+        (_, Place::Doubted { .. } | Place::ThirdParty { .. }) => "rules are for what customers write, and only agents see it",
+        (_, Place::Customer { .. } | Place::Quarantine { .. } | Place::Forwards { .. } | Place::Opens { .. }) => {
+            if policy.rules.is_empty() { "there are none" } else { "none of them is for such a mail" }
+        }
+    }
+}
+
+/// A line of history; one of another ticket names it.
+fn of_history(number: TicketNumber, line: &History, ticket: Option<&Ticket>) -> HistoryView {
+    let mut view = view::of_history(line);
+    if ticket.is_none_or(|ticket| ticket.number != number) {
+        view.what = format!("{number}: {}", view.what);
+    }
+    view
+}
+
+/// Whose matter it is. Agents, machines and third parties write about somebody else's.
+fn customer(ticket: Option<&Ticket>, sender: Option<&SenderView>, policy: &Policy, now: Timestamp) -> Option<SenderView> {
+    let Some(ticket) = ticket else { return sender.filter(|sender| sender.agent.is_none()).cloned() };
+    let address = ticket.requester.address.as_ref()?;
+    if let Some(sender) = sender.filter(|sender| sender.address == address.as_str()) {
+        return Some(sender.clone());
+    }
+    let known = policy.know_at(Some(address), now);
+    let name = if ticket.requester.name.is_empty() { known.name.clone() } else { ticket.requester.name.clone() };
+    Some(sender_view(name, address, known, policy))
+}
+
 /// Who wrote, as the decision knows him.
 fn sender(inbound: &Inbound, policy: &Policy, now: Timestamp) -> Option<SenderView> {
     let from = inbound.from.as_ref()?;
     let known = policy.know_sender(Some(&from.address), &inbound.judgement, inbound.looked_up.as_deref(), now);
-    Some(SenderView {
-        name: if from.name.is_empty() { known.name } else { from.name.clone() },
-        address: from.address.to_string(),
-        agent: policy.agent(&from.address).map(|agent| agent.handle.clone()),
+    let name = if from.name.is_empty() { known.name.clone() } else { from.name.clone() };
+    Some(sender_view(name, &from.address, known, policy))
+}
+
+fn sender_view(name: String, address: &EmailAddress, known: Known, policy: &Policy) -> SenderView {
+    SenderView {
+        name,
+        address: address.to_string(),
+        agent: policy.agent(address).map(|agent| agent.handle.clone()),
         organisation: known.organisation,
         plan: known.plan,
         tier: known.tier,
         language: known.language.map(|language| language.to_string()),
         why: known.why,
-    })
+    }
 }
 
 /// Which policy holds for a ticket as it stands.
@@ -214,7 +322,7 @@ fn targets(ticket: &Ticket, policy: &Policy, rule_chose: Option<&str>) -> Policy
             ];
             let parts: Vec<String> = parts.into_iter().flatten().collect();
             let name = sla.name.clone().unwrap_or_else(|| if parts.is_empty() { "all tickets".to_owned() } else { parts.join(", ") });
-            (name, "of the policies that hold the one that says most".to_owned())
+            (name, "of the policies that fit the ticket, this one names the most about it".to_owned())
         }
         (None, None) => ("built in".to_owned(), "no [[sla]] holds".to_owned()),
     };
@@ -237,27 +345,46 @@ fn length(of: SignedDuration) -> String {
     if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
-/// The soonest first.
-fn clocks(ticket: &Ticket, policy: &Policy) -> Vec<DueView> {
-    let mut clocks: Vec<_> = ticket.clocks.iter().filter(|clock| clock.is_open()).collect();
-    clocks.sort_by_key(|clock| clock.due);
-    let there = |due: Timestamp, calendar: &str| {
-        let zone = policy.calendars.get(calendar).map_or(jiff::tz::TimeZone::UTC, |calendar| calendar.zone.clone());
-        due.to_zoned(zone).strftime("%a %Y-%m-%d %H:%M %Z").to_string()
-    };
-    let of = |clock: &&crate::domain::sla::Clock| DueView {
+/// What becomes of each clock: the soonest first, then those that end by this mail.
+fn clocks(before: Option<&Ticket>, after: &Ticket, policy: &Policy) -> Vec<DueView> {
+    let of_before = |kind: ClockKind| before.and_then(|ticket| ticket.clocks.iter().find(|clock| clock.kind == kind && clock.is_open()));
+    let of_after = |kind: ClockKind| after.clocks.iter().find(|clock| clock.kind == kind);
+    let kept = after.clocks.iter().filter(|clock| clock.is_open() || of_before(clock.kind).is_some());
+    let mut kept: Vec<(&Clock, &str)> = kept.map(|clock| (clock, becomes(of_before(clock.kind), clock))).collect();
+    kept.sort_by_key(|(clock, _)| (!clock.is_open(), clock.due));
+    let gone = before.into_iter().flat_map(|ticket| &ticket.clocks).filter(|clock| clock.is_open() && of_after(clock.kind).is_none());
+    let kept = kept.into_iter().map(|(clock, becomes)| due(clock, clock.state.word(), becomes, policy));
+    kept.chain(gone.map(|clock| due(clock, "cancelled", "is cancelled", policy))).collect()
+}
+
+fn becomes(before: Option<&Clock>, after: &Clock) -> &'static str {
+    let Some(before) = before else { return "begins" };
+    match (before.state, after.state) {
+        (_, ClockState::Met { .. }) => "is met",
+        (_, ClockState::Breached { .. }) if !after.is_open() => "ends late",
+        (ClockState::Paused { .. }, ClockState::Paused { .. }) => "stays as it was",
+        (_, ClockState::Paused { .. }) => "is paused",
+        (ClockState::Paused { .. }, _) => "goes on",
+        (_, _) if before.armed != after.armed => "begins",
+        (_, _) if before.due != after.due => "is due at another time",
+        (_, _) => "stays as it was",
+    }
+}
+
+fn due(clock: &Clock, state: &str, becomes: &str, policy: &Policy) -> DueView {
+    let zone = policy.calendars.get(&clock.calendar).map_or(jiff::tz::TimeZone::UTC, |calendar| calendar.zone.clone());
+    let there = clock.due.to_zoned(zone).strftime("%a %Y-%m-%d %H:%M %Z").to_string();
+    DueView {
         kind: clock.kind.word().to_owned(),
         due: clock.due.to_string(),
         due_there: match clock.state {
             ClockState::Paused { left_s, .. } => format!("stands still, {} left", length(SignedDuration::from_secs(left_s))),
-            ClockState::Running { .. } | ClockState::Warned { .. } | ClockState::Met { .. } | ClockState::Breached { .. } => {
-                there(clock.due, &clock.calendar)
-            }
+            ClockState::Running { .. } | ClockState::Warned { .. } | ClockState::Met { .. } | ClockState::Breached { .. } => there,
         },
         calendar: clock.calendar.clone(),
-        state: clock.state.word().to_owned(),
-    };
-    clocks.iter().map(of).collect()
+        state: state.to_owned(),
+        becomes: becomes.to_owned(),
+    }
 }
 
 /// A mail in full, as the outbox would write it.
@@ -324,20 +451,19 @@ impl Explained {
         self.write_facts(&mut out);
         out.push_str("decisions\n");
         if self.history.is_empty() {
-            out.push_str("  none: nothing would change\n");
+            let why = if self.outcome == "duplicate" {
+                "nothing would change; only the way by which it came is noted"
+            } else {
+                "nothing would change"
+            };
+            let _ = writeln!(out, "  none: {why}");
         }
         for line in &self.history {
             let _ = writeln!(out, "  {:<10} {}\n  {:<10}   because {}", line.by, line.what, "", line.why);
         }
         out.push_str("rules\n");
         if self.rules.is_empty() {
-            let why = match self.outcome.as_str() {
-                "duplicate" => "none is run: it was decided about before",
-                "quarantine" => "none is run: it becomes part of no ticket",
-                "new" => "there are none",
-                _ => "none is run: rules are for new tickets, and for those that a customer opens again",
-            };
-            let _ = writeln!(out, "  {why}");
+            let _ = writeln!(out, "  none is run: {}", self.rules_why);
         }
         for rule in &self.rules {
             let _ = writeln!(out, "  {:<3} {}: {}", if rule.holds { "yes" } else { "no" }, rule.name, rule.why);
@@ -371,7 +497,12 @@ impl Explained {
                 };
                 fact("outcome", &format!("{what} #{}: {}", t.number, t.subject));
             }
+            (None, None) if self.outcome == "duplicate" => fact("outcome", "was taken in before"),
             (None, None) => fact("outcome", &self.outcome),
+        }
+        // What keeps it in quarantine is said above.
+        if self.quarantine.is_none() {
+            fact("", &format!("because {}", self.outcome_why));
         }
         fact("mailbox", &format!("{}: {}", self.mailbox, self.mailbox_why));
         match &self.sender {
@@ -389,9 +520,13 @@ impl Explained {
         for defect in &self.defects {
             fact("defect", defect);
         }
-        if let Some(known) = self.sender.as_ref().filter(|sender| sender.agent.is_none()) {
+        if let Some(known) = &self.customer {
             let parts = [("organisation ", &known.organisation), ("plan ", &known.plan)];
             let mut parts: Vec<String> = parts.iter().filter(|(_, v)| !v.is_empty()).map(|(what, v)| format!("{what}{v}")).collect();
+            // The sender's name and address stand above.
+            if self.sender.as_ref().is_none_or(|sender| sender.address != known.address) {
+                parts.insert(0, format!("{} <{}>", known.name, known.address).trim_start().to_owned());
+            }
             parts.extend(known.language.as_ref().map(|language| format!("language {language}")));
             parts.push(format!("tier {}", known.tier));
             fact("customer", &parts.join(", "));
@@ -408,8 +543,14 @@ impl Explained {
             fact("", &format!("because {}", policy.why));
         }
         for (n, clock) in self.clocks.iter().enumerate().filter(|_| self.quarantine.is_none()) {
-            let DueView { kind, due_there, state, .. } = clock;
-            fact(if n == 0 { "clocks" } else { "" }, &format!("{kind:<18}{due_there} ({state})"));
+            let DueView { kind, due_there, state, becomes, .. } = clock;
+            let what = match (becomes.as_str(), state.as_str()) {
+                ("is met" | "is cancelled" | "ends late", _) => format!("{becomes}; was due {due_there}"),
+                ("is paused", _) => format!("{becomes}; {due_there}"),
+                (_, "paused") => format!("{becomes}, paused; {due_there}"),
+                _ => format!("{becomes}, {state}: due {due_there}"),
+            };
+            fact(if n == 0 { "clocks" } else { "" }, &format!("{kind:<18}{what}"));
         }
     }
 

@@ -72,6 +72,12 @@ pub struct ClockView {
     pub kind: String,
     pub due: String,
     pub state: String,
+    /// `due` by the wall of its calendar; only of one ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<String>,
+    /// Of a paused clock: seconds of its calendar's opening time that it has left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<i64>,
     /// Of a ladder's clock: whom its next step tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tells: Option<String>,
@@ -462,6 +468,11 @@ pub fn of_ticket(ticket: &Ticket) -> TicketView {
                 kind: c.kind.word().to_owned(),
                 due: c.due.to_string(),
                 state: c.state.word().to_owned(),
+                local: None,
+                left: match c.state {
+                    ClockState::Paused { left_s, .. } => Some(left_s),
+                    ClockState::Running { .. } | ClockState::Warned { .. } | ClockState::Met { .. } | ClockState::Breached { .. } => None,
+                },
                 tells: None,
                 log: Vec::new(),
             })
@@ -533,6 +544,7 @@ pub fn of_whole(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer
     let mut view = of_ticket(ticket);
     let ladder = policy.sla_of(ticket).escalate;
     for (shown, clock) in view.clocks.iter_mut().zip(&ticket.clocks) {
+        shown.local = Some(by_the_wall(clock.due, &clock.calendar, policy));
         if clock.kind == ClockKind::Escalation {
             shown.tells = ladder.get(usize::from(clock.step)).map(|step| step.to.to_string());
         }
@@ -812,6 +824,34 @@ impl OutboxView {
     }
 }
 
+impl ClockView {
+    /// Where it stands and when it is due, in words.
+    fn stands(&self) -> String {
+        let due = self.local.as_ref().unwrap_or(&self.due);
+        match (self.state.as_str(), self.left) {
+            (state, Some(left)) => format!("{state}, {} left", hours(left)),
+            (state @ ("met" | "breached"), None) => format!("{state}, was due {due}"),
+            (state, None) => format!("{state}, due {due}"),
+        }
+    }
+}
+
+impl ClockLineView {
+    /// What is told behind its time: how long it had run by then, and what it runs to from there.
+    fn told(&self) -> String {
+        let used = format!("after {} of opening time", hours(self.used));
+        let aim = self.aim.as_ref().map(|aim| match aim.split_once(" of ") {
+            Some((length, calendar)) if !aim.starts_with("until ") => format!("may take {length} of calendar '{calendar}'"),
+            Some(_) | None => format!("runs {aim}"),
+        });
+        match (self.event.as_str(), aim) {
+            ("armed", Some(aim)) => format!(", {aim}"),
+            (_, Some(aim)) => format!(", {used}, {aim}"),
+            (_, None) => format!(", {used}"),
+        }
+    }
+}
+
 impl WholeTicketView {
     /// The whole ticket for a terminal.
     #[must_use]
@@ -821,12 +861,12 @@ impl WholeTicketView {
         let _ = writeln!(out, "#{}  {}", t.number, t.subject);
         let _ = writeln!(
             out,
-            "{} · {} · tier {} · team {} · assignee {} · {} · {}",
+            "{} · priority {} · tier {} · team {} · assigned to {} · by {} · in {}",
             t.status,
             t.priority,
             t.tier,
             t.team,
-            t.assignee.as_deref().unwrap_or("-"),
+            t.assignee.as_deref().unwrap_or("nobody"),
             t.channel,
             t.language
         );
@@ -848,10 +888,9 @@ impl WholeTicketView {
         }
         for clock in &t.clocks {
             let tells = clock.tells.as_ref().map_or_else(String::new, |to| format!(", tells {to}"));
-            let _ = writeln!(out, "clock {:<15} {:<9} due {}{tells}", clock.kind, clock.state, clock.due);
+            let _ = writeln!(out, "clock {:<16} {}{tells}", clock.kind, clock.stands());
             for line in &clock.log {
-                let aim = line.aim.as_ref().map_or_else(String::new, |aim| format!(": {aim}"));
-                let _ = writeln!(out, "      {:<11} {}, {} used{aim}", line.event, line.local, hours(line.used));
+                let _ = writeln!(out, "      {:<11} {}{}", line.event, line.local, line.told());
             }
         }
         for m in &self.thread {
@@ -862,12 +901,17 @@ impl WholeTicketView {
             };
             let marks = m.moved_to.map_or(marks.clone(), |to| format!("{marks} · moved to #{to}"));
             let place = m.of.map_or_else(|| m.seq.to_string(), |of| format!("#{of} {}", m.seq));
-            let _ = writeln!(out, "\n[{place}] {} {} {} · {}{marks}", m.author, m.name, m.address.as_deref().unwrap_or(""), m.at);
+            let author = if m.machine.is_some() { "machine" } else { &m.author };
+            let who = [author, &m.name, m.address.as_deref().unwrap_or("")].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+            let _ = writeln!(out, "\n[{place}] {} · {}{marks}", who.join(" "), m.at);
             for line in m.text.lines() {
                 let _ = writeln!(out, "    {line}");
             }
             for a in &m.attachments {
                 let _ = writeln!(out, "    + {} ({}, {} octets)", a.name, a.media_type, a.size);
+            }
+            if let Some(machine) = &m.machine {
+                let _ = writeln!(out, "    ! a machine wrote it: {machine}");
             }
             for defect in &m.defects {
                 let _ = writeln!(out, "    ! {defect}");

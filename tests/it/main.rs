@@ -21,6 +21,7 @@ mod crash;
 mod desk;
 mod dns;
 mod every_place;
+mod explain;
 mod harness;
 mod import;
 mod intake;

@@ -181,7 +181,7 @@ async fn a_damaged_store_refuses_to_start_and_says_what_to_do() {
 }
 
 /// Puts a mail into the desk's Maildir, as a mail server does.
-fn arrives(daemon: &Daemon, name: &str, octets: &[u8]) {
+pub fn arrives(daemon: &Daemon, name: &str, octets: &[u8]) {
     for folder in ["new", "cur", "tmp"] {
         std::fs::create_dir_all(daemon.state_dir().join("in").join(folder)).unwrap();
     }
