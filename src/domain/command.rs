@@ -273,12 +273,13 @@ fn places(text: &str) -> Option<Vec<Seq>> {
     (!places.is_empty() && places.len() <= SPLIT_MAX).then(|| places.into_iter().collect())
 }
 
-/// `30m`, `4h`, `2d`, `1w`, at most a year.
+/// `90s`, `30m`, `4h`, `2d`, `1w`, at most a year.
 fn span(text: &str) -> Option<SignedDuration> {
     let text = text.trim().to_lowercase();
     let unit = text.chars().last()?;
     let number: i64 = text.get(..text.len() - unit.len_utf8())?.trim().parse().ok()?;
     let seconds = match unit {
+        's' => 1,
         'm' => 60,
         'h' => 3600,
         'd' => 86_400,
@@ -331,8 +332,10 @@ fn moment(text: &str, of_day: Time, zone: &TimeZone, now: Timestamp) -> Option<T
         } else if let Some(named) = named_day(word) {
             weekday = Some(named);
         } else if let Some((hour, minute)) = word.split_once([':', '.', 'h']) {
+            // Programs write the seconds, too.
+            let (minute, second) = minute.split_once([':', '.']).unwrap_or((minute, "0"));
             let minute = if minute.is_empty() { 0 } else { minute.parse().ok()? };
-            time = Some(Time::new(hour.parse().ok()?, minute, 0, 0).ok()?);
+            time = Some(Time::new(hour.parse().ok()?, minute, second.parse().ok()?, 0).ok()?);
         } else {
             return None;
         }
