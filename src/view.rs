@@ -2,13 +2,20 @@
 //!
 //! Scripts depend on these names and words. Add to them; change none.
 
+mod clocks;
+mod status;
+
+pub use clocks::{ClockLineView, ClockView};
+pub use status::{AwayView, MailboxView, StatusView};
+
+use self::clocks::{by_the_wall, clock_line};
 use crate::domain::address::EmailAddress;
 use crate::domain::bounce::Mark;
 use crate::domain::change::{Actor, History, Landing, Quarantined};
 use crate::domain::message::{Arrival, Attachment, Author, Defect, Message, Origin, Source, SpanKind, TOO_LARGE, TicketNumber, Visibility};
 use crate::domain::outbound::{Audience, Delivery, OutboxEntry, Route};
 use crate::domain::policy::Policy;
-use crate::domain::sla::{self, Aim, Clock, ClockKind, ClockState, Event};
+use crate::domain::sla::{self, ClockKind, ClockState};
 use crate::domain::ticket::{Priority, Ticket};
 use crate::intake::is_cut;
 use crate::mail::token::Signer;
@@ -65,41 +72,6 @@ pub struct PersonView {
     pub name: String,
     pub address: String,
     pub role: String,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ClockView {
-    pub kind: String,
-    pub due: String,
-    pub state: String,
-    /// `due` by the wall of its calendar; only of one ticket.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local: Option<String>,
-    /// Of a paused clock: seconds of its calendar's opening time that it has left.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub left: Option<i64>,
-    /// Of a ladder's clock: whom its next step tells.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tells: Option<String>,
-    /// Where its time went, line by line; only of one ticket.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub log: Vec<ClockLineView>,
-}
-
-/// One line of the log of a clock.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ClockLineView {
-    pub at: String,
-    /// `armed`, `paused`, `resumed`, `met`, `warned`, `breached`, `cancelled`, `re-targeted` or `carried`.
-    pub event: String,
-    /// Seconds of its calendar's opening time that it had used by then.
-    pub used: i64,
-    /// What it runs to from then on, such as `4 h 00 min of office`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aim: Option<String>,
-    /// `at` by the wall of its calendar.
-    #[serde(default)]
-    pub local: String,
 }
 
 /// `guichet ticket N`: the line above, the thread and the history.
@@ -284,57 +256,6 @@ pub struct OutboxView {
     pub next_attempt: Option<String>,
     /// What the last attempt met, or who ended it.
     pub last_error: Option<String>,
-}
-
-/// `guichet status`: how the daemon fares.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct StatusView {
-    /// Whether a daemon is running; without one, only what the store tells is told.
-    pub running: bool,
-    /// What keeps mail from being taken in, a sentence each.
-    pub missing: Vec<String>,
-    pub mailboxes: Vec<MailboxView>,
-    /// Messages in quarantine.
-    pub quarantine_waiting: u64,
-    /// What is to be sent and is not yet.
-    pub outbox_waiting: u64,
-    /// Mails of tickets that could not be delivered for good, over all time.
-    pub undeliverable: u64,
-    /// Agents who are away now.
-    #[serde(default)]
-    pub away: Vec<AwayView>,
-    /// What keeps nothing from working and wants a person all the same, a sentence each: a configuration that was not taken.
-    #[serde(default)]
-    pub warnings: Vec<String>,
-}
-
-/// An agent who is away.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AwayView {
-    pub agent: String,
-    pub since: String,
-    /// `None`: until he says `#back`.
-    pub until: Option<String>,
-}
-
-/// How a mailbox fares, without addresses.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct MailboxView {
-    pub name: String,
-    /// Signed in, with its folder open.
-    pub connected: bool,
-    /// Without an answer for longer than `silent_after`.
-    pub silent: bool,
-    /// When it was last looked through to its end.
-    pub last_success: Option<String>,
-    /// How far behind intake may be: time since the oldest message that is known and not settled was first seen; while it is not
-    /// connected, at least the time since its last answer.
-    pub lag_seconds: u64,
-    /// Messages that are known and not yet on disk here and settled there.
-    pub backlog: u64,
-    /// `network`, `sign_in`, `protocol` or `handover`: what went wrong last, also if all is well again.
-    pub last_fault: Option<String>,
-    pub last_fault_at: Option<String>,
 }
 
 /// What `guichet verify` found.
@@ -556,29 +477,6 @@ pub fn of_whole(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer
     Ok(WholeTicketView { ticket: view, thread, history })
 }
 
-fn clock_line(entry: &sla::Entry, used: i64, clock: &Clock, policy: &Policy) -> ClockLineView {
-    let aim = match &entry.event {
-        Event::Armed { aim, .. } | Event::Retargeted { aim, .. } => Some(match aim {
-            Aim::Within { seconds, calendar } => format!("{} of {calendar}", hours(*seconds)),
-            Aim::At { until, calendar } => format!("until {}", by_the_wall(*until, calendar, policy)),
-        }),
-        Event::Paused | Event::Resumed | Event::Met | Event::Warned | Event::Breached | Event::Cancelled | Event::Carried { .. } => None,
-    };
-    let local = by_the_wall(entry.at, &clock.calendar, policy);
-    ClockLineView { at: entry.at.to_string(), event: entry.event.word().to_owned(), used, aim, local }
-}
-
-/// A time as the calendar's people see it on their wall, to the second.
-fn by_the_wall(at: Timestamp, calendar: &str, policy: &Policy) -> String {
-    let zone = policy.calendars.get(calendar).map_or(jiff::tz::TimeZone::UTC, |calendar| calendar.zone.clone());
-    at.to_zoned(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string()
-}
-
-fn hours(seconds: i64) -> String {
-    let (hours, minutes, rest) = (seconds / 3600, seconds % 3600 / 60, seconds % 60);
-    if rest == 0 { format!("{hours} h {minutes:02} min") } else { format!("{hours} h {minutes:02} min {rest:02} s") }
-}
-
 fn thread_of(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer) -> Result<Vec<(Timestamp, MessageView)>, StoreFault> {
     let deliveries = store.deliveries(ticket.number)?;
     let domain = policy.mailbox(&ticket.mailbox).map_or("localhost", |m| m.address.domain()).to_owned();
@@ -749,67 +647,6 @@ impl QuarantinedView {
     }
 }
 
-impl StatusView {
-    /// A table for a terminal.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut out = String::new();
-        let _ = writeln!(out, "{:<20} {:<10} {:<25} {:>8} {:>8}  last fault", "mailbox", "state", "last success", "lag", "backlog");
-        for mailbox in &self.mailboxes {
-            let _ = writeln!(
-                out,
-                "{:<20} {:<10} {:<25} {:>7}s {:>8}  {}",
-                mailbox.name,
-                mailbox.state(),
-                mailbox.last_success.as_deref().unwrap_or("-"),
-                mailbox.lag_seconds,
-                mailbox.backlog,
-                mailbox.fault()
-            );
-        }
-        let _ = writeln!(out, "\nin quarantine        {}", self.quarantine_waiting);
-        let _ = writeln!(out, "waits to be sent     {}", self.outbox_waiting);
-        let _ = writeln!(out, "never delivered      {}", self.undeliverable);
-        for AwayView { agent, since, until } in &self.away {
-            let _ = writeln!(out, "away                 {agent}, since {since}, until {}", until.as_deref().unwrap_or("#back"));
-        }
-        for wanted in self.missing.iter().chain(&self.warnings) {
-            let _ = writeln!(out, "! {wanted}");
-        }
-        for_terminal(out.trim_end())
-    }
-}
-
-impl MailboxView {
-    /// One line of `/readyz`.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        format!(
-            "mailbox {}: {}, last success {}, lag {} s, backlog {}",
-            self.name,
-            self.state(),
-            self.last_success.as_deref().unwrap_or("never"),
-            self.lag_seconds,
-            self.backlog
-        )
-    }
-
-    const fn state(&self) -> &'static str {
-        match (self.silent, self.connected) {
-            (true, _) => "silent",
-            (false, true) => "connected",
-            (false, false) => "away",
-        }
-    }
-
-    fn fault(&self) -> String {
-        match (&self.last_fault, &self.last_fault_at) {
-            (Some(fault), Some(at)) => format!("{fault} at {at}"),
-            (Some(_) | None, None) | (None, Some(_)) => "-".to_owned(),
-        }
-    }
-}
-
 impl OutboxView {
     /// One line for a terminal.
     #[must_use]
@@ -821,34 +658,6 @@ impl OutboxView {
             "{:<10} {:<12} {:<9} {:>3}  {next:<25} {to:<30} {error}",
             self.id, self.purpose, self.delivery, self.attempts
         ))
-    }
-}
-
-impl ClockView {
-    /// Where it stands and when it is due, in words.
-    fn stands(&self) -> String {
-        let due = self.local.as_ref().unwrap_or(&self.due);
-        match (self.state.as_str(), self.left) {
-            (state, Some(left)) => format!("{state}, {} left", hours(left)),
-            (state @ ("met" | "breached"), None) => format!("{state}, was due {due}"),
-            (state, None) => format!("{state}, due {due}"),
-        }
-    }
-}
-
-impl ClockLineView {
-    /// What is told behind its time: how long it had run by then, and what it runs to from there.
-    fn told(&self) -> String {
-        let used = format!("after {} of opening time", hours(self.used));
-        let aim = self.aim.as_ref().map(|aim| match aim.split_once(" of ") {
-            Some((length, calendar)) if !aim.starts_with("until ") => format!("may take {length} of calendar '{calendar}'"),
-            Some(_) | None => format!("runs {aim}"),
-        });
-        match (self.event.as_str(), aim) {
-            ("armed", Some(aim)) => format!(", {aim}"),
-            (_, Some(aim)) => format!(", {used}, {aim}"),
-            (_, None) => format!(", {used}"),
-        }
     }
 }
 

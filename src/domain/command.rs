@@ -273,12 +273,13 @@ fn places(text: &str) -> Option<Vec<Seq>> {
     (!places.is_empty() && places.len() <= SPLIT_MAX).then(|| places.into_iter().collect())
 }
 
-/// `30m`, `4h`, `2d`, `1w`, at most a year.
+/// `90s`, `30m`, `4h`, `2d`, `1w`, at most a year.
 fn span(text: &str) -> Option<SignedDuration> {
     let text = text.trim().to_lowercase();
     let unit = text.chars().last()?;
     let number: i64 = text.get(..text.len() - unit.len_utf8())?.trim().parse().ok()?;
     let seconds = match unit {
+        's' => 1,
         'm' => 60,
         'h' => 3600,
         'd' => 86_400,
@@ -331,8 +332,10 @@ fn moment(text: &str, of_day: Time, zone: &TimeZone, now: Timestamp) -> Option<T
         } else if let Some(named) = named_day(word) {
             weekday = Some(named);
         } else if let Some((hour, minute)) = word.split_once([':', '.', 'h']) {
+            // Programs write the seconds, too.
+            let (minute, second) = minute.split_once([':', '.']).unwrap_or((minute, "0"));
             let minute = if minute.is_empty() { 0 } else { minute.parse().ok()? };
-            time = Some(Time::new(hour.parse().ok()?, minute, 0, 0).ok()?);
+            time = Some(Time::new(hour.parse().ok()?, minute, second.parse().ok()?, 0).ok()?);
         } else {
             return None;
         }
@@ -373,4 +376,32 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 /// What somebody wrote, short enough to repeat in an answer to him.
 fn shown(text: &str) -> String {
     super::address::one_line(text, 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_orders_may_have_seconds() {
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        for (text, expect, why) in [
+            ("15:00:30", Some("2026-11-22T15:00:30Z"), "as programs write it"),
+            ("2026-12-01 15:00:07", Some("2026-12-01T15:00:07Z"), "with its day"),
+            ("tomorrow 9.30.15", Some("2026-11-23T09:30:15Z"), "with dots"),
+            ("15h", Some("2026-11-22T15:00:00Z"), "without minutes"),
+            ("15h30", Some("2026-11-22T15:30:00Z"), "without seconds"),
+            ("15:00:", None, "none where they should be"),
+            ("15:00:60", None, "no second"),
+            ("15:00:00:00", None, "more than there is"),
+        ] {
+            let at = moment(text, END_OF_DAY, &TimeZone::UTC, now).map(|at| at.to_string());
+            assert_eq!(at.as_deref(), expect, "{text}: {why}");
+        }
+        for (text, expect, why) in
+            [("90s", Some(90), "seconds"), ("4h", Some(14_400), "hours"), ("0s", None, "no time"), ("99999999s", None, "more than a year")]
+        {
+            assert_eq!(span(text).map(|span| span.as_secs()), expect, "{text}: {why}");
+        }
+    }
 }

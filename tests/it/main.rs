@@ -28,6 +28,7 @@ mod intake;
 mod ops;
 mod large;
 mod page;
+mod promises;
 mod reload;
 mod replay;
 mod sign_in;

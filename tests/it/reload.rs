@@ -18,16 +18,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixStream};
 
 /// A daemon that takes its mail from one folder and puts what it sends into another.
-struct Desk {
-    daemon: Daemon,
+pub struct Desk {
+    pub daemon: Daemon,
 }
 
 impl Desk {
-    async fn start(config: &str, customers: &str) -> Self {
+    pub async fn start(config: &str, customers: &str) -> Self {
         Self { daemon: Daemon::start(&[("guichet.toml", config), ("customers.csv", customers)]).await }
     }
 
-    fn put(&self, mail: &MailText) {
+    pub fn put(&self, mail: &MailText) {
         let name = format!("{:?}", mail.message_id()).replace(|c: char| !c.is_alphanumeric(), "");
         let written = self.daemon.dir().join(&name);
         fs::write(&written, mail.octets()).unwrap();
@@ -38,18 +38,18 @@ impl Desk {
     }
 
     /// A customer's new matter; the ticket once it is there.
-    async fn write(&self, number: u64, from: &str, words: &str) -> Value {
+    pub async fn write(&self, number: u64, from: &str, words: &str) -> Value {
         self.put(&MailText::new(from, "support@acme.example").subject(&format!("Matter {number}")).text(words));
         self.ticket_when(number, |_| true).await
     }
 
     /// An answer to what somebody got.
-    fn answer(&self, from: &str, received: &[u8], words: &str) {
+    pub fn answer(&self, from: &str, received: &[u8], words: &str) {
         let to = address(received, "Reply-To").or_else(|| address(received, "From")).unwrap();
         self.put(&MailText::new(from, &to).reply_to(received).text(words));
     }
 
-    async fn ticket_when(&self, number: u64, holds: impl Fn(&Value) -> bool) -> Value {
+    pub async fn ticket_when(&self, number: u64, holds: impl Fn(&Value) -> bool) -> Value {
         wait_until(&format!("ticket {number}"), LIMIT, async || {
             let output = self.daemon.cli(&["ticket", &number.to_string(), "--json"]).await;
             serde_json::from_slice(&output.stdout).ok().filter(|ticket| holds(ticket))
@@ -58,14 +58,14 @@ impl Desk {
     }
 
     /// All that was sent to somebody so far, in no order.
-    fn sent_to(&self, to: &str) -> Vec<Vec<u8>> {
+    pub fn sent_to(&self, to: &str) -> Vec<Vec<u8>> {
         let files = fs::read_dir(self.daemon.state_dir().join("out/new")).into_iter().flatten();
         let mails = files.map(|file| fs::read(file.unwrap().path()).unwrap());
         mails.filter(|mail| address(mail, "To").as_deref() == Some(to)).collect()
     }
 
     /// A mail to somebody in which this stands, once it is there.
-    async fn mail_with(&self, to: &str, words: &str) -> Vec<u8> {
+    pub async fn mail_with(&self, to: &str, words: &str) -> Vec<u8> {
         wait_until(&format!("a mail to {to} with {words}"), LIMIT, async || {
             self.sent_to(to).into_iter().find(|mail| whole(mail).contains(words))
         })
@@ -97,7 +97,7 @@ impl Desk {
         fs::read_to_string(self.daemon.log()).unwrap()
     }
 
-    async fn logged(&self, words: &str, times: usize) {
+    pub async fn logged(&self, words: &str, times: usize) {
         wait_until(words, LIMIT, async || (self.log().matches(words).count() >= times).then_some(())).await;
     }
 }
