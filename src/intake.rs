@@ -306,12 +306,12 @@ impl Desk {
 
     /// All that the decision may see. What shows only from what was read is read in a second step.
     fn facts(&self, inbound: &Inbound, further: impl FnOnce(&Context) -> Further) -> Result<Context, StoreFault> {
-        let mut need = inbound::need(inbound);
+        let mut need = decide::need(inbound);
         let is_compared = inbound.channel == Channel::Mail && inbound.body.text.len() >= visible::COMPARED_OCTETS_MIN;
         let mut ids = inbound.in_reply_to.iter().chain(inbound.references.iter().rev()).filter(|_| is_compared);
         need.answered = ids.find_map(|id| self.0.signer.is_ours(id));
         let store = &self.0.store;
-        inbound::facts(need, further, |need| store.context(need), || store.workload())
+        decide::facts(need, further, |need| store.context(need), || store.workload())
     }
 
     async fn set_aside(

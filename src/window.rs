@@ -4,11 +4,11 @@ use crate::channel::HandoverFault;
 use crate::channel::chat::{ChatDesk, ChatFault, Said, SessionState, Shown, Speaker, Took, Visitor};
 use crate::domain::address::{Contact, one_line};
 use crate::domain::change::{Actor, Change, History, Landing, Need};
-use crate::domain::message::{Author, Body, Channel, Inbound, Message, SessionId, Source, TicketNumber, Visibility};
+use crate::domain::message::{Author, Body, Inbound, Message, SessionId, TicketNumber, Visibility};
 use crate::domain::ticket::NAME_OCTETS_MAX;
 use crate::domain::verdict::{Basis, Judgement, Verdict};
 use crate::domain::{decide, notice};
-use crate::intake::{Desk, fingerprint_of};
+use crate::intake::{Desk, inbound};
 use crate::store::{Outcome, StoreFault, TEXT_OCTETS_MAX};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -75,8 +75,6 @@ impl ChatDesk for Desk {
 impl Desk {
     async fn heard(&self, said: Said) -> Result<Inbound, ChatFault> {
         let Said { session, client_id, text, visitor } = said;
-        // With the text: a client that counts its ids anew after a reload resends nothing, and nothing of it may be lost (P2).
-        let fingerprint = fingerprint_of(&[b"chat", &session.0, client_id.as_bytes(), text.as_bytes()]);
         let kept =
             if text.len() > TEXT_OCTETS_MAX { self.store().keep(vec![text.clone().into_bytes()]).await?.into_iter().next() } else { None };
         let name = one_line(&visitor.name, NAME_OCTETS_MAX);
@@ -88,34 +86,9 @@ impl Desk {
             },
             Some(_) | None => Judgement::default(),
         };
-        let inbound = Inbound {
-            source: Source::Chat { session, client_id },
-            channel: Channel::Chat,
-            fingerprint,
-            landed_to: None,
-            raw: None,
-            cut: None,
-            received_at: self.clock().now(),
-            sent_at: None,
-            message_id: None,
-            in_reply_to: Vec::new(),
-            references: Vec::new(),
-            from: visitor.address.map(|address| Contact { name, address }),
-            reply_to: Vec::new(),
-            recipients: Vec::new(),
-            claims: Vec::new(),
-            subject: String::new(),
-            body: Body { kept, ..Body::all_new(text) },
-            attachments: Vec::new(),
-            machine: None,
-            bounce: None,
-            language: visitor.language,
-            defects: Vec::new(),
-            judgement,
-            headers: Vec::new(),
-            looked_up: None,
-            forwarded: None,
-        };
+        let from = visitor.address.map(|address| Contact { name, address });
+        let inbound = inbound::in_chat(session, client_id, from, text, self.clock().now());
+        let inbound = Inbound { body: Body { kept, ..inbound.body }, language: visitor.language, judgement, ..inbound };
         // Anybody can give any address: only that of one who is signed in is worth the question.
         if !inbound.judgement.is_authenticated() {
             return Ok(inbound);

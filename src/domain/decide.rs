@@ -4,11 +4,12 @@
 //! `guichet explain` prints it.
 
 mod agent;
+mod facts;
 
 pub(super) use agent::{carry_out, read_orders};
+pub use facts::{Further, facts, further, need};
 
 use super::address::{Contact, EmailAddress, one_line};
-use super::arrange;
 use super::assign::{self, Assigned, Wanted};
 use super::away::Away;
 use super::bounce::{Fate, Hint, Mark, News};
@@ -91,48 +92,6 @@ pub fn on_message(inbound: &Inbound, context: &Context, policy: &Policy, now: Ti
         change.tickets.push(ticket);
     }
     change
-}
-
-/// What a decision needs besides what a message itself names, seen from what was read for that.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Further {
-    /// The window of the chat that its ticket began in.
-    pub session: Option<SessionId>,
-    /// Tickets that an agent's orders name.
-    pub tickets: Vec<TicketNumber>,
-    /// Messages that they name.
-    pub messages: Vec<(TicketNumber, Seq)>,
-    /// What the agents have to do.
-    pub workload: bool,
-}
-
-/// What [`on_message`] needs to be read besides. Once is enough.
-#[must_use]
-pub fn further(inbound: &Inbound, context: &Context, policy: &Policy, now: Timestamp) -> Further {
-    if context.seen.is_some() {
-        return Further::default();
-    }
-    let place = threading::place(inbound, context, policy);
-    let session = place.ticket().and_then(|t| t.session).filter(|_| inbound.session().is_none());
-    let workload = policy.assigns()
-        && match &place {
-            Place::Opens { .. } | Place::Forwards { .. } => true,
-            Place::Customer { ticket, .. } => inbound.machine.is_none() && assign::is_nobodys(ticket, policy),
-            Place::Quarantine { .. }
-            | Place::Agent { .. }
-            | Place::AgentOnCustomerSide { .. }
-            | Place::Doubted { .. }
-            | Place::ThirdParty { .. }
-            | Place::Report { .. }
-            | Place::DeskReport { .. } => false,
-        };
-    let (mut tickets, mut messages) = (Vec::new(), Vec::new());
-    if let Place::Agent { ticket, agent, .. } = place
-        && let Ok(orders) = read_orders(&inbound.body, &ticket.team, agent, policy, now)
-    {
-        (tickets, messages) = arrange::needs(&orders.commands, ticket);
-    }
-    Further { session, tickets, messages, workload }
 }
 
 /// Decides once more about a message that a person took out of quarantine: whatever kept it from a ticket, he says that it is

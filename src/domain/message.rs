@@ -180,6 +180,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// How a message comes in from there.
+    #[must_use]
+    pub const fn channel(&self) -> Channel {
+        match self {
+            Self::Imap { .. } | Self::Maildir { .. } => Channel::Mail,
+            Self::Chat { .. } => Channel::Chat,
+        }
+    }
+
     /// The mailbox's name, or `chat`.
     #[must_use]
     pub fn mailbox(&self) -> &str {
@@ -442,6 +451,39 @@ pub struct Forwarded {
 }
 
 impl Inbound {
+    /// Somebody says this there, of whom nothing else is known.
+    #[must_use]
+    pub fn new(source: Source, fingerprint: Fingerprint, received_at: Timestamp, text: impl Into<String>) -> Self {
+        Self {
+            channel: source.channel(),
+            source,
+            fingerprint,
+            landed_to: None,
+            raw: None,
+            cut: None,
+            received_at,
+            sent_at: None,
+            message_id: None,
+            in_reply_to: Vec::new(),
+            references: Vec::new(),
+            from: None,
+            reply_to: Vec::new(),
+            recipients: Vec::new(),
+            claims: Vec::new(),
+            subject: String::new(),
+            body: Body::all_new(text),
+            attachments: Vec::new(),
+            machine: None,
+            bounce: None,
+            language: None,
+            defects: Vec::new(),
+            judgement: Judgement::default(),
+            headers: Vec::new(),
+            looked_up: None,
+            forwarded: None,
+        }
+    }
+
     /// Whether another system knows its sender as a customer.
     #[must_use]
     pub fn is_found(&self) -> bool {

@@ -25,7 +25,7 @@ const ACKS_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// A store of nothing but facts for decisions.
 #[derive(Debug, Default)]
 pub struct Model {
-    tickets: BTreeMap<TicketNumber, Ticket>,
+    pub(super) tickets: BTreeMap<TicketNumber, Ticket>,
     due: BTreeSet<(Timestamp, TicketNumber)>,
     messages: HashMap<(TicketNumber, Seq), Message>,
     seen: HashMap<Fingerprint, Landing>,
@@ -37,10 +37,10 @@ pub struct Model {
     /// By address, tags apart.
     acks: HashMap<String, Vec<Timestamp>>,
     unproven: HashMap<(Scope, String), Tally>,
-    marks: BTreeMap<EmailAddress, Mark>,
+    pub(super) marks: BTreeMap<EmailAddress, Mark>,
     workload: Workload,
     /// By the agent's key.
-    away: BTreeMap<String, Away>,
+    pub(super) away: BTreeMap<String, Away>,
 }
 
 /// What acknowledgements to unproven senders are counted by.

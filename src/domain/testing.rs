@@ -1,25 +1,23 @@
 //! A small world for tests of decisions: a policy, and a model of the store that applies changes as the real one does.
 
 use super::address::{Contact, EmailAddress};
-use super::assign::{self, Workload};
-use super::away::{Absence, Away};
-use super::bounce::Mark;
+use super::assign;
 use super::calendar::{Calendar, Shift};
-use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, History, Landing, Said};
+use super::change::{Change, Context, History, Need, Said};
 use super::customer::{Customer, Directory};
 use super::look_alike::OwnLooks;
-use super::message::{
-    Body, Bound, Channel, Claim, Fingerprint, HELD, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber,
-};
+use super::message::{Bound, Channel, Claim, Fingerprint, HELD, Inbound, Language, Message, MessageId, SessionId, Source, TicketNumber};
+use super::model::Model;
 use super::outbound::{Audience, Delivery, Outbound, OutboxEntry, Purpose};
 use super::policy::{Agent, Assign, ChatDesk, CopiedFollow, Desk, Mailbox, Policy, Sla, Team, Tier};
-use super::tally::Tally;
 use super::template::Templates;
 use super::ticket::{Priority, Status, Ticket};
 use super::verdict::{Basis, Judgement, Verdict};
-use super::{decide, sla::ClockKind, subject};
+use super::{decide, sla::ClockKind};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::ops::{Deref, DerefMut};
 
 pub(crate) fn address(text: &str) -> EmailAddress {
     EmailAddress::parse(text).unwrap()
@@ -185,33 +183,13 @@ pub(crate) fn policy() -> Policy {
 pub(crate) fn mail(n: u32, from: &str, subject: &str, text: &str) -> Inbound {
     let mut fingerprint = [0; 16];
     fingerprint[..4].copy_from_slice(&n.to_be_bytes());
+    let source = Source::Imap { mailbox: "support".to_owned(), uid_validity: 1, uid: n };
     Inbound {
-        source: Source::Imap { mailbox: "support".to_owned(), uid_validity: 1, uid: n },
-        channel: Channel::Mail,
-        fingerprint: Fingerprint(fingerprint),
         landed_to: Some(n),
-        raw: None,
-        cut: None,
-        received_at: Timestamp::UNIX_EPOCH,
-        sent_at: None,
         message_id: MessageId::parse(&format!("m{n}@x.example")),
-        in_reply_to: Vec::new(),
-        references: Vec::new(),
         from: EmailAddress::parse(from).ok().map(|address| Contact { name: String::new(), address }),
-        reply_to: Vec::new(),
-        recipients: Vec::new(),
-        claims: Vec::new(),
         subject: subject.to_owned(),
-        body: Body::all_new(text),
-        attachments: Vec::new(),
-        machine: None,
-        bounce: None,
-        language: None,
-        defects: Vec::new(),
-        judgement: Judgement::default(),
-        headers: Vec::new(),
-        looked_up: None,
-        forwarded: None,
+        ..Inbound::new(source, Fingerprint(fingerprint), Timestamp::UNIX_EPOCH, text)
     }
 }
 
@@ -240,25 +218,29 @@ pub(crate) fn authenticated(domain: &str) -> Verdict {
     Verdict::Authenticated { domain: domain.to_owned() }
 }
 
-/// A model of the store, and a time that stands still until it is moved.
+/// The model of the store with all that was said and sent, and a time that stands still until it is moved.
 pub(crate) struct World {
     pub(crate) policy: Policy,
     pub(crate) now: Timestamp,
-    pub(crate) tickets: BTreeMap<TicketNumber, Ticket>,
+    model: Model,
     pub(crate) messages: Vec<Message>,
     pub(crate) sent: Vec<Outbound>,
     pub(crate) history: Vec<(TicketNumber, History)>,
     pub(crate) quarantined: Vec<String>,
-    seen: HashMap<Fingerprint, Landing>,
-    ids: Vec<(MessageId, TicketNumber)>,
-    expected: Vec<(MessageId, TicketNumber)>,
-    sessions: HashMap<SessionId, ChatSession>,
-    acks: Vec<(EmailAddress, Timestamp)>,
-    pub(crate) marks: BTreeMap<EmailAddress, Mark>,
-    /// By domain, by mailbox, and in all under the empty name.
-    tallies: HashMap<(char, String), Tally>,
-    turns: Vec<assign::Turn>,
-    pub(crate) away: Vec<Away>,
+}
+
+impl Deref for World {
+    type Target = Model;
+
+    fn deref(&self) -> &Model {
+        &self.model
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Model {
+        &mut self.model
+    }
 }
 
 impl World {
@@ -267,126 +249,41 @@ impl World {
             policy: policy(),
             // A Monday, 08:00 in UTC.
             now: "2026-11-23T08:00:00Z".parse().unwrap(),
-            tickets: BTreeMap::new(),
+            model: Model::default(),
             messages: Vec::new(),
             sent: Vec::new(),
             history: Vec::new(),
             quarantined: Vec::new(),
-            seen: HashMap::new(),
-            ids: Vec::new(),
-            expected: Vec::new(),
-            sessions: HashMap::new(),
-            acks: Vec::new(),
-            marks: BTreeMap::new(),
-            tallies: HashMap::new(),
-            turns: Vec::new(),
-            away: Vec::new(),
         }
     }
 
-    /// What the store would answer.
+    /// What the store would answer, texts included.
     pub(crate) fn context(&self, inbound: &Inbound) -> Context {
-        let asked = |(id, _): &&(MessageId, TicketNumber)| inbound.in_reply_to.contains(id) || inbound.references.contains(id);
-        let known_ids: BTreeSet<_> = self.ids.iter().chain(&self.expected).filter(asked).cloned().collect();
-        let known_ids: Vec<_> = known_ids.into_iter().collect();
-        let mut numbers: BTreeSet<TicketNumber> = inbound
-            .claims
-            .iter()
-            .map(|c| c.ticket)
-            .chain(inbound.bounce.iter().map(|b| b.about.ticket))
-            .chain(known_ids.iter().map(|(_, n)| *n))
-            .chain(subject::tags(&inbound.subject))
-            .collect();
-        let expects = |(id, _): &&(MessageId, TicketNumber)| inbound.message_id.as_ref() == Some(id);
-        let expecting: Vec<_> = self.expected.iter().filter(expects).filter(|row| !self.ids.contains(row)).map(|(_, n)| *n).collect();
-        numbers.extend(&expecting);
-        let session = inbound.session().and_then(|s| self.sessions.get(&s).cloned());
-        numbers.extend(session.as_ref().and_then(|s| s.ticket));
-        let tickets = self.with_living(numbers.clone());
-        let sender = inbound.forwarded.as_ref().map(|f| &f.from).or(inbound.from.as_ref()).map(|f| &f.address);
-        let said_in = inbound.claims.iter().find(|c| matches!(c.bound_to, Bound::Agent(_))).map(|c| c.ticket);
-        let said = self.messages.iter().rev().filter(|m| Some(m.ticket) == said_in).map(|m| Said {
-            author: m.author.clone(),
-            visibility: m.visibility,
-            held: m.defects.iter().any(|d| d.name == HELD),
-            text: m.body.new_text(),
-        });
-        let mut context = Context {
-            seen: self.seen.get(&inbound.fingerprint).copied(),
-            next_number: self.tickets.keys().last().map(|n| TicketNumber(n.0 + 1)),
-            tickets,
-            known_ids,
-            expecting,
-            messages: Vec::new(),
-            session,
-            reported: inbound.bounce.as_ref().and_then(|b| self.sent.iter().find(|o| o.id == b.about)).map(|o| OutboxEntry {
+        let further = |context: &Context| decide::further(inbound, context, &self.policy, self.now);
+        let read = |need: &Need| {
+            let said_in = need.said_in.first();
+            let said = self.messages.iter().rev().filter(|m| Some(&m.ticket) == said_in).map(|m| Said {
+                author: m.author.clone(),
+                visibility: m.visibility,
+                held: m.defects.iter().any(|d| d.name == HELD),
+                text: m.body.new_text(),
+            });
+            let reported = need.report.and_then(|about| self.sent.iter().find(|o| o.id == about)).map(|o| OutboxEntry {
                 outbound: o.clone(),
                 delivery: Delivery::Sent,
                 attempts: 1,
                 next_attempt: None,
                 last_error: None,
-            }),
-            earlier: self
-                .tickets
-                .values()
-                .filter(|t| t.requester.address.as_ref() == sender)
-                .map(|t| EarlierTicket {
-                    number: t.number,
-                    subject: t.subject.clone(),
-                    status: t.status.word(),
-                    opened: t.opened,
-                    assignee: t.assignee.clone(),
-                })
-                .collect(),
-            acks: self.acks.iter().filter(|(a, _)| sender.is_some_and(|s| s.untagged() == a.untagged())).map(|(_, at)| *at).collect(),
-            unproven_acks: AckTallies {
-                domain: self.tally('d', sender.map_or("", EmailAddress::domain)),
-                mailbox: self.tally('m', inbound.source.mailbox()),
-                desk: self.tally('a', ""),
-            },
-            marks: self.marks.values().cloned().collect(),
-            answered: None,
-            said: said.collect(),
-            workload: Workload::default(),
-            away: self.away.clone(),
+            });
+            let messages = self.messages.iter().filter(|m| need.messages.contains(&(m.ticket, m.seq))).cloned().collect();
+            Ok::<_, Infallible>(Context { said: said.collect(), reported, messages, ..self.model.context(need) })
         };
-        let further = decide::further(inbound, &context, &self.policy, self.now);
-        if let Some(window) = further.session {
-            context.session = self.sessions.get(&window).cloned();
-        }
-        if further.workload {
-            context.workload = self.workload();
-        }
-        numbers.extend(further.tickets);
-        context.tickets = self.with_living(numbers);
-        context.messages = self.messages.iter().filter(|m| further.messages.contains(&(m.ticket, m.seq))).cloned().collect();
+        let Ok(context) = decide::facts(decide::need(inbound), further, read, || Ok(self.workload().clone()));
         context
     }
 
-    fn with_living(&self, mut numbers: BTreeSet<TicketNumber>) -> Vec<Ticket> {
-        let mut tickets = BTreeMap::new();
-        while let Some(number) = numbers.pop_first() {
-            let Some(ticket) = self.tickets.get(&number) else { continue };
-            numbers.extend(ticket.merged.map(|m| m.into).filter(|into| !tickets.contains_key(into)));
-            tickets.insert(number, ticket.clone());
-        }
-        tickets.into_values().collect()
-    }
-
     pub(crate) fn turns(&self) -> &[assign::Turn] {
-        &self.turns
-    }
-
-    fn workload(&self) -> Workload {
-        let mut workload = Workload { turns: self.turns.clone(), ..Workload::default() };
-        for (agent, priority) in self.tickets.values().filter_map(assign::bearer) {
-            workload.loads.entry(assign::key(agent)).or_default().add(priority);
-        }
-        workload
-    }
-
-    fn tally(&self, kind: char, name: &str) -> Tally {
-        self.tallies.get(&(kind, name.to_owned())).cloned().unwrap_or_default()
+        &self.workload().turns
     }
 
     /// Somebody says something; what was decided is applied.
@@ -406,9 +303,7 @@ impl World {
 
     /// A visitor ends his conversation.
     pub(crate) fn end_chat(&mut self, session: u8) {
-        let session = self.sessions.get_mut(&SessionId([session; 16])).unwrap();
-        session.ticket = None;
-        session.version += 1;
+        self.model.end_session(SessionId([session; 16]));
     }
 
     /// Time passes, ticket by ticket as it comes due.
@@ -418,7 +313,7 @@ impl World {
             self.now = self.now.max(due);
             let number = self.tickets.values().find(|t| t.next_due() == Some(due)).unwrap().number;
             let marks: Vec<_> = self.marks.values().cloned().collect();
-            let change = decide::on_time(&self.tickets[&number], &marks, &self.away, &self.policy, self.now).expect("it is due");
+            let change = decide::on_time(&self.tickets[&number], &marks, &self.model.away(), &self.policy, self.now).expect("it is due");
             self.apply(&change);
         }
         self.now = end;
@@ -436,45 +331,12 @@ impl World {
         for ticket in &change.tickets {
             let stored = self.tickets.get(&ticket.number).map_or(0, |t| t.version);
             assert_eq!(stored, ticket.version, "a change is decided on what is stored");
-            self.tickets.insert(ticket.number, Ticket { version: ticket.version + 1, ..ticket.clone() });
         }
-        if let Some(session) = &change.session {
-            self.sessions.insert(session.id, ChatSession { version: session.version + 1, ..session.clone() });
-        }
-        if let (Some(fingerprint), Some(landing)) = (change.fingerprint, change.landing) {
-            self.seen.insert(fingerprint, landing);
-        }
-        if let (Some(fingerprint), Some(aside)) = (change.fingerprint, &change.quarantine) {
-            self.quarantined.push(aside.reason.clone());
-            self.seen.insert(fingerprint, Landing::Quarantine { id: self.quarantined.len() as u64 });
-        }
+        self.quarantined.extend(change.quarantine.iter().map(|aside| aside.reason.clone()));
         self.messages.extend(change.messages.iter().cloned());
         self.sent.extend(change.outbox.iter().cloned());
         self.history.extend(change.history.iter().cloned());
-        self.ids.extend(change.message_ids.iter().cloned());
-        self.expected.extend(change.expected_ids.iter().cloned());
-        if let Some(turn) = &change.turn {
-            self.turns.retain(|t| (&t.team, &t.agent) != (&turn.team, &turn.agent));
-            self.turns.push(turn.clone());
-        }
-        match &change.absence {
-            Some(Absence::Begins(away)) => {
-                self.away.retain(|other| other.agent != away.agent);
-                self.away.push(away.clone());
-            }
-            Some(Absence::Ends(agent)) => self.away.retain(|other| other.agent != *agent),
-            None => {}
-        }
-        if let Some(address) = &change.unmarked {
-            self.marks.remove(address);
-        }
-        self.marks.extend(change.marked.iter().map(|mark| (mark.address.clone(), mark.clone())));
-        self.acks.extend(change.acked.iter().cloned());
-        if let (Some((address, at)), Some(mailbox)) = (&change.acked, &change.acked_unproven) {
-            for (kind, name) in [('d', address.domain()), ('m', mailbox), ('a', "")] {
-                self.tallies.entry((kind, name.to_owned())).or_default().add(*at);
-            }
-        }
+        self.model.apply(change.clone());
         self.check();
     }
 

@@ -1,12 +1,12 @@
-//! From what was read of a mail to what is decided about: its parts by the names under which they are kept, what its tokens prove, and
-//! what the decision will ask of the store.
+//! From what was read of a mail to what is decided about: its parts by the names under which they are kept, and what its tokens
+//! prove.
 
-use crate::domain::assign::Workload;
-use crate::domain::change::{Context, Need};
-use crate::domain::decide::Further;
-use crate::domain::message::{Attachment, BlobRef, Body, Bound, Channel, Defect, Forwarded, Inbound, Machine, Source, TOO_LARGE};
+use super::fingerprint_of;
+use crate::domain::address::Contact;
+use crate::domain::message::{
+    Attachment, BlobRef, Body, Bound, Channel, Defect, Forwarded, Inbound, Machine, SessionId, Source, TOO_LARGE,
+};
 use crate::domain::policy::Policy;
-use crate::domain::subject;
 use crate::domain::verdict::Judgement;
 use crate::mail::forwarded;
 use crate::mail::list;
@@ -129,47 +129,9 @@ fn forwarded(found: forwarded::Found, all: &[Attachment], kept: &mut impl Iterat
     }
 }
 
-/// What the decision about a message asks of the store.
-#[must_use]
-pub(crate) fn need(inbound: &Inbound) -> Need {
-    Need {
-        fingerprint: Some(inbound.fingerprint),
-        tickets: inbound.claims.iter().map(|c| c.ticket).chain(subject::tags(&inbound.subject)).collect(),
-        own_id: inbound.message_id.clone(),
-        messages: Vec::new(),
-        message_ids: inbound.in_reply_to.iter().chain(&inbound.references).cloned().collect(),
-        session: inbound.session(),
-        // Who forwards is written to as an agent: the acks are the writer's.
-        sender: inbound.forwarded.as_ref().map(|f| &f.from).or(inbound.from.as_ref()).map(|f| f.address.clone()),
-        report: inbound.bounce.as_ref().map(|b| b.about),
-        // What nobody is acknowledged for, or is without a count, needs none.
-        acks_through: (inbound.channel == Channel::Mail
-            && inbound.machine.is_none()
-            && (inbound.forwarded.is_some() || !inbound.judgement.is_authenticated()))
-        .then(|| inbound.source.mailbox().to_owned()),
-        answered: None,
-        said_in: inbound.claims.iter().filter(|c| matches!(c.bound_to, Bound::Agent(_))).map(|c| c.ticket).collect(),
-    }
-}
-
-/// All that the decision may see. What shows only from what was read is read in a second step.
-pub(crate) fn facts<F>(
-    mut need: Need,
-    further: impl FnOnce(&Context) -> Further,
-    read: impl Fn(&Need) -> Result<Context, F>,
-    workload: impl FnOnce() -> Result<Workload, F>,
-) -> Result<Context, F> {
-    let mut context = read(&need)?;
-    let wanted = further(&context);
-    if wanted.session.is_some() || !wanted.tickets.is_empty() || !wanted.messages.is_empty() {
-        need.session = need.session.or(wanted.session);
-        need.tickets.extend(wanted.tickets);
-        need.messages = wanted.messages;
-        context = read(&need)?;
-    }
-    if wanted.workload {
-        // Changed by turns alone, of which this is one.
-        context.workload = workload()?;
-    }
-    Ok(context)
+/// A line of a chat window. The text is part of what makes it the same line: a client that counts its ids anew after a reload resends
+/// nothing, and nothing of it may be lost (P2).
+pub(crate) fn in_chat(session: SessionId, client_id: String, from: Option<Contact>, text: String, received_at: Timestamp) -> Inbound {
+    let fingerprint = fingerprint_of(&[b"chat", &session.0, client_id.as_bytes(), text.as_bytes()]);
+    Inbound { from, ..Inbound::new(Source::Chat { session, client_id }, fingerprint, received_at, text) }
 }

@@ -1,9 +1,8 @@
 //! Something that was said in the past, as it was found and as it is heard.
 
 use crate::domain::address::{Contact, EmailAddress};
-use crate::domain::message::{BlobId, BlobRef, Body, Channel, Inbound, SessionId, Source};
+use crate::domain::message::{BlobId, BlobRef, Inbound, SessionId};
 use crate::domain::verdict::{Basis, Judgement, Verdict};
-use crate::intake::fingerprint_of;
 use crate::intake::inbound;
 use crate::mail::forwarded;
 use crate::mail::normalise::{NormaliseLimits, Parsed, normalise};
@@ -139,40 +138,10 @@ impl Heard {
                     Origin::Ticket { speaker: Speaker::Agent { .. }, .. } | Origin::Archive { .. } | Origin::Quarantine => Belief::Unasked,
                 };
                 let from = address.and_then(|address| EmailAddress::parse(&address).ok()).map(|address| Contact { name, address });
-                What::Chat(Box::new(chat(at, SessionId(session), client_id, from, text, &belief)))
+                let said = inbound::in_chat(SessionId(session), client_id, from, text, at);
+                What::Chat(Box::new(Inbound { judgement: belief.judgement(), ..said }))
             }
         };
         Self { at, mailbox, name, origin, what, place }
-    }
-}
-
-fn chat(at: Timestamp, session: SessionId, client_id: String, from: Option<Contact>, text: String, belief: &Belief) -> Inbound {
-    Inbound {
-        fingerprint: fingerprint_of(&[b"chat", &session.0, client_id.as_bytes(), text.as_bytes()]),
-        source: Source::Chat { session, client_id },
-        channel: Channel::Chat,
-        landed_to: None,
-        raw: None,
-        cut: None,
-        received_at: at,
-        sent_at: None,
-        message_id: None,
-        in_reply_to: Vec::new(),
-        references: Vec::new(),
-        from,
-        reply_to: Vec::new(),
-        recipients: Vec::new(),
-        claims: Vec::new(),
-        subject: String::new(),
-        body: Body::all_new(text),
-        attachments: Vec::new(),
-        machine: None,
-        bounce: None,
-        language: None,
-        defects: Vec::new(),
-        judgement: belief.judgement(),
-        headers: Vec::new(),
-        looked_up: None,
-        forwarded: None,
     }
 }

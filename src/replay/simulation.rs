@@ -6,7 +6,7 @@ use super::past::{Belief, Heard, Origin, Speaker, What};
 use crate::domain::address::EmailAddress;
 use crate::domain::change::{Change, Landing};
 use crate::domain::decide;
-use crate::domain::message::{Body, Channel, Inbound, Source, TicketNumber};
+use crate::domain::message::{Inbound, Source, TicketNumber};
 use crate::domain::model::Model;
 use crate::domain::policy::{Mailbox, Policy};
 use crate::domain::sla::{self, ClockKind};
@@ -156,7 +156,7 @@ impl Simulation {
             Ok::<_, Infallible>(context)
         };
         let further = |context: &_| decide::further(inbound, context, policy, now);
-        let Ok(context) = inbound::facts(inbound::need(inbound), further, read, || Ok(model.workload().clone()));
+        let Ok(context) = decide::facts(decide::need(inbound), further, read, || Ok(model.workload().clone()));
         let change = decide::on_message(inbound, &context, policy, now);
         self.apply(change)
     }
@@ -265,32 +265,7 @@ impl Simulation {
 
 /// An agent's mail of nothing but an order; whose it is, `make_his` says.
 fn order(ticket: TicketNumber, messages: u32, mailbox: &str, at: Timestamp, now: Timestamp) -> Inbound {
-    Inbound {
-        source: Source::Maildir { mailbox: mailbox.to_owned(), file: String::new() },
-        channel: Channel::Mail,
-        fingerprint: fingerprint_of(&[b"order", &ticket.0.to_be_bytes(), &messages.to_be_bytes(), &now.as_millisecond().to_be_bytes()]),
-        landed_to: None,
-        raw: None,
-        cut: None,
-        received_at: now,
-        sent_at: Some(at),
-        message_id: None,
-        in_reply_to: Vec::new(),
-        references: Vec::new(),
-        from: None,
-        reply_to: Vec::new(),
-        recipients: Vec::new(),
-        claims: Vec::new(),
-        subject: String::new(),
-        body: Body::all_new("#solve"),
-        attachments: Vec::new(),
-        machine: None,
-        bounce: None,
-        language: None,
-        defects: Vec::new(),
-        judgement: Judgement::default(),
-        headers: Vec::new(),
-        looked_up: None,
-        forwarded: None,
-    }
+    let source = Source::Maildir { mailbox: mailbox.to_owned(), file: String::new() };
+    let fingerprint = fingerprint_of(&[b"order", &ticket.0.to_be_bytes(), &messages.to_be_bytes(), &now.as_millisecond().to_be_bytes()]);
+    Inbound { sent_at: Some(at), ..Inbound::new(source, fingerprint, now, "#solve") }
 }

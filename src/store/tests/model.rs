@@ -6,7 +6,6 @@ use crate::domain::decide;
 use crate::domain::message::{Inbound, MessageId, TicketNumber};
 use crate::domain::model::Model;
 use crate::domain::testing::{authenticated, chat, judged, mail, policy, proven};
-use crate::intake::inbound;
 use crate::store::TicketFilter;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -70,7 +69,7 @@ async fn both(steps: Vec<Step>) {
         let further = |context: &Context| decide::further(&inbound, context, &policy, now);
         let facts = |read: &dyn Fn(&Need) -> Context| {
             let mut context =
-                inbound::facts(inbound::need(&inbound), further, |need| Ok::<_, ()>(read(need)), || Ok(model.workload().clone())).unwrap();
+                decide::facts(decide::need(&inbound), further, |need| Ok::<_, ()>(read(need)), || Ok(model.workload().clone())).unwrap();
             context.workload = model.workload().clone();
             context
         };
