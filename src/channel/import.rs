@@ -144,9 +144,10 @@ impl MailFile {
         let mut octets = io::Read::take(io::BufReader::with_capacity(PIECE_OCTETS_MAX, file), stretch.octets);
         match self.kind {
             Kind::Mail => {
-                let mut raw = Vec::new();
-                io::Read::read_to_end(&mut io::Read::take(octets, message_octets_max), &mut raw)?;
                 let cut = (stretch.octets > message_octets_max).then_some(stretch.octets);
+                let kept = if cut.is_some() { CUT_OCTETS.min(message_octets_max) } else { message_octets_max };
+                let mut raw = Vec::new();
+                io::Read::read_to_end(&mut io::Read::take(octets, kept), &mut raw)?;
                 mail(stretch, Part { raw, cut });
                 Ok(())
             }

@@ -89,7 +89,7 @@ pub fn state_dir(path: &Path) -> Option<PathBuf> {
     // In the order of the layers: what a later file says counts, and what the environment says most.
     let of_files = files.iter().rev().find_map(|file| locate::state_dir(&read_text(file, FILE_OCTETS_MAX).ok()?));
     let dir = layers::state_dir(std::env::vars_os()).or(of_files)?;
-    Some(base_dir.join(dir.trim())).filter(|_| !dir.trim().is_empty())
+    Some(base_dir.join(&dir)).filter(|_| !dir.trim().is_empty())
 }
 
 /// The state of a file of customers, to be compared with [`Directory::edition`]; `None` if it cannot be seen.
