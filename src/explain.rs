@@ -132,7 +132,7 @@ pub struct MailView {
 /// The store's.
 pub async fn explain(desk: &Desk, raw: &[u8], mailbox: Option<&str>) -> Result<Explained, StoreFault> {
     let policy = desk.policy();
-    let (mailbox, mailbox_why) = home(&policy, &desk.addressed(raw), mailbox);
+    let (mailbox, mailbox_why) = home(&policy, || desk.addressed(raw), mailbox);
     let source = Source::Maildir { mailbox: mailbox.clone(), file: String::new() };
     let received = Received { source, raw: raw.to_vec(), arrived: None, cut: None, landed_to: None };
     let (inbound, context, change) = desk.consider(received).await?;
@@ -185,16 +185,12 @@ pub async fn explain(desk: &Desk, raw: &[u8], mailbox: Option<&str>) -> Result<E
 }
 
 /// The mailbox that a mail came to, and why: the one that is asked for, else the first that it is addressed to, else the first.
-fn home(policy: &Policy, addressed: &[EmailAddress], wanted: Option<&str>) -> (String, String) {
-    let plain = |address: &EmailAddress| address.local().split('+').next().unwrap_or_default().to_owned();
-    let is_of = |mailbox: &Mailbox, address: &EmailAddress| {
-        mailbox.address.domain() == address.domain() && mailbox.address.local() == plain(address)
-    };
+fn home(policy: &Policy, addressed: impl FnOnce() -> Vec<EmailAddress>, wanted: Option<&str>) -> (String, String) {
     if let Some(name) = wanted {
         return (name.to_owned(), "asked for".to_owned());
     }
     let mut ours: Vec<&Mailbox> = Vec::new();
-    for mailbox in addressed.iter().filter_map(|address| policy.mailboxes.iter().find(|mailbox| is_of(mailbox, address))) {
+    for mailbox in addressed().iter().filter_map(|address| policy.mailbox_of(address)) {
         if !ours.iter().any(|known| known.name == mailbox.name) {
             ours.push(mailbox);
         }

@@ -42,7 +42,6 @@ pub struct Replay {
 pub struct Feed<'a> {
     replay: &'a Replay,
     ways: Vec<SyncSender<Arc<Heard>>>,
-    count: usize,
 }
 
 impl Replay {
@@ -64,7 +63,7 @@ impl Replay {
                 ways.push(way);
                 scope.spawn(move || simulate(policy, &heard, self.until))
             });
-            let mut feed = Feed { replay: self, ways, count: 0 };
+            let mut feed = Feed { replay: self, ways };
             let told = tell(&mut feed);
             // The simulations end when nobody can say anything any more.
             drop(feed);
@@ -86,8 +85,7 @@ impl Feed<'_> {
     /// Reads an item and lets both simulations hear it.
     pub fn take(&mut self, item: Item) {
         let is_agent = |address: &_| self.replay.policies.iter().any(|policy| policy.agent(address).is_some());
-        let heard = Arc::new(Heard::read(item, self.count, &self.replay.limits, is_agent));
-        self.count += 1;
+        let heard = Arc::new(Heard::read(item, &self.replay.limits, is_agent));
         for way in &self.ways {
             // A simulation that has ended has panicked: whoever waits for it is told.
             let _ = way.send(Arc::clone(&heard));

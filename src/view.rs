@@ -453,8 +453,7 @@ pub fn of_whole(store: &Store, ticket: &Ticket, policy: &Policy, signer: &Signer
     for number in &ticket.absorbed {
         let Some(merged) = store.ticket(*number)? else { continue };
         // What was split off a ticket and then merged again has copies in front.
-        let copies = merged.split_off.as_ref().map_or(0, |split| split.messages.len());
-        let own = thread_of(store, &merged, policy, signer)?.into_iter().skip(copies);
+        let own = thread_of(store, &merged, policy, signer)?.into_iter().skip(merged.copies());
         thread.extend(own.map(|(at, message)| (at, MessageView { of: Some(number.0), ..message })));
     }
     if !ticket.absorbed.is_empty() {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) fn explain(config: &Path, mails: &[PathBuf], mailbox: Option<&str>, json: bool) -> Result<(), Ended> {
     let settings = super::settings(config)?;
-    if let Some(name) = mailbox.filter(|name| !settings.policy.mailboxes.iter().any(|mailbox| mailbox.name == **name)) {
+    if let Some(name) = mailbox.filter(|name| settings.policy.mailbox_named(name).is_none()) {
         let known: Vec<&str> = settings.policy.mailboxes.iter().map(|mailbox| mailbox.name.as_str()).collect();
         return Err(Ended::Wrong(vec![format!("guichet: there is no mailbox '{name}'; known are: {}", known.join(", "))]));
     }

@@ -72,7 +72,7 @@ pub(super) fn import(config: &Path, mailbox: Option<&str>, paths: &[PathBuf], no
     })
 }
 
-fn unread_line(path: &Path, why: &str) -> String {
+pub(super) fn unread_line(path: &Path, why: &str) -> String {
     crate::view::for_terminal(&format!("guichet: failed to read {}: {why}", path.display()))
 }
 

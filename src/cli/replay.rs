@@ -113,7 +113,7 @@ fn same(one: &Path, other: &Path) -> bool {
 
 fn of_archive(order: &Order, replay: &Replay, in_force: &Settings, span: Span) -> Result<[Outcome; 2], Ended> {
     let mailbox = order.mailbox.as_deref();
-    if let Some(name) = mailbox.filter(|name| !in_force.policy.mailboxes.iter().any(|mailbox| mailbox.name == *name)) {
+    if let Some(name) = mailbox.filter(|name| in_force.policy.mailbox_named(name).is_none()) {
         let known: Vec<&str> = in_force.policy.mailboxes.iter().map(|mailbox| mailbox.name.as_str()).collect();
         let known = known.join(", ");
         return Err(Ended::Wrong(vec![format!("guichet: --mailbox: there is no mailbox {name:?}; there are: {known}")]));
@@ -135,7 +135,7 @@ fn of_archive(order: &Order, replay: &Replay, in_force: &Settings, span: Span) -
     });
     telling.ends();
     for (path, why) in &archive.unread {
-        complain(&crate::view::for_terminal(&format!("guichet: failed to read {}: {why}", path.display())));
+        complain(&super::import::unread_line(path, why));
     }
     for (count, why) in [
         (archive.undated, "have no time and are left out"),

@@ -170,7 +170,7 @@ pub fn known_by(continues: Option<TicketNumber>, context: &Context) -> Vec<(Tick
 /// Whether a ticket that is taken up again has nobody who looks after it: nobody ever had it, or he has left.
 #[must_use]
 pub fn is_nobodys(ticket: &Ticket, policy: &Policy) -> bool {
-    !ticket.status.is_active() && ticket.assignee.as_deref().is_none_or(|handle| policy.agent_by_handle(handle).is_none())
+    !ticket.status.is_active() && policy.assignee(ticket).is_none()
 }
 
 /// One who can take it.
@@ -238,10 +238,9 @@ fn choose<'p>(
 }
 
 fn hindrance(agent: &Agent, team: &Team, wanted: &Wanted<'_>, load: u64, policy: &Policy, now: Timestamp) -> Option<Hindrance> {
-    let has = |skill: &String| agent.skills.iter().any(|own| own.eq_ignore_ascii_case(skill));
-    let calendar = policy.calendars.get(agent.duty.as_ref().unwrap_or(&team.calendar));
-    let cap = agent.cap.or(team.cap).map_or(u64::MAX, u64::from);
-    if !wanted.skills.iter().all(has) {
+    let calendar = policy.calendars.get(agent.duty_in(team));
+    let cap = agent.cap_in(team);
+    if !wanted.skills.iter().all(|skill| agent.has_skill(skill)) {
         Some(Hindrance::Unskilled)
     } else if !calendar.is_none_or(|calendar| calendar.is_open(now)) {
         Some(Hindrance::OffDuty)

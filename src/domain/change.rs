@@ -11,6 +11,11 @@ use super::tally::Tally;
 use super::ticket::Ticket;
 use jiff::Timestamp;
 
+/// How many earlier tickets of a sender a decision sees.
+pub const EARLIER_MAX: usize = 10;
+/// How many tickets may claim one Message-ID; a stranger who repeats an id must not make a decision read them all.
+pub const TICKETS_PER_ID_MAX: usize = 8;
+
 /// What a decision asks of the store.
 #[derive(Clone, Debug, Default)]
 pub struct Need {
@@ -113,8 +118,20 @@ pub struct EarlierTicket {
     pub assignee: Option<String>,
 }
 
+impl From<&Ticket> for EarlierTicket {
+    fn from(ticket: &Ticket) -> Self {
+        Self {
+            number: ticket.number,
+            subject: ticket.subject.clone(),
+            status: ticket.status.word(),
+            opened: ticket.opened,
+            assignee: ticket.assignee.clone(),
+        }
+    }
+}
+
 /// Where a message ended (P3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Landing {
     Ticket { number: TicketNumber, seq: Seq },
     Quarantine { id: u64 },

@@ -3,7 +3,7 @@
 //! Nothing is guessed: each is a list of words of a language, or a count of signs, and the history says which it was.
 
 use super::message::Language;
-use super::words::{Searched, Words};
+use super::words::Words;
 use std::collections::BTreeMap;
 
 /// A sign of how somebody feels.
@@ -102,15 +102,9 @@ impl Cues {
     }
 
     /// What shows a cue in a message; `None` if nothing does. Words are sought in its language, or where that is not known in
-    /// `else_in`: a word of one language is an insult in another.
+    /// `else_in`: a word of one language is an insult in another. `are_there` says whether words are in the texts.
     #[must_use]
-    pub fn find(&self, cue: Cue, texts: [&Searched<'_>; 2], language: Option<Language>, else_in: &[Language]) -> Option<String> {
-        let whole = texts.map(Searched::text);
-        self.find_by(cue, whole, |words| texts.iter().any(|text| words.are_in(text)), language, else_in)
-    }
-
-    /// [`Self::find`], where somebody else says whether words are in the texts.
-    pub(super) fn find_by(
+    pub(super) fn find(
         &self,
         cue: Cue,
         texts: [&str; 2],
@@ -159,6 +153,7 @@ fn shouting(text: impl Iterator<Item = char>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::words::Searched;
 
     #[test]
     fn p9_a_cue_says_what_shows_it() {
@@ -181,7 +176,8 @@ mod tests {
             (Cue::Churn, "Cancel my account", "", Some(Language::EN), Some("cue churn: 'cancel my account'"), "in the subject"),
         ] {
             let texts = [Searched::new(subject), Searched::new(text)];
-            let found = cues.find(cue, [&texts[0], &texts[1]], language, &[Language::EN]);
+            let are_there = |words: &Words| texts.iter().any(|text| words.are_in(text));
+            let found = cues.find(cue, [subject, text], are_there, language, &[Language::EN]);
             assert_eq!(found.as_deref(), expect, "{subject} {text}: {why}");
         }
     }

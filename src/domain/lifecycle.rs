@@ -133,8 +133,7 @@ fn end(ticket: &mut Ticket, policy: &Policy, at: Timestamp, now: Timestamp, by: 
             lines.push(line(now, by.clone(), format!("{} cancelled", kind.word()), format!("{why} without an answer")));
         }
     }
-    drop_all(ticket, policy, &RESPONSES, now);
-    drop_all(ticket, policy, &[ClockKind::Update], now);
+    drop_all(ticket, policy, &[ClockKind::FirstResponse, ClockKind::NextResponse, ClockKind::Update], now);
     silence(ticket, &ALARMS);
     if ticket.tags.contains(SPAM_TAG) {
         silence(ticket, &[ClockKind::Checkin]);
@@ -174,15 +173,21 @@ fn take_up_again(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: &Acto
     }
 }
 
-/// Waits for the customer: the resolution's time stands still if the policy says so. A response that is owed stays owed.
-pub fn pend(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor) -> History {
-    take_up_again(ticket, policy, now, &by);
-    silence(ticket, &[ClockKind::AutoClose, ClockKind::Snooze, ClockKind::Nudge]);
-    if policy.sla_of(ticket).pauses_pending {
+/// While it waits, the clocks of what is to be done stand still, or all run.
+fn wait(ticket: &mut Ticket, policy: &Policy, now: Timestamp, stands: bool) {
+    if stands {
         pause(ticket, policy, now, |c| stands_still(c.kind) && c.due > now);
     } else {
         resume(ticket, policy, now, |_| true);
     }
+}
+
+/// Waits for the customer: the resolution's time stands still if the policy says so. A response that is owed stays owed.
+pub fn pend(ticket: &mut Ticket, policy: &Policy, now: Timestamp, by: Actor) -> History {
+    take_up_again(ticket, policy, now, &by);
+    silence(ticket, &[ClockKind::AutoClose, ClockKind::Snooze, ClockKind::Nudge]);
+    let stands = policy.sla_of(ticket).pauses_pending;
+    wait(ticket, policy, now, stands);
     ticket.status = Status::Pending { since: now };
     ask_again(ticket, policy, now);
     keep_watch(ticket, policy, now);
@@ -203,11 +208,8 @@ fn ask_again(ticket: &mut Ticket, policy: &Policy, now: Timestamp) {
 pub fn snooze(ticket: &mut Ticket, policy: &Policy, until: Timestamp, now: Timestamp, by: Actor) -> History {
     take_up_again(ticket, policy, now, &by);
     silence(ticket, &[ClockKind::AutoClose, ClockKind::Snooze, ClockKind::Review, ClockKind::Nudge]);
-    if policy.sla_of(ticket).pauses_snoozed {
-        pause(ticket, policy, now, |c| stands_still(c.kind) && c.due > now);
-    } else {
-        resume(ticket, policy, now, |_| true);
-    }
+    let stands = policy.sla_of(ticket).pauses_snoozed;
+    wait(ticket, policy, now, stands);
     ticket.status = Status::Snoozed { until };
     alarm(ticket, policy, ClockKind::Snooze, until, 0, now);
     line(now, by, "status snoozed", format!("until {until}"))
@@ -217,14 +219,15 @@ pub fn snooze(ticket: &mut Ticket, policy: &Policy, until: Timestamp, now: Times
 pub fn promise(ticket: &mut Ticket, policy: &Policy, due: Timestamp, now: Timestamp, by: Actor) -> History {
     let aim = Aim::At { until: due, calendar: policy.team_calendar(&ticket.team).to_owned() };
     log(ticket, policy, now, ClockKind::Promise, Event::Armed { aim, warn: 750, step: 0 });
-    remind(ticket, policy, due, 0, now);
+    remind(ticket, policy, 0, now);
     keep_watch(ticket, policy, now);
     line(now, by, "promise", format!("due {due}"))
 }
 
-/// The next reminder of a promise, from this step of the ladder on, if there is one to come.
-fn remind(ticket: &mut Ticket, policy: &Policy, due: Timestamp, from: usize, now: Timestamp) {
+/// The next reminder of the promise, from this step of the ladder on, if it is open and there is one to come.
+fn remind(ticket: &mut Ticket, policy: &Policy, from: usize, now: Timestamp) {
     silence(ticket, &[ClockKind::Reminder]);
+    let Some(due) = clock(ticket, ClockKind::Promise).filter(|c| c.is_open()).map(|c| c.due) else { return };
     let steps = policy.desk.promise_reminders.iter().enumerate().skip(from);
     let mut next = steps.filter_map(|(step, before)| Some((step, due.checked_sub(*before).ok()?))).filter(|(_, at)| *at > now);
     if let Some((step, at)) = next.next() {
@@ -262,9 +265,7 @@ pub fn take_up(ticket: &mut Ticket, was: Status, policy: &Policy, now: Timestamp
         Status::Pending { .. } => ask_again(ticket, policy, now),
         Status::New | Status::Open | Status::Solved { .. } | Status::Closed { .. } => {}
     }
-    if let Some(due) = clock(ticket, ClockKind::Promise).filter(|c| c.is_open()).map(|c| c.due) {
-        remind(ticket, policy, due, 0, now);
-    }
+    remind(ticket, policy, 0, now);
     keep_watch(ticket, policy, now);
 }
 
@@ -309,7 +310,7 @@ pub fn inherit(ticket: &mut Ticket, from: &Ticket, policy: &Policy, now: Timesta
     for entry in sla::log_of(&[promised]) {
         log(ticket, policy, entry.at, entry.kind, entry.event);
     }
-    remind(ticket, policy, due, 0, now);
+    remind(ticket, policy, 0, now);
     vec![line(now, Actor::Desk, format!("promise due {due}"), "taken over from what was merged into it")]
 }
 
@@ -328,12 +329,14 @@ pub fn give_back(ticket: &mut Ticket, from: &Ticket, policy: &Policy, now: Times
         if kind == ClockKind::Promise {
             silence(ticket, &[ClockKind::Reminder]);
         }
-        let Some(own) = own else { continue };
+        if own.is_none() {
+            continue;
+        }
         for entry in again {
             log(ticket, policy, entry.at, kind, entry.event);
         }
         if kind == ClockKind::Promise {
-            remind(ticket, policy, own.due, 0, now);
+            remind(ticket, policy, 0, now);
         }
     }
     keep_watch(ticket, policy, now);
@@ -376,9 +379,11 @@ pub fn retarget(ticket: &mut Ticket, policy: &Policy, now: Timestamp) -> Vec<His
 /// Whether a target that no policy gave the ticket until now is owed all the same: the first response of one that nobody answered, the
 /// resolution of one that is not done.
 fn begins(ticket: &Ticket, kind: ClockKind) -> bool {
-    let targets =
-        if ticket.status == Status::New { &[ClockKind::FirstResponse, ClockKind::Resolution][..] } else { &[ClockKind::Resolution] };
-    matches!(ticket.status, Status::New | Status::Open) && targets.contains(&kind)
+    match ticket.status {
+        Status::New => matches!(kind, ClockKind::FirstResponse | ClockKind::Resolution),
+        Status::Open => kind == ClockKind::Resolution,
+        Status::Pending { .. } | Status::Snoozed { .. } | Status::Solved { .. } | Status::Closed { .. } => false,
+    }
 }
 
 /// When the last thing happened to a clock.
@@ -479,9 +484,7 @@ fn elapsed(ticket: &mut Ticket, kind: ClockKind, due: Timestamp, step: usize, po
             Vec::new()
         }
         ClockKind::Reminder => {
-            if let Some(due) = clock(ticket, ClockKind::Promise).filter(|c| c.is_open()).map(|c| c.due) {
-                remind(ticket, policy, due, step + 1, now);
-            }
+            remind(ticket, policy, step + 1, now);
             Vec::new()
         }
         ClockKind::Nudge => {

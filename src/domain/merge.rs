@@ -11,6 +11,7 @@ use super::policy::Policy;
 use super::tally::Tally;
 use super::ticket::{MERGED_MAX, Merged, Requester, SPLIT_MAX, SplitOff, Status, Ticket};
 use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The ticket of a number among those that were read, or the one that it was merged into, however often.
 #[must_use]
@@ -21,6 +22,23 @@ pub fn living(tickets: &[Ticket], number: TicketNumber) -> Option<&Ticket> {
         ticket = tickets.iter().find(|t| t.number == merged.into)?;
     }
     None
+}
+
+/// These tickets, as `read` gives them, and those that they were merged into; each once, ascending.
+///
+/// # Errors
+/// What `read` meets.
+pub fn with_living<F>(
+    mut numbers: BTreeSet<TicketNumber>,
+    read: impl Fn(TicketNumber) -> Result<Option<Ticket>, F>,
+) -> Result<Vec<Ticket>, F> {
+    let mut tickets = BTreeMap::new();
+    while let Some(number) = numbers.pop_first() {
+        let Some(ticket) = read(number)? else { continue };
+        numbers.extend(ticket.merged.map(|merged| merged.into).filter(|into| !tickets.contains_key(into)));
+        tickets.insert(number, ticket);
+    }
+    Ok(tickets.into_values().collect())
 }
 
 /// Why the first cannot be merged into the second, and what would help; for the agent who orders it.

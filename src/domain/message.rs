@@ -273,20 +273,19 @@ impl Body {
     /// All that is of one kind, joined and trimmed of empty lines at both ends.
     #[must_use]
     pub fn of(&self, kind: SpanKind) -> String {
-        let mut all = String::new();
-        for span in self.spans.iter().filter(|s| s.kind == kind) {
-            if let Some(part) = self.text.get(span.start as usize..span.end as usize) {
-                all.push_str(part);
-            }
-        }
+        let all: String = self.parts(kind).collect();
         all.trim_matches(['\n', '\r']).trim_end().to_owned()
     }
 
     /// Whether the writer says anything now.
     #[must_use]
     pub fn says_something_new(&self) -> bool {
-        let part = |span: &Span| self.text.get(span.start as usize..span.end as usize).unwrap_or_default();
-        self.spans.iter().filter(|s| s.kind == SpanKind::New).any(|span| !part(span).trim_start().is_empty())
+        self.parts(SpanKind::New).any(|part| !part.trim_start().is_empty())
+    }
+
+    fn parts(&self, kind: SpanKind) -> impl Iterator<Item = &str> {
+        let spans = self.spans.iter().filter(move |span| span.kind == kind);
+        spans.filter_map(|span| self.text.get(span.start as usize..span.end as usize))
     }
 
     /// What the writer says now.

@@ -8,17 +8,15 @@ use super::address::EmailAddress;
 use super::assign::{self, Load, Workload};
 use super::away::{Absence, Away};
 use super::bounce::Mark;
-use super::change::{AckTallies, Change, ChatSession, Context, EarlierTicket, Landing, Need};
+use super::change::{AckTallies, Change, ChatSession, Context, EARLIER_MAX, EarlierTicket, Landing, Need, TICKETS_PER_ID_MAX};
+use super::merge::with_living;
 use super::message::{Body, Fingerprint, Message, MessageId, Seq, SessionId, TicketNumber};
 use super::tally::Tally;
 use super::ticket::Ticket;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
 
-/// How many earlier tickets of a sender a decision sees, as in the store.
-const EARLIER_MAX: usize = 10;
-/// How many tickets may claim one Message-ID, as in the store.
-const TICKETS_PER_ID_MAX: usize = 8;
 /// Acknowledgements older than this count for nothing.
 const ACKS_FOR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -106,7 +104,7 @@ impl Model {
         numbers.extend(known_ids.iter().map(|(_, number)| *number));
         numbers.extend(&expecting);
         numbers.extend(session.as_ref().and_then(|session| session.ticket));
-        let tickets = self.with_living(numbers);
+        let Ok(tickets) = with_living(numbers, |number| Ok::<_, Infallible>(self.tickets.get(&number).cloned()));
         let requesters = tickets.iter().filter_map(|ticket| ticket.requester.address.as_ref());
         let addresses: BTreeSet<&EmailAddress> = need.sender.iter().chain(requesters).collect();
         let marks = addresses.into_iter().filter_map(|address| self.marks.get(address).cloned()).collect();
@@ -141,27 +139,11 @@ impl Model {
 
     fn earlier(&self, sender: &EmailAddress) -> impl Iterator<Item = EarlierTicket> {
         let numbers = self.by_requester.get(sender).into_iter().flatten().rev().take(EARLIER_MAX);
-        numbers.filter_map(|number| self.tickets.get(number)).map(|ticket| EarlierTicket {
-            number: ticket.number,
-            subject: ticket.subject.clone(),
-            status: ticket.status.word(),
-            opened: ticket.opened,
-            assignee: ticket.assignee.clone(),
-        })
+        numbers.filter_map(|number| self.tickets.get(number)).map(EarlierTicket::from)
     }
 
     fn unproven(&self, scope: Scope, name: &str) -> Tally {
         self.unproven.get(&(scope, name.to_owned())).cloned().unwrap_or_default()
-    }
-
-    fn with_living(&self, mut numbers: BTreeSet<TicketNumber>) -> Vec<Ticket> {
-        let mut tickets = BTreeMap::new();
-        while let Some(number) = numbers.pop_first() {
-            let Some(ticket) = self.tickets.get(&number) else { continue };
-            numbers.extend(ticket.merged.map(|merged| merged.into).filter(|into| !tickets.contains_key(into)));
-            tickets.insert(number, ticket.clone());
-        }
-        tickets.into_values().collect()
     }
 
     /// Takes a change that was decided on what is here now, and says where its message landed.

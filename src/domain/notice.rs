@@ -388,7 +388,7 @@ impl<'a> Voice<'a> {
 
     /// A note concerns the assignee, if another wrote it.
     pub fn pass_note_on(&mut self, ticket: &mut Ticket, agent: &Agent, message: &Message) {
-        let assignee = ticket.assignee.as_deref().and_then(|h| self.policy.agent_by_handle(h)).filter(|a| a.handle != agent.handle);
+        let assignee = self.policy.assignee(ticket).filter(|a| a.handle != agent.handle);
         let Some(assignee) = assignee else { return };
         let (to, audience, reader) = self.seat(assignee);
         let known = self.policy.know_at(ticket.requester.address.as_ref(), self.now);
@@ -507,7 +507,7 @@ impl<'a> Voice<'a> {
     /// has leaves its tickets to the team of their mailbox: nobody's word may reach nobody (P4).
     fn watchers(&self, ticket: &Ticket, except: Option<&Agent>) -> Vec<(Contact, Audience, Reader)> {
         let others = |agent: &&Agent| except.is_none_or(|e| e.handle != agent.handle);
-        if let Some(assignee) = ticket.assignee.as_deref().and_then(|h| self.policy.agent_by_handle(h)) {
+        if let Some(assignee) = self.policy.assignee(ticket) {
             let mut told: Vec<_> = Some(assignee).filter(others).map(|agent| self.seat(agent)).into_iter().collect();
             if away::of(self.away, &assignee.handle, self.now).is_some() {
                 let colleague = |agent: &&Agent| others(agent) && agent.handle != assignee.handle;
@@ -597,7 +597,7 @@ impl<'a> Voice<'a> {
     }
 
     fn facts(&self, ticket: &Ticket, reader: &Reader) -> NoticeFacts {
-        let assignee = ticket.assignee.as_deref().and_then(|handle| self.policy.agent_by_handle(handle));
+        let assignee = self.policy.assignee(ticket);
         let away = assignee.and_then(|agent| Some((agent, away::of(self.away, &agent.handle, self.now)?)));
         NoticeFacts {
             away: away.map(|(agent, _)| agent.name.clone()).unwrap_or_default(),

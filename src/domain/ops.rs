@@ -194,7 +194,7 @@ pub fn zone(policy: &Policy) -> TimeZone {
 }
 
 fn silent_after(policy: &Policy, mailbox: &str) -> Option<SignedDuration> {
-    policy.mailboxes.iter().find(|m| m.name == mailbox)?.silent_after
+    policy.mailbox_named(mailbox)?.silent_after
 }
 
 /// The first time of the daily report after the last one. A time that the clock of the wall leaves out is the next that it shows.

@@ -248,6 +248,14 @@ pub struct Step {
 }
 
 impl Sla {
+    /// Whether it is for such tickets.
+    #[must_use]
+    pub fn fits(&self, tier: &str, priority: Priority, channel: Channel) -> bool {
+        self.tier.as_deref().is_none_or(|own| own == tier)
+            && self.priority.is_none_or(|own| own == priority)
+            && self.channel.is_none_or(|own| own == channel)
+    }
+
     /// Whether it holds without being asked for.
     #[must_use]
     pub const fn is_for_all(&self) -> bool {
@@ -278,6 +286,24 @@ impl Sla {
 }
 
 impl Agent {
+    /// Whether he has a skill, in whatever case it is written.
+    #[must_use]
+    pub fn has_skill(&self, skill: &str) -> bool {
+        self.skills.iter().any(|own| own.eq_ignore_ascii_case(skill))
+    }
+
+    /// The name of the calendar by which he is on duty in a team.
+    #[must_use]
+    pub fn duty_in<'a>(&'a self, team: &'a Team) -> &'a str {
+        self.duty.as_deref().unwrap_or(&team.calendar)
+    }
+
+    /// What his tickets may weigh together in a team.
+    #[must_use]
+    pub fn cap_in(&self, team: &Team) -> u64 {
+        self.cap.or(team.cap).map_or(u64::MAX, u64::from)
+    }
+
     /// As who he writes and is written to.
     #[must_use]
     pub fn contact(&self) -> Contact {
@@ -300,9 +326,7 @@ impl Policy {
     pub fn sla_of_all(&self, tier: &str, priority: Priority, channel: Channel) -> Option<&Sla> {
         let mut best: Option<((u8, u8), &Sla)> = None;
         for sla in self.slas.iter().filter(|sla| sla.is_for_all()) {
-            let holds = sla.tier.as_deref().is_none_or(|t| t == tier)
-                && sla.priority.is_none_or(|p| p == priority)
-                && sla.channel.is_none_or(|c| c == channel);
+            let holds = sla.fits(tier, priority, channel);
             let [by_tier, by_priority, by_channel] = [sla.tier.is_some(), sla.priority.is_some(), sla.channel.is_some()].map(u8::from);
             let says = (by_tier + by_priority + by_channel, by_tier * 4 + by_priority * 2 + by_channel);
             if holds && best.is_none_or(|(most, _)| says > most) {
@@ -348,6 +372,12 @@ impl Policy {
         self.agents.iter().find(|a| a.address == *address)
     }
 
+    /// Who has a ticket, unless nobody has, or he has left.
+    #[must_use]
+    pub fn assignee(&self, ticket: &Ticket) -> Option<&Agent> {
+        ticket.assignee.as_deref().and_then(|handle| self.agent_by_handle(handle))
+    }
+
     /// The agent of a handle, if there is one.
     #[must_use]
     pub fn agent_by_handle(&self, handle: &str) -> Option<&Agent> {
@@ -368,7 +398,13 @@ impl Policy {
     /// The mailbox of a name, or the first: there is always one.
     #[must_use]
     pub fn mailbox(&self, name: &str) -> Option<&Mailbox> {
-        self.mailboxes.iter().find(|m| m.name == name).or(self.mailboxes.first())
+        self.mailbox_named(name).or(self.mailboxes.first())
+    }
+
+    /// The mailbox of a name.
+    #[must_use]
+    pub fn mailbox_named(&self, name: &str) -> Option<&Mailbox> {
+        self.mailboxes.iter().find(|m| m.name == name)
     }
 
     /// Whether the sender of a mail that bears an agent's address may be taken for that agent, as far as the address goes: his
@@ -391,8 +427,14 @@ impl Policy {
     /// Whether an address is one of the desk's own, with or without a token behind a `+`.
     #[must_use]
     pub fn is_ours(&self, address: &EmailAddress) -> bool {
+        self.mailbox_of(address).is_some()
+    }
+
+    /// Whose address it is, with or without a token behind a `+`.
+    #[must_use]
+    pub fn mailbox_of(&self, address: &EmailAddress) -> Option<&Mailbox> {
         let plain = address.local().split('+').next().unwrap_or_default();
-        self.mailboxes.iter().any(|m| m.address.domain() == address.domain() && m.address.local() == plain)
+        self.mailboxes.iter().find(|m| m.address.domain() == address.domain() && m.address.local() == plain)
     }
 
     /// The language to write in: the first of `wished` that the desk speaks, else its first.

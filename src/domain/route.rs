@@ -279,7 +279,7 @@ struct Facts<'a> {
     /// Whoever is known not to be who he claims is no sender that a rule could speak of.
     sender: Option<&'a EmailAddress>,
     organisation: String,
-    searched: [OnceCell<Searched<'a>>; PLACES],
+    searched: [OnceCell<Searched>; PLACES],
     found: OnceCell<[Found; PLACES]>,
     /// In the order of [`Cue::ALL`].
     cues: [OnceCell<Option<String>>; Cue::ALL.len()],
@@ -328,7 +328,7 @@ impl<'a> Facts<'a> {
         [&self.matter.inbound.subject, self.body]
     }
 
-    fn searched(&self, place: usize) -> &Searched<'a> {
+    fn searched(&self, place: usize) -> &Searched {
         self.searched[place].get_or_init(|| Searched::new(self.texts()[place]))
     }
 
@@ -349,7 +349,7 @@ impl<'a> Facts<'a> {
         let found = self.cues.iter().zip(Cue::ALL).find(|(_, of)| *of == cue)?.0.get_or_init(|| {
             let are_there = |words: &Words| [SUBJECT, BODY].into_iter().any(|place| self.are_in(words, place));
             let languages = &self.policy.desk.languages;
-            self.policy.rules.cues.find_by(cue, self.texts(), are_there, self.matter.inbound.language, languages)
+            self.policy.rules.cues.find(cue, self.texts(), are_there, self.matter.inbound.language, languages)
         });
         found.clone()
     }

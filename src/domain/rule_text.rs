@@ -84,7 +84,7 @@ impl Numbers {
     }
 
     fn words(&mut self, words: &mut Words) -> u32 {
-        let key = self.key(words.folded(), words.borders());
+        let key = self.key(words.folded().to_owned(), words.borders());
         words.key = Some(key);
         key
     }
@@ -157,7 +157,7 @@ impl TextGates {
     }
 
     /// What of all that is sought stands in a text.
-    pub(super) fn find(&self, text: &Searched<'_>) -> Found {
+    pub(super) fn find(&self, text: &Searched) -> Found {
         let mut found = Bits::none(self.keys.len());
         let hits = self.automaton.iter().filter_map(|automaton| automaton.try_find_overlapping_iter(text.folded()).ok());
         for hit in hits.flatten() {

@@ -499,11 +499,7 @@ fn drop_targets_of_pauses(log: &mut Vec<Entry>, kind: ClockKind) {
     for (at, entry) in log.iter().enumerate().filter(|(_, entry)| entry.kind == kind) {
         let is_target = matches!(entry.event, Event::Retargeted { .. });
         idle.extend(before.filter(|_| is_target));
-        paused = match entry.event {
-            Event::Paused => true,
-            Event::Armed { .. } | Event::Resumed | Event::Carried { .. } => false,
-            Event::Retargeted { .. } | Event::Met | Event::Warned | Event::Breached | Event::Cancelled => paused,
-        };
+        paused = stands(&entry.event, paused);
         before = (is_target && paused).then_some(at);
     }
     for at in idle.into_iter().rev() {
@@ -515,15 +511,21 @@ fn drop_targets_of_pauses(log: &mut Vec<Entry>, kind: ClockKind) {
 fn last_begin(log: &[Entry], kind: ClockKind) -> Option<usize> {
     let (mut paused, mut last) = (false, None);
     for (at, entry) in log.iter().enumerate().filter(|(_, entry)| entry.kind == kind) {
-        match entry.event {
-            Event::Armed { .. } | Event::Carried { .. } => paused = false,
-            Event::Paused => paused = true,
-            Event::Resumed => (paused, last) = (false, Some(at)),
-            Event::Retargeted { .. } if !paused => last = Some(at),
-            Event::Retargeted { .. } | Event::Met | Event::Warned | Event::Breached | Event::Cancelled => {}
+        if matches!(entry.event, Event::Resumed) || (!paused && matches!(entry.event, Event::Retargeted { .. })) {
+            last = Some(at);
         }
+        paused = stands(&entry.event, paused);
     }
     last
+}
+
+/// Whether a clock stands still after an event, if before it did or did not.
+const fn stands(event: &Event, paused: bool) -> bool {
+    match event {
+        Event::Paused => true,
+        Event::Armed { .. } | Event::Resumed | Event::Carried { .. } => false,
+        Event::Retargeted { .. } | Event::Met | Event::Warned | Event::Breached | Event::Cancelled => paused,
+    }
 }
 
 pub(crate) fn later(from: Timestamp, by: SignedDuration) -> Timestamp {

@@ -237,6 +237,12 @@ impl Ticket {
         true
     }
 
+    /// How many of its messages, its first ones, are copies of another's: what was split off that.
+    #[must_use]
+    pub fn copies(&self) -> usize {
+        self.split_off.as_ref().map_or(0, |split| split.messages.len())
+    }
+
     /// Whether nothing happens in it any more.
     #[must_use]
     pub const fn is_closed(&self) -> bool {

@@ -21,7 +21,7 @@ pub enum WordsFault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
     /// Letters as [`letter_of`] gives them, never none; one space for any white space between words.
-    letters: Vec<char>,
+    letters: String,
     begins_word: bool,
     ends_word: bool,
     /// Their place in what [`super::rule_text`] seeks all at once.
@@ -42,21 +42,26 @@ impl Words {
         let mut letters: Vec<char> = words.chars().filter_map(letter_of).map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
         letters.dedup_by(|later, earlier| *later == ' ' && *earlier == ' ');
         let (Some(&first), Some(&last)) = (letters.first(), letters.last()) else { return Err(WordsFault::Empty) };
-        Ok(Self { letters, begins_word: has_borders(first), ends_word: !goes_on && has_borders(last), key: None })
+        Ok(Self {
+            letters: letters.into_iter().collect(),
+            begins_word: has_borders(first),
+            ends_word: !goes_on && has_borders(last),
+            key: None,
+        })
     }
 
     /// What is compared, as it stands in [`Searched`]: never nothing.
-    pub(super) fn folded(&self) -> String {
-        self.letters.iter().collect()
+    pub(super) fn folded(&self) -> &str {
+        &self.letters
     }
 
     /// Whether they stand in a text.
     #[must_use]
-    pub fn are_in(&self, searched: &Searched<'_>) -> bool {
+    pub fn are_in(&self, searched: &Searched) -> bool {
         let folded = self.folded();
         let first = folded.chars().next().map_or(1, char::len_utf8);
         let mut from = 0;
-        while let Some(at) = searched.folded.get(from..).and_then(|rest| rest.find(&folded)).map(|at| from + at) {
+        while let Some(at) = searched.folded.get(from..).and_then(|rest| rest.find(folded)).map(|at| from + at) {
             if searched.has_borders(at, at + folded.len(), (self.begins_word, self.ends_word)) {
                 return true;
             }
@@ -78,8 +83,7 @@ const BEGINS: u8 = 1;
 const ENDS: u8 = 2;
 
 /// A text in which many words are sought: folded once into the letters that [`Words`] are compared by.
-pub struct Searched<'t> {
-    text: &'t str,
+pub struct Searched {
     /// Letters as [`letter_of`] gives them; one space for any white space; accents behind a letter are left out. Those
     /// that stand behind no letter are kept: no words go on over them.
     folded: String,
@@ -87,10 +91,10 @@ pub struct Searched<'t> {
     borders: Vec<u8>,
 }
 
-impl<'t> Searched<'t> {
+impl Searched {
     /// Folds it.
     #[must_use]
-    pub fn new(text: &'t str) -> Self {
+    pub fn new(text: &str) -> Self {
         let mut folding = Folding::new(text.len());
         let mut rest = text;
         loop {
@@ -103,13 +107,7 @@ impl<'t> Searched<'t> {
             folding.character(c);
             rest = beyond.as_str();
         }
-        folding.ends(text)
-    }
-
-    /// All of it.
-    #[must_use]
-    pub const fn text(&self) -> &'t str {
-        self.text
+        folding.ends()
     }
 
     /// What words are sought in.
@@ -213,10 +211,10 @@ impl Folding {
         self.borders.resize(self.folded.len(), 0);
     }
 
-    fn ends(mut self, text: &str) -> Searched<'_> {
+    fn ends(mut self) -> Searched {
         self.borders.push(if self.in_word || self.ends_here { ENDS } else { 0 });
         // All of it is UTF-8.
-        Searched { text, folded: String::from_utf8(self.folded).unwrap_or_default(), borders: self.borders }
+        Searched { folded: String::from_utf8(self.folded).unwrap_or_default(), borders: self.borders }
     }
 }
 
@@ -415,7 +413,7 @@ mod tests {
         const ACCENTS: &str = r"[\x{300}-\x{36f}\x{591}-\x{5c7}\x{610}-\x{61a}\x{64b}-\x{65f}]*";
         let border = |is_there: bool| if is_there { r"\b" } else { "" };
         let mut pattern = border(words.begins_word).to_owned();
-        for letter in &words.letters {
+        for letter in &words.letters.chars().collect::<Vec<_>>() {
             if *letter == ' ' {
                 pattern.push_str(r"\s+");
                 continue;

@@ -252,22 +252,36 @@ async fn dump(State(api): State<Api>, Query(query): Query<DumpQuery>) -> Respons
     streamed("text/plain; charset=utf-8", move |line| store.dump(DumpOptions { without_times: query.without_times }, |text| line(&text)))
 }
 
-/// An answer of lines, piece by piece: its reader, and not its length, says what is held of it (P11). `work` tells the lines until
-/// it hears that nobody reads on.
+/// An answer of lines, piece by piece. `work` tells the lines until it hears that nobody reads on.
 fn streamed(
     content_type: &'static str,
     work: impl FnOnce(&mut dyn FnMut(&str) -> bool) -> Result<(), StoreFault> + Send + 'static,
 ) -> Response {
-    let (pieces, mut waiting) = tokio::sync::mpsc::channel::<Result<Bytes, StoreFault>>(PIECES_MAX);
-    tokio::task::spawn_blocking(move || {
+    streamed_pieces(content_type, |send| {
         let mut piece = String::new();
-        let done = work(&mut |line| {
+        work(&mut |line| {
             piece.push_str(line);
             piece.push('\n');
-            piece.len() < PIECE_OCTETS || pieces.blocking_send(Ok(Bytes::from(std::mem::take(&mut piece)))).is_ok()
-        });
+            piece.len() < PIECE_OCTETS || send(Bytes::from(std::mem::take(&mut piece)))
+        })?;
+        send(Bytes::from(piece));
+        Ok(())
+    })
+}
+
+/// An answer piece by piece: its reader, and not its length, says what is held of it (P11). `work` sends until it hears that nobody reads
+/// on.
+fn streamed_pieces(
+    content_type: &'static str,
+    work: impl FnOnce(&mut dyn FnMut(Bytes) -> bool) -> Result<(), StoreFault> + Send + 'static,
+) -> Response {
+    let (pieces, mut waiting) = tokio::sync::mpsc::channel::<Result<Bytes, StoreFault>>(PIECES_MAX);
+    tokio::task::spawn_blocking(move || {
         // A reader that has gone away is no fault; one that is there hears of a broken end by a broken connection.
-        let _ = pieces.blocking_send(done.map(|()| Bytes::from(piece)));
+        if let Err(fault) = work(&mut |piece| pieces.blocking_send(Ok(piece)).is_ok()) {
+            tracing::error!(%fault, "broke off an answer on the control socket");
+            let _ = pieces.blocking_send(Err(fault));
+        }
     });
     let body = Body::from_stream(futures_util::stream::poll_fn(move |context| waiting.poll_recv(context)));
     ([(CONTENT_TYPE, content_type)], body).into_response()
@@ -281,32 +295,25 @@ struct SpanQuery {
 }
 
 async fn past(State(api): State<Api>, Query(SpanQuery { since, until }): Query<SpanQuery>) -> Response {
-    let (pieces, mut waiting) = tokio::sync::mpsc::channel::<Result<Bytes, StoreFault>>(PIECES_MAX);
     let store = api.desk.store().clone();
-    tokio::task::spawn_blocking(move || {
-        let told = stored::each(&store, Span { since, until }, |told| match stored::frame(&told) {
+    streamed_pieces("application/octet-stream", move |send| {
+        stored::each(&store, Span { since, until }, |told| match stored::frame(&told) {
             Ok(frame) => {
                 let frame = Bytes::from(frame);
                 // A mail may be large, and its reader slow.
                 let mut steps = (0..frame.len()).step_by(PIECE_OCTETS);
-                steps.all(|from| pieces.blocking_send(Ok(frame.slice(from..frame.len().min(from + PIECE_OCTETS)))).is_ok())
+                steps.all(|from| send(frame.slice(from..frame.len().min(from + PIECE_OCTETS))))
             }
             Err(fault) => {
                 tracing::error!(%fault, "failed to tell of the past");
                 false
             }
-        });
-        if let Err(fault) = told {
-            tracing::error!(%fault, "failed to tell of the past");
-            let _ = pieces.blocking_send(Err(fault));
-        }
-    });
-    let body = Body::from_stream(futures_util::stream::poll_fn(move |context| waiting.poll_recv(context)));
-    ([(CONTENT_TYPE, "application/octet-stream")], body).into_response()
+        })
+    })
 }
 
 async fn explain(State(api): State<Api>, Query(query): Query<ExplainQuery>, raw: Bytes) -> Response {
-    if query.mailbox.as_ref().is_some_and(|name| !api.desk.policy().mailboxes.iter().any(|mailbox| mailbox.name == *name)) {
+    if query.mailbox.as_ref().is_some_and(|name| api.desk.policy().mailbox_named(name).is_none()) {
         return (StatusCode::CONFLICT, "the running daemon has no mailbox of that name\n").into_response();
     }
     answer(explain::explain(&api.desk, &raw, query.mailbox.as_deref()).await)

@@ -30,7 +30,7 @@ pub(crate) struct Read {
 /// The parsed mail with its kept parts, and with what its tokens prove.
 pub(crate) fn assemble(read: Read, signer: &Signer, policy: &Policy) -> Inbound {
     let Read { source, received_at, mut parsed, kept, cut, judgement } = read;
-    let mailbox = policy.mailboxes.iter().find(|m| m.name == source.mailbox());
+    let mailbox = policy.mailbox_named(source.mailbox());
     let lists = mailbox.map(|m| m.lists.as_slice()).unwrap_or_default();
     let judgement = list::through(&mut parsed, judgement, lists, |address| policy.is_ours(address));
     let mut kept = kept.into_iter();

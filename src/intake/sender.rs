@@ -26,7 +26,7 @@ impl Desk {
         policy: &Policy,
     ) -> (Vec<u8>, Judgement) {
         // Of this very mailbox: what one provider's server says is no word of another's.
-        let Some(mailbox) = policy.mailboxes.iter().find(|m| m.name == source.mailbox()) else { return (raw, Judgement::default()) };
+        let Some(mailbox) = policy.mailbox_named(source.mailbox()) else { return (raw, Judgement::default()) };
         let (told, trusted) = (parsed.authentication_results.as_deref(), mailbox.trusted_authserv_ids.as_slice());
         let from = parsed.from.as_ref().map(|from| &from.address);
         let check = match &mailbox.check {

@@ -197,12 +197,16 @@ fn flowed(text: &str) -> String {
     for line in text.lines() {
         // Only where we break a line may it end in a space; the delimiter of signatures is known to all.
         let line = if line == "-- " { line } else { line.trim_end_matches(' ') };
-        let is_fixed = line.starts_with('>') || is_in_columns(line);
-        let mut width = 0;
         push_stuffed(&mut out, line);
+        if line.len() <= LINE_CHARS_MAX || line.starts_with('>') || is_in_columns(line) {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        let mut width = 0;
         for word in stretches(line) {
             let long = word.chars().count();
-            if width > 0 && width + long > LINE_CHARS_MAX && !is_fixed {
+            if width > 0 && width + long > LINE_CHARS_MAX {
                 out.push('\n');
                 if word.starts_with('>') {
                     out.push(' ');

@@ -93,7 +93,7 @@ pub fn make_his(inbound: &mut Inbound, agent: &Agent, ticket: TicketNumber) {
 /// Whoever speaks for somebody who is no agent here.
 #[must_use]
 pub fn stand_in<'p>(ticket: &Ticket, name: &str, policy: &'p Policy) -> Option<&'p Agent> {
-    let assignee = ticket.assignee.as_deref().and_then(|handle| policy.agent_by_handle(handle));
+    let assignee = policy.assignee(ticket);
     let of_name = || policy.agents.iter().find(|agent| !name.is_empty() && agent.name.eq_ignore_ascii_case(name));
     let of_team = || policy.agents.iter().find(|agent| agent.teams.contains(&ticket.team));
     of_name().or(assignee).or_else(of_team).or_else(|| policy.agents.first())

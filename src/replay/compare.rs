@@ -99,7 +99,7 @@ impl Opening {
             if all.is_empty() { "none".to_owned() } else { all }
         };
         let has = |opening: &Self, tag: &str| if opening.tags.contains(tag) { "yes" } else { "no" }.to_owned();
-        let due = |opening: &Self| opening.first_response_due.map_or_else(|| "none".to_owned(), |due| due.to_string());
+        let (due, due_there) = direction(self.first_response_due, other.first_response_due);
         let all = [
             ("tier", self.tier.clone(), other.tier.clone()),
             ("team", self.team.clone(), other.team.clone()),
@@ -110,7 +110,7 @@ impl Opening {
             ("held", has(self, HELD_TAG), has(other, HELD_TAG)),
             ("spam", has(self, SPAM_TAG), has(other, SPAM_TAG)),
             ("language", self.language.clone(), other.language.clone()),
-            ("first response due", due(self), due(other)),
+            ("first response due", due.to_owned(), due_there.to_owned()),
         ];
         all.into_iter().filter(|(_, was, would)| was != would).collect()
     }
@@ -209,9 +209,6 @@ impl Comparison {
                     let differences = was.differences(would);
                     differing += u64::from(!differences.is_empty());
                     for (what, was, would) in differences {
-                        // Each has another time: that it moves is what counts.
-                        let moves = what == "first response due";
-                        let (was, would) = if moves { direction(was, &would) } else { (was, would) };
                         tally.add(what, was, would, name);
                     }
                 }
@@ -220,14 +217,13 @@ impl Comparison {
             }
         }
         let (moved, routing) = tally.sorted().into_iter().partition(|difference| difference.what == "fate");
-        let mut attained: BTreeMap<String, BTreeMap<&'static str, Pair<Attainment>>> = BTreeMap::new();
-        for (outcome, put) in [(now, put_now as fn(&mut Pair<Attainment>, Attainment)), (new, put_new)] {
-            for (tier, targets) in &outcome.attained {
-                for (kind, attainment) in targets {
-                    put(attained.entry(tier.clone()).or_default().entry(kind.word()).or_default(), *attainment);
-                }
-            }
-        }
+        let tiers: BTreeSet<&String> = now.attained.keys().chain(new.attained.keys()).collect();
+        let targets = |outcome: &'_ Outcome, tier: &str| outcome.attained.get(tier).cloned().unwrap_or_default();
+        let of_tier = |tier: &String| {
+            let pairs = side_by_side(targets(now, tier).iter(), targets(new, tier).iter(), |kind| kind.word());
+            (tier.clone(), pairs)
+        };
+        let attained = tiers.into_iter().map(of_tier).collect();
         Self {
             messages: now.fates.len() as u64,
             fates,
@@ -281,36 +277,30 @@ impl Comparison {
     }
 }
 
-fn put_now(pair: &mut Pair<Attainment>, attainment: Attainment) {
-    pair.now = attainment;
-}
-
-fn put_new(pair: &mut Pair<Attainment>, attainment: Attainment) {
-    pair.new = attainment;
-}
-
 fn met(attainment: &Attainment) -> String {
     let Attainment { met, missed, open } = attainment;
     let open = if *open == 0 { String::new() } else { format!(", {open} open") };
     attainment.per_cent().map_or_else(|| format!("-{open}"), |share| format!("{share:.1} % of {}{open}", met + missed))
 }
 
-fn direction(was: String, would: &str) -> (String, String) {
-    match (was.parse::<Timestamp>(), would.parse::<Timestamp>()) {
-        (Ok(before), Ok(after)) if after < before => ("then".to_owned(), "earlier".to_owned()),
-        (Ok(_), Ok(_)) => ("then".to_owned(), "later".to_owned()),
-        (Ok(_), Err(_)) => ("some time".to_owned(), "none".to_owned()),
-        (Err(_), Ok(_)) => (was, "some time".to_owned()),
-        (Err(_), Err(_)) => (was, would.to_owned()),
+/// Each has another time: that it moves is what counts.
+fn direction(was: Option<Timestamp>, would: Option<Timestamp>) -> (&'static str, &'static str) {
+    match (was, would) {
+        (Some(was), Some(would)) if would < was => ("then", "earlier"),
+        (Some(was), Some(would)) if would > was => ("then", "later"),
+        (Some(_), Some(_)) => ("then", "then"),
+        (Some(_), None) => ("some time", "none"),
+        (None, Some(_)) => ("none", "some time"),
+        (None, None) => ("none", "none"),
     }
 }
 
-fn side_by_side<'a, K: 'a, W: Ord>(
-    now: impl Iterator<Item = (&'a K, &'a u64)>,
-    new: impl Iterator<Item = (&'a K, &'a u64)>,
+fn side_by_side<'a, K: 'a, V: Copy + Default + 'a, W: Ord>(
+    now: impl Iterator<Item = (&'a K, &'a V)>,
+    new: impl Iterator<Item = (&'a K, &'a V)>,
     word: impl Fn(&K) -> W,
-) -> BTreeMap<W, Pair<u64>> {
-    let mut pairs: BTreeMap<W, Pair<u64>> = BTreeMap::new();
+) -> BTreeMap<W, Pair<V>> {
+    let mut pairs: BTreeMap<W, Pair<V>> = BTreeMap::new();
     for (key, count) in now {
         pairs.entry(word(key)).or_default().now = *count;
     }

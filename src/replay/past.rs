@@ -101,8 +101,6 @@ pub struct Heard {
     pub name: String,
     pub origin: Origin,
     pub what: What,
-    /// Its place among all that is heard.
-    pub place: usize,
 }
 
 /// What was read.
@@ -119,7 +117,7 @@ pub enum What {
 impl Heard {
     /// Reads an item. Only what an agent (`is_agent`) forwards is looked into.
     #[must_use]
-    pub fn read(item: Item, place: usize, limits: &NormaliseLimits, is_agent: impl Fn(&EmailAddress) -> bool) -> Self {
+    pub fn read(item: Item, limits: &NormaliseLimits, is_agent: impl Fn(&EmailAddress) -> bool) -> Self {
         let Item { at, mailbox, name, origin, content } = item;
         let what = match content {
             Content::Mail(raw) => {
@@ -142,6 +140,6 @@ impl Heard {
                 What::Chat(Box::new(Inbound { judgement: belief.judgement(), ..said }))
             }
         };
-        Self { at, mailbox, name, origin, what, place }
+        Self { at, mailbox, name, origin, what }
     }
 }

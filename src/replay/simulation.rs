@@ -220,7 +220,7 @@ impl Simulation {
     }
 
     fn mailbox(&self, heard: &Heard) -> Option<&Mailbox> {
-        let named = heard.mailbox.as_ref().and_then(|name| self.policy.mailboxes.iter().find(|mailbox| mailbox.name == *name));
+        let named = heard.mailbox.as_ref().and_then(|name| self.policy.mailbox_named(name));
         let written_to = || match &heard.what {
             What::Mail { parsed, .. } => {
                 let plain: Vec<String> = parsed.addressed.iter().map(EmailAddress::untagged).collect();

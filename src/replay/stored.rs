@@ -28,13 +28,7 @@ pub enum Told {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     at: Timestamp,
-    landing: Where,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Where {
-    Ticket(TicketNumber, Seq),
-    Quarantine(u64),
+    landing: Landing,
 }
 
 /// Tells all that was said in a span, by time, but for tickets that began before it; `tell` says whether anybody listens on. Blocks.
@@ -48,8 +42,8 @@ pub fn each(store: &Store, span: Span, mut tell: impl FnMut(Told) -> bool) -> Re
     }
     for Place { at, landing } in places {
         let item = match landing {
-            Where::Ticket(number, seq) => in_ticket(store, at, number, seq)?,
-            Where::Quarantine(id) => set_aside(store, at, id)?,
+            Landing::Ticket { number, seq } => in_ticket(store, at, number, seq)?,
+            Landing::Quarantine { id } => set_aside(store, at, id)?,
         };
         if let Some(item) = item
             && !tell(Told::Item(Box::new(item)))
@@ -68,27 +62,23 @@ fn places(store: &Store, span: Span) -> Result<Vec<Place>, StoreFault> {
         if !span.holds(ticket.opened) {
             continue;
         }
-        for seq in first_own(&ticket)..=ticket.messages {
+        // What was split off stands in front, and in the ticket that it came to as well.
+        let copies = Seq::try_from(ticket.copies()).unwrap_or(Seq::MAX);
+        for seq in copies.saturating_add(1)..=ticket.messages {
             let Some(message) = store.message(ticket.number, seq)? else { continue };
             let at = arrival(store, &message)?.map_or(message.at, |arrival| arrival.at);
             if message.author != Author::Desk && span.holds(at) {
-                places.push(Place { at, landing: Where::Ticket(ticket.number, seq) });
+                places.push(Place { at, landing: Landing::Ticket { number: ticket.number, seq } });
             }
         }
     }
     for (id, quarantined) in store.quarantine()? {
         if span.holds(quarantined.at) && store.released(id)?.is_none() {
-            places.push(Place { at: quarantined.at, landing: Where::Quarantine(id) });
+            places.push(Place { at: quarantined.at, landing: Landing::Quarantine { id } });
         }
     }
     places.sort_unstable();
     Ok(places)
-}
-
-/// What was split off stands in front, and in the ticket that it came to as well.
-fn first_own(ticket: &Ticket) -> Seq {
-    let copies = ticket.split_off.as_ref().map_or(0, |split| split.messages.len());
-    Seq::try_from(copies).unwrap_or(Seq::MAX).saturating_add(1)
 }
 
 /// The first way by which it came. An agent's message has the time at which he sent it; here it counts when it came.

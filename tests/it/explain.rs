@@ -4,7 +4,6 @@ use crate::desk::{CUSTOMERS, maildirs};
 use crate::support::daemon::Daemon;
 use crate::support::mail::{MailText, address, header};
 use crate::support::wait::{LIMIT, wait_until};
-use crate::verbs::arrives;
 use serde_json::Value;
 
 const JOAO: &str = "João Lima <joao@padaria.example>";
@@ -40,7 +39,7 @@ fn answer(from: &str, received: &[u8], text: &str) -> MailText {
 
 /// Takes a mail in, and waits until its ticket has so many messages.
 async fn takes_in(daemon: &Daemon, name: &str, mail: &[u8], number: &str, messages: u64) {
-    arrives(daemon, name, mail);
+    daemon.arrives(name, mail);
     wait_until("the mail to be taken in", LIMIT, async || {
         let output = daemon.cli(&["ticket", number, "--json"]).await;
         let ticket: Value = serde_json::from_slice(&output.stdout).ok()?;
@@ -85,7 +84,7 @@ const BRIEF: &str = "   | Team: billing, assigned to: ";
 async fn p9_explain_tells_the_whole_way_of_every_mail_in_a_tickets_life() {
     let daemon = Daemon::start(&[("guichet.toml", &maildirs("")), ("customers.csv", CUSTOMERS)]).await;
     let first = MailText::new(JOAO, "support@acme.example").subject("Fatura").text("A fatura veio em dobro.\n").octets();
-    arrives(&daemon, "1.first", &first);
+    daemon.arrives("1.first", &first);
     let (ack, told) = (sent_to(&daemon, "joao@padaria.example", 1).await, sent_to(&daemon, "ana@acme.example", 1).await);
     let number = daemon.json(&["tickets"]).await["number"].to_string();
 
@@ -214,7 +213,7 @@ async fn p9_explain_tells_of_every_ticket_that_a_mail_changes_and_of_copies_in_q
     let first = MailText::new(JOAO, "support@acme.example").subject("Login").text("Não entra.\n");
     let second = MailText::new(JOAO, "support@acme.example").subject("Login, outra vez").text("Ainda não.\n");
     for (name, mail, tickets) in [("1.first", &first, 1), ("2.second", &second, 2)] {
-        arrives(&daemon, name, &mail.octets());
+        daemon.arrives(name, &mail.octets());
         wait_until("the ticket", LIMIT, async || (daemon.json_lines(&["tickets"]).await.len() == tickets).then_some(())).await;
     }
     let both = MailText::new(JOAO, "support@acme.example").subject("Re: Login").header("In-Reply-To", &second.message_id());
@@ -238,7 +237,7 @@ async fn p9_explain_tells_of_every_ticket_that_a_mail_changes_and_of_copies_in_q
         "!clocks",
     ];
     explains(&daemon, &away, "an out-of-office on no thread", &parts).await;
-    arrives(&daemon, "3.away", &away);
+    daemon.arrives("3.away", &away);
     wait_until("quarantine", LIMIT, async || (!daemon.json_lines(&["quarantine", "list"]).await.is_empty()).then_some(())).await;
     let parts = ["outcome   was taken in before\n          because the same mail is number 1 in quarantine", "nothing would be sent"];
     explains(&daemon, &away, "the same once more", &parts).await;

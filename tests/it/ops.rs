@@ -152,30 +152,20 @@ async fn p5_an_alarm_that_was_committed_and_not_sent_comes_once_after_a_kill() {
     assert_eq!(daemon.json(&["verify"]).await["ok"], true);
 }
 
-/// Puts a mail into the desk's Maildir.
-fn arrives(daemon: &Daemon, name: &str, octets: &[u8]) {
-    for folder in ["new", "cur", "tmp"] {
-        std::fs::create_dir_all(daemon.state_dir().join("in").join(folder)).unwrap();
-    }
-    let written = daemon.state_dir().join("in/tmp").join(name);
-    std::fs::write(&written, octets).unwrap();
-    std::fs::rename(written, daemon.state_dir().join("in/new").join(name)).unwrap();
-}
-
 #[tokio::test]
 async fn p3_ops_are_told_once_a_day_of_what_was_set_aside_and_of_what_did_not_arrive() {
     let (sink, http) = (Sink::plain().await, free_port());
     let relay = format!("[smtp]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\ntime_limit = \"5s\"\n", sink.port);
     let base = with_ops(&maildirs("").replace("[smtp]\nmaildir = \"@STATE@/out\"\n", &relay), http);
     let mut daemon = Daemon::start(&[("guichet.toml", &base), ("customers.csv", CUSTOMERS)]).await;
-    arrives(&daemon, "1.nobody", b"To: support@acme.example\r\nSubject: From nobody\r\nMessage-ID: <n@x.example>\r\n\r\nHello?\r\n");
+    daemon.arrives("1.nobody", b"To: support@acme.example\r\nSubject: From nobody\r\nMessage-ID: <n@x.example>\r\n\r\nHello?\r\n");
     let away = MailText::new("joao@padaria.example", "support@acme.example").subject("Away").header("Auto-Submitted", "auto-replied");
-    arrives(&daemon, "2.away", &away.octets());
-    arrives(&daemon, "3.away", &away.text("Still away.\n").octets());
-    arrives(&daemon, "4.agent", &MailText::new("ana@acme.example", "support@acme.example").subject("Without proof").octets());
+    daemon.arrives("2.away", &away.octets());
+    daemon.arrives("3.away", &away.text("Still away.\n").octets());
+    daemon.arrives("4.agent", &MailText::new("ana@acme.example", "support@acme.example").subject("Without proof").octets());
     wait_until("all to be set aside", LIMIT, async || (daemon.json_lines(&["quarantine", "list"]).await.len() == 4).then_some(())).await;
     // One more that a person has dealt with.
-    arrives(&daemon, "5.nobody", b"To: support@acme.example\r\nSubject: Released\r\nMessage-ID: <r@x.example>\r\n\r\nHello!\r\n");
+    daemon.arrives("5.nobody", b"To: support@acme.example\r\nSubject: Released\r\nMessage-ID: <r@x.example>\r\n\r\nHello!\r\n");
     wait_until("the fifth", LIMIT, async || (daemon.json_lines(&["quarantine", "list"]).await.len() == 5).then_some(())).await;
     daemon.json(&["quarantine", "release", "5"]).await;
     assert!(page(http, "/metrics", "*/*").await.1.contains("guichet_quarantine_waiting 4\n"));
@@ -203,7 +193,7 @@ async fn p3_ops_are_told_once_a_day_of_what_was_set_aside_and_of_what_did_not_ar
 
     daemon.kill9();
     daemon.run().await;
-    arrives(&daemon, "6.mary", &MailText::new("mary@shop.example", "support@acme.example").subject("Help").octets());
+    daemon.arrives("6.mary", &MailText::new("mary@shop.example", "support@acme.example").subject("Help").octets());
     sink.wait_for("the acknowledgement", |state| {
         state.mails.iter().any(|mail| mail.to.iter().any(|to| to.contains("mary@shop.example"))).then_some(())
     })
@@ -221,7 +211,7 @@ async fn p3_ops_are_told_once_a_day_of_what_was_set_aside_and_of_what_did_not_ar
          Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; ops.example\r\n\r\nFinal-Recipient: rfc822; {OPS}\r\n\
          Action: failed\r\nStatus: 5.1.1\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <{id}>\r\nSubject: x\r\n\r\nx\r\n--b--\r\n"
     );
-    arrives(&daemon, "7.bounce", bounce.as_bytes());
+    daemon.arrives("7.bounce", bounce.as_bytes());
     let kept = wait_until("the report to be kept apart", LIMIT, async || {
         daemon.json_lines(&["quarantine", "list"]).await.into_iter().find(|line| line["reason"] == "desk_report")
     })

@@ -29,12 +29,7 @@ impl Desk {
 
     pub fn put(&self, mail: &MailText) {
         let name = format!("{:?}", mail.message_id()).replace(|c: char| !c.is_alphanumeric(), "");
-        let written = self.daemon.dir().join(&name);
-        fs::write(&written, mail.octets()).unwrap();
-        let new = self.daemon.state_dir().join("in/new");
-        // The daemon makes it, too, but may not have come to it yet.
-        fs::create_dir_all(&new).unwrap();
-        fs::rename(written, new.join(name)).unwrap();
+        self.daemon.arrives(&name, &mail.octets());
     }
 
     /// A customer's new matter; the ticket once it is there.

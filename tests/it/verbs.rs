@@ -99,7 +99,7 @@ async fn a_second_daemon_is_told_to_try_later_and_verbs_work_without_one() {
 #[tokio::test]
 async fn one_can_look_while_what_is_written_on_disk_is_wrong() {
     let mut daemon = Daemon::start(&[("guichet.toml", &maildirs("")), ("customers.csv", CUSTOMERS)]).await;
-    arrives(&daemon, "1.mary", &MailText::new("mary@shop.example", "support@acme.example").subject("Help").octets());
+    daemon.arrives("1.mary", &MailText::new("mary@shop.example", "support@acme.example").subject("Help").octets());
     lines_when(&daemon, &["tickets"], "the ticket", |lines| lines.len() == 1).await;
     let looks: [&[&str]; 8] = [
         &["tickets"],
@@ -137,7 +137,7 @@ async fn tickets_come_most_urgent_first_and_as_many_as_are_asked_for() {
     let mut daemon = Daemon::start(&[("guichet.toml", &maildirs("")), ("customers.csv", CUSTOMERS)]).await;
     let args = ["tickets", "--status", "any"];
     for (at, sender) in ["mary@shop.example", "joao@padaria.example", "x@tehas.example"].into_iter().enumerate() {
-        arrives(&daemon, &format!("{at}.m"), &MailText::new(sender, "support@acme.example").subject(&format!("Matter {at}")).octets());
+        daemon.arrives(&format!("{at}.m"), &MailText::new(sender, "support@acme.example").subject(&format!("Matter {at}")).octets());
         lines_when(&daemon, &args, "the ticket", |lines| lines.len() == at + 1).await;
     }
     let all = daemon.json_lines(&args).await;
@@ -180,16 +180,6 @@ async fn a_damaged_store_refuses_to_start_and_says_what_to_do() {
     assert!(log.contains("damaged") && log.contains("backup"), "{log}");
 }
 
-/// Puts a mail into the desk's Maildir, as a mail server does.
-pub fn arrives(daemon: &Daemon, name: &str, octets: &[u8]) {
-    for folder in ["new", "cur", "tmp"] {
-        std::fs::create_dir_all(daemon.state_dir().join("in").join(folder)).unwrap();
-    }
-    let written = daemon.state_dir().join("in/tmp").join(name);
-    std::fs::write(&written, octets).unwrap();
-    std::fs::rename(written, daemon.state_dir().join("in/new").join(name)).unwrap();
-}
-
 async fn lines_when(daemon: &Daemon, args: &[&str], what: &str, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     wait_until(what, LIMIT, async || {
         let lines = daemon.json_lines(args).await;
@@ -213,11 +203,11 @@ async fn p3_what_is_in_quarantine_is_listed_shown_whole_and_released_once() {
     let mut daemon = Daemon::start(&[("guichet.toml", &maildirs(&chat)), ("customers.csv", CUSTOMERS)]).await;
     let nobody =
         b"To: support@acme.example\r\nSubject: From nobody\r\nMessage-ID: <n@x.example>\r\n\r\nCan you hear me?\0\xff\r\n".to_vec();
-    arrives(&daemon, "1.nobody", &nobody);
+    daemon.arrives("1.nobody", &nobody);
     lines_when(&daemon, &["quarantine", "list"], "the first", |lines| lines.len() == 1).await;
     let away = MailText::new("joao@padaria.example", "support@acme.example").subject("Away").header("Auto-Submitted", "auto-replied");
     let away = away.text("I am away.\n").octets();
-    arrives(&daemon, "2.away", &away);
+    daemon.arrives("2.away", &away);
     let lines = lines_when(&daemon, &["quarantine", "list"], "both in quarantine", |lines| lines.len() == 2).await;
     let told = |line: &Value| (line["id"].clone(), line["reason"].clone(), line["mailbox"].clone(), line["octets"].clone());
     assert_eq!(told(&lines[0]), (1.into(), "no_sender".into(), "support".into(), nobody.len().into()));
@@ -261,7 +251,7 @@ async fn p3_what_is_in_quarantine_is_listed_shown_whole_and_released_once() {
 
     // The same mail again changes nothing (P2).
     daemon.run().await;
-    arrives(&daemon, "3.nobody", &nobody);
+    daemon.arrives("3.nobody", &nobody);
     wait_until("it to be taken in", LIMIT, async || (!daemon.state_dir().join("in/new/3.nobody").exists()).then_some(())).await;
     assert_eq!(daemon.json_lines(&["tickets"]).await.len(), 2);
     assert!(daemon.json_lines(&["quarantine", "list"]).await.is_empty());
@@ -273,7 +263,7 @@ async fn p5_what_waits_is_listed_sent_at_once_or_dropped() {
     let down = format!("[smtp]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\ntime_limit = \"5s\"\n", free_port());
     let config = maildirs("").replace(maildir, &down);
     let mut daemon = Daemon::start(&[("guichet.toml", &config), ("customers.csv", CUSTOMERS)]).await;
-    arrives(&daemon, "1.mary", &MailText::new("mary@shop.example", "support@acme.example").subject("Help").octets());
+    daemon.arrives("1.mary", &MailText::new("mary@shop.example", "support@acme.example").subject("Help").octets());
     let tried = |lines: &[Value]| lines.len() == 3 && lines.iter().all(|l| l["delivery"] == "deferred");
     let lines = lines_when(&daemon, &["outbox", "list"], "each tried once", tried).await;
     let ack = lines.iter().find(|l| l["purpose"] == "ack").unwrap();

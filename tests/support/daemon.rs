@@ -137,6 +137,16 @@ impl Daemon {
         signal(name, &self.pid().to_string());
     }
 
+    /// Puts a mail into the desk's Maildir, as a mail server does.
+    pub fn arrives(&self, name: &str, octets: &[u8]) {
+        for folder in ["new", "cur", "tmp"] {
+            fs::create_dir_all(self.state_dir().join("in").join(folder)).unwrap();
+        }
+        let written = self.state_dir().join("in/tmp").join(name);
+        fs::write(&written, octets).unwrap();
+        fs::rename(written, self.state_dir().join("in/new").join(name)).unwrap();
+    }
+
     /// A verb of the command line with `--config`, whatever comes of it.
     pub async fn cli(&self, args: &[&str]) -> Output {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_guichet"));

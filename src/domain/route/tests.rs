@@ -540,6 +540,7 @@ fn holds_alone(when: &Condition, matter: &Matter<'_>, policy: &Policy, cues: &Cu
     let (inbound, known) = (matter.inbound, matter.known);
     let (subject, body) = (inbound.subject.as_str(), inbound.body.new_text());
     let searched = [Searched::new(subject), Searched::new(&body)];
+    let are_there = |words: &Words| searched.iter().any(|text| words.are_in(text));
     let sender = inbound.from.as_ref().filter(|_| !inbound.judgement.has_failed()).map(|from| &from.address);
     none_or(&when.tiers, |tier| *tier == known.tier)
         && none_or(&when.channels, |channel| *channel == inbound.channel)
@@ -551,7 +552,7 @@ fn holds_alone(when: &Condition, matter: &Matter<'_>, policy: &Policy, cues: &Cu
         && none_or(&when.headers, |header| inbound.headers.iter().any(|(name, value)| *name == header.name && said(&header.said, &[value])))
         && when.first_contact.is_none_or(|first| Some(first) == matter.first_contact)
         && when.has_attachment.is_none_or(|some| some != inbound.attachments.is_empty())
-        && none_or(&when.cues, |cue| cues.find(*cue, [&searched[0], &searched[1]], inbound.language, &policy.desk.languages).is_some())
+        && none_or(&when.cues, |cue| cues.find(*cue, [subject, &body], are_there, inbound.language, &policy.desk.languages).is_some())
         && said(&when.subject, &[subject])
         && said(&when.text, &[subject, &body])
         && said(&when.body, &[&body])

@@ -56,7 +56,9 @@ fn wants_no_answer(fields: &Fields<'_>) -> Option<(Machine, String)> {
 /// Whether Auto-Submitted says that no person wrote this mail (RFC 3834 section 5).
 #[must_use]
 pub fn is_auto_submitted(headers: &[Header]) -> bool {
-    auto_submitted(&Fields::of(headers)).is_some()
+    // Of this one field alone: all the others are asked for nothing here.
+    let signs = headers.iter().filter(|field| field.name == "auto-submitted").collect();
+    auto_submitted(&Fields { all: headers, signs }).is_some()
 }
 
 /// The fields of a mail; those that programs write apart, so that the many questions after them are of few fields or none.

@@ -10,8 +10,10 @@ use super::record::{
 use crate::domain::address::EmailAddress;
 use crate::domain::assign::Workload;
 use crate::domain::bounce::Mark;
-use crate::domain::change::{AckTallies, ChatSession, Context, EarlierTicket, History, Landing, Need, Quarantined};
-use crate::domain::merge::living;
+use crate::domain::change::{
+    AckTallies, ChatSession, Context, EARLIER_MAX, EarlierTicket, History, Landing, Need, Quarantined, TICKETS_PER_ID_MAX,
+};
+use crate::domain::merge::{living, with_living};
 use crate::domain::message::{Message, MessageId, Origin, Seq, SessionId, TicketNumber};
 use crate::domain::ops::{DeskState, DigestFacts};
 use crate::domain::outbound::{OutboxEntry, OutboxId};
@@ -21,15 +23,11 @@ use crate::store::fault::StoreFault;
 use crate::store::outbox::{Attempts, DeliveryState, OutboxFilter};
 use crate::store::{Counts, TicketFilter};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
-/// How many earlier tickets of a sender a decision sees.
-const EARLIER_MAX: usize = 10;
 /// How many new ones of the quarantine the daily report names.
 const DIGEST_IDS_MAX: usize = 10;
-/// How many tickets may claim one Message-ID; a stranger who repeats an id must not make a decision read them all.
-const TICKETS_PER_ID_MAX: usize = 8;
 
 impl Engine {
     /// All that a decision may see, of one moment.
@@ -47,14 +45,14 @@ impl Engine {
         numbers.extend(known_ids.iter().map(|(_, number)| *number));
         numbers.extend(&expecting);
         numbers.extend(session.as_ref().and_then(|session| session.ticket));
-        let tickets = self.with_living(numbers)?;
+        let tickets = with_living(numbers, |number| self.ticket(number))?;
         let messages = need.messages.iter().filter_map(|(number, seq)| self.message(*number, *seq).transpose());
         let messages = messages.collect::<Result<_, _>>()?;
         let (mut earlier, mut acks) = (Vec::new(), Vec::new());
         if let Some(sender) = &need.sender {
             for row in self.scan(&keys::requester(sender)).rev().take(EARLIER_MAX) {
                 let number = keys::read_hashed(&row?.0).ok_or_else(|| bad_key("requester"))?;
-                earlier.extend(self.ticket(number)?.map(earlier_ticket));
+                earlier.extend(self.ticket(number)?.as_ref().map(EarlierTicket::from));
             }
             acks = self.acks(&keys::acks(sender))?.times().map_err(|word| word.of(AcksRecord::KIND))?;
         }
@@ -94,17 +92,6 @@ impl Engine {
             // Asked for by itself, where it is needed.
             workload: Workload::default(),
         })
-    }
-
-    /// These tickets, and those that they were merged into.
-    fn with_living(&self, mut numbers: BTreeSet<TicketNumber>) -> Result<Vec<Ticket>, StoreFault> {
-        let mut tickets = BTreeMap::new();
-        while let Some(number) = numbers.pop_first() {
-            let Some(ticket) = self.ticket(number)? else { continue };
-            numbers.extend(ticket.merged.map(|merged| merged.into).filter(|into| !tickets.contains_key(into)));
-            tickets.insert(number, ticket);
-        }
-        Ok(tickets.into_values().collect())
     }
 
     pub(in crate::store) fn landing(&self, key: &Key) -> Result<Option<Landing>, StoreFault> {
@@ -349,9 +336,4 @@ pub(in crate::store) fn outbox_id(key: &[u8]) -> Result<OutboxId, StoreFault> {
 
 pub(in crate::store) fn bad_key(kind: &'static str) -> StoreFault {
     StoreFault::Damaged { kind, detail: "its key is malformed".to_owned() }
-}
-
-fn earlier_ticket(ticket: Ticket) -> EarlierTicket {
-    let (status, opened) = (ticket.status.word(), ticket.opened);
-    EarlierTicket { number: ticket.number, status, opened, subject: ticket.subject, assignee: ticket.assignee }
 }

@@ -16,8 +16,8 @@ impl Check<'_> {
         for (at, name) in whole.written.team.iter().enumerate().filter_map(|(at, team)| Some((at, team.name.as_ref()?))) {
             let Some(team) = policy.teams.get(name).filter(|team| team.assign != Assign::Queue) else { continue };
             let on_duty = |agent: &Agent| {
-                let duty = agent.duty.as_ref().unwrap_or(&team.calendar);
-                *meet.entry((team.calendar.clone(), duty.clone())).or_insert_with(|| do_meet(policy, &team.calendar, duty, from))
+                let duty = agent.duty_in(team);
+                *meet.entry((team.calendar.clone(), duty.to_owned())).or_insert_with(|| do_meet(policy, &team.calendar, duty, from))
             };
             if !policy.members(name).any(on_duty) {
                 let wrong = format!("can give nobody a ticket: no agent of team '{name}' is on duty in any hour in which it is open");
@@ -43,7 +43,7 @@ impl Check<'_> {
 
     /// Caps that are below the weight of one ticket.
     fn prove_caps(&mut self, at: usize, team: &Team, policy: &Policy) {
-        let caps = policy.members(&team.name).map(|agent| agent.cap.or(team.cap).map_or(u64::MAX, u64::from));
+        let caps = policy.members(&team.name).map(|agent| agent.cap_in(team));
         let most = caps.max().unwrap_or(u64::MAX);
         let heavy: Vec<Priority> = Priority::ALL.into_iter().filter(|priority| weight(*priority) > most).collect();
         if heavy.is_empty() || team.fallback.is_some() {

@@ -1,7 +1,7 @@
 //! Tiers that nobody has, policies that no ticket can have, targets that never fall due.
 
 use super::{AHEAD, Check, Customers, SOME_MONDAY, Whole, list, silence_of, tickets};
-use crate::config::checked::{in_words, is_mailbox};
+use crate::config::checked::in_words;
 use crate::domain::policy::{Policy, Sla};
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
@@ -14,8 +14,7 @@ impl Check<'_> {
             let right = "write one of its plans, or the tier itself, into desk.customers";
             self.warning(&format!("tier[{at}].name"), format!("no customer has tier '{}'{gone}; {right}", tier.name));
         }
-        let mut held: Vec<&Sla> = tickets(policy, customers).filter_map(|(t, p, c)| policy.sla_of_all(t, p, c)).collect();
-        held.dedup_by(|a, b| std::ptr::eq(*a, *b));
+        let held: Vec<&Sla> = tickets(policy, customers).filter_map(|(t, p, c)| policy.sla_of_all(t, p, c)).collect();
         let asked = |by_dead: bool| {
             let rules = policy.rules.iter().enumerate().filter(move |(at, _)| dead_rules.contains(at) == by_dead);
             rules.filter_map(|(_, rule)| rule.then.policy.as_deref()).collect::<BTreeSet<&str>>()
@@ -31,7 +30,7 @@ impl Check<'_> {
                 self.warning(&format!("sla[{at}]{key}"), format!("no ticket can have this policy: {why}"));
             }
             for step in &sla.escalate {
-                if is_mailbox(&step.to, &policy.mailboxes) {
+                if policy.is_ours(&step.to) {
                     let wrong = format!("'{}' is the address of a mailbox: the desk would write to itself", step.to);
                     self.fault(&format!("sla[{at}].escalate"), format!("{wrong}; write that of a person"));
                 }
@@ -54,11 +53,7 @@ impl Check<'_> {
             return (".channel", format!("nothing comes by {}, for {why}", channel.word()));
         }
         // What stands in its way, each once, in the order of the file.
-        let holds = |(tier, priority, channel): &(&str, _, _)| {
-            sla.tier.as_deref().is_none_or(|own| own == *tier)
-                && sla.priority.is_none_or(|own| own == *priority)
-                && sla.channel.is_none_or(|own| own == *channel)
-        };
+        let holds = |(tier, priority, channel): &(&str, _, _)| sla.fits(tier, *priority, *channel);
         let winners: Vec<&Sla> = tickets(policy, customers).filter(holds).filter_map(|(t, p, c)| policy.sla_of_all(t, p, c)).collect();
         let lines = policy.slas.iter().enumerate().filter(|(_, sla)| winners.iter().any(|winner| std::ptr::eq(*winner, *sla)));
         let lines: Vec<u32> = lines.filter_map(|(at, _)| self.places.find(&format!("sla[{at}]")).line).collect();

@@ -127,10 +127,7 @@ impl Check<'_> {
     }
 
     fn prove_skills(&mut self, path: &str, skills: &[String], team: Option<&str>, policy: &Policy) {
-        let able = |team: &Team| {
-            let has = |own: &[String]| skills.iter().all(|skill| own.iter().any(|own| own.eq_ignore_ascii_case(skill)));
-            policy.members(&team.name).any(|agent| has(&agent.skills))
-        };
+        let able = |team: &Team| policy.members(&team.name).any(|agent| skills.iter().all(|skill| agent.has_skill(skill)));
         let key = format!("{path}.skill");
         let right = "write it in the skills of an [[agent]] there";
         let Some(first) = team.and_then(|team| policy.teams.get(team)) else {
