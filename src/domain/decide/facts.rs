@@ -68,7 +68,7 @@ pub struct Further {
     pub workload: bool,
 }
 
-/// What [`on_message`] needs to be read besides. Once is enough.
+/// What [`super::on_message`] needs to be read besides. Once is enough.
 #[must_use]
 pub fn further(inbound: &Inbound, context: &Context, policy: &Policy, now: Timestamp) -> Further {
     if context.seen.is_some() {
